@@ -1,0 +1,2 @@
+//! The program `neuron-provisioner`.
+fn main() {}

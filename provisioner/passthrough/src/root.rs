@@ -1,0 +1,259 @@
+//! A root: a directory that stands for `/`, and that no path can leave.
+//!
+//! Every path is resolved by the kernel with `openat2(RESOLVE_IN_ROOT)`, so an absolute symlink or
+//! a `..` inside the root ends inside the root, as it would for a process that was chrooted there.
+//! A machine root can also be a *capture*: what was read on another machine, in one file.
+//! Reading is here; writing is the business of [`crate::apply`].
+
+mod capture;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
+use nix::sys::stat::{Mode, SFlag};
+
+pub use capture::{Capture, CaptureError, Entry};
+
+use crate::step::{FileState, Owner};
+
+/// A path that could not be read though it may be there.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path}")]
+pub struct ReadError {
+    /// The path, as the root's own process would see it.
+    pub path: String,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+/// A directory (or a capture of one) that stands for `/`.
+#[derive(Debug)]
+pub struct Root {
+    place: Place,
+    /// What was read so far, when somebody wants to keep it.
+    recording: Option<RefCell<Capture>>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Directory { fd: OwnedFd, path: PathBuf },
+    Capture(Capture),
+}
+
+impl Root {
+    /// Opens a directory as a root.
+    pub fn directory(path: &Path) -> Result<Self, ReadError> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd = nix::fcntl::open(path, flags, Mode::empty())
+            .map_err(|errno| ReadError { path: path.display().to_string(), source: errno.into() })?;
+        Ok(Self { place: Place::Directory { fd, path: path.to_owned() }, recording: None })
+    }
+
+    /// A root that answers from a capture. A path that the capture does not hold is an error,
+    /// not an absent file: nobody looked there.
+    pub fn capture(capture: Capture) -> Self {
+        Self { place: Place::Capture(capture), recording: None }
+    }
+
+    /// The same root, remembering everything that is read from now on.
+    #[must_use]
+    pub fn recording(mut self) -> Self {
+        self.recording = Some(RefCell::default());
+        self
+    }
+
+    /// What was read since [`Self::recording`].
+    pub fn recorded(&self) -> Option<Capture> {
+        self.recording.as_ref().map(|recording| recording.borrow().clone())
+    }
+
+    /// The directory's descriptor, to resolve paths from; none for a capture.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.place {
+            Place::Directory { fd, .. } => Some(fd.as_fd()),
+            Place::Capture(_) => None,
+        }
+    }
+
+    /// The directory, for messages and for `chroot`; none for a capture.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Directory { path, .. } => Some(path),
+            Place::Capture(_) => None,
+        }
+    }
+
+    /// The bytes of a file; `None` when there is none.
+    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        self.look(
+            path,
+            |bytes: &Vec<u8>| Entry::file(bytes),
+            Entry::into_file,
+            |fd| contents(open_in(fd, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?),
+        )
+    }
+
+    /// A file as text with its surrounding white space gone: one sysfs attribute.
+    ///
+    /// Bytes that are no UTF-8 become U+FFFD: they are shown, or compared and found wrong.
+    pub fn attribute(&self, path: &str) -> Result<Option<String>, ReadError> {
+        Ok(self.read(path)?.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    }
+
+    /// The names in a directory, sorted; `None` when there is no such directory.
+    pub fn list(&self, path: &str) -> Result<Option<Vec<String>>, ReadError> {
+        self.look(
+            path,
+            |names| Entry::Directory(names.clone()),
+            Entry::into_directory,
+            |fd| {
+                let opened = open_in(fd, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+                let mut directory = nix::dir::Dir::from_fd(opened)?;
+                let mut names = Vec::new();
+                for entry in directory.iter() {
+                    let name = entry?.file_name().to_string_lossy().into_owned();
+                    if name != "." && name != ".." {
+                        names.push(name);
+                    }
+                }
+                names.sort_unstable();
+                Ok(names)
+            },
+        )
+    }
+
+    /// Where a symlink points to, unresolved; `None` when there is none.
+    pub fn read_link(&self, path: &str) -> Result<Option<String>, ReadError> {
+        self.look(
+            path,
+            |to| Entry::Link(to.clone()),
+            Entry::into_link,
+            |fd| {
+                let link = open_in(fd, path, OFlag::O_PATH | OFlag::O_NOFOLLOW)?;
+                let target = nix::fcntl::readlinkat(&link, "")?;
+                Ok(target.to_string_lossy().into_owned())
+            },
+        )
+    }
+
+    /// Whether there is anything at the path (symlinks resolved).
+    pub fn exists(&self, path: &str) -> Result<bool, ReadError> {
+        let seen = self.look(
+            path,
+            |()| Entry::Present,
+            |_| Some(()),
+            |fd| {
+                open_in(fd, path, OFlag::O_PATH)?;
+                Ok(())
+            },
+        )?;
+        Ok(seen.is_some())
+    }
+
+    /// What stands at a path, symlinks resolved inside the root: what an apply would replace.
+    ///
+    /// A dangling last symlink reads as [`FileState::Symlink`]; a directory, device or fifo is an
+    /// error. A capture holds no modes or owners and cannot answer.
+    pub fn file_state(&self, path: &str) -> Result<FileState, ReadError> {
+        let fail = |source: io::Error| ReadError { path: absolute(path), source };
+        let Some(fd) = self.descriptor() else {
+            return Err(fail(io::Error::other("a capture holds no modes or owners")));
+        };
+        match regular_file(fd, path) {
+            Ok(state) => Ok(state),
+            Err(Errno::ENOENT) => Ok(match self.read_link(path)? {
+                Some(points_to) => FileState::Symlink { points_to },
+                None => FileState::Absent,
+            }),
+            Err(Errno::ENOTDIR) => Ok(FileState::Absent),
+            Err(Errno::ENOTSUP) => Err(fail(io::Error::other("it is not a regular file"))),
+            Err(errno) => Err(fail(errno.into())),
+        }
+    }
+
+    /// One look at the root: from the directory or the capture, recorded if somebody asked.
+    fn look<T>(
+        &self,
+        path: &str,
+        record: impl FnOnce(&T) -> Entry,
+        replay: impl FnOnce(Entry) -> Option<T>,
+        read: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
+    ) -> Result<Option<T>, ReadError> {
+        let fail = |source: io::Error| ReadError { path: absolute(path), source };
+        let result = match &self.place {
+            Place::Directory { fd, .. } => match read(fd.as_fd()) {
+                Ok(value) => Ok(Some(value)),
+                // ELOOP and EINVAL are what a symlink reader gets for something that is no link.
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EINVAL) => Ok(None),
+                Err(errno) => Err(fail(errno.into())),
+            },
+            Place::Capture(capture) => match capture.entry(path) {
+                None => Err(fail(io::Error::other("this capture does not hold it"))),
+                Some(Entry::Absent) => Ok(None),
+                Some(Entry::Unreadable(why)) => Err(fail(io::Error::other(why.clone()))),
+                Some(entry) => match replay(entry.clone()) {
+                    Some(value) => Ok(Some(value)),
+                    None => Err(fail(io::Error::other("this capture holds something of another kind there"))),
+                },
+            },
+        };
+        if let Some(recording) = &self.recording {
+            let entry = match &result {
+                Ok(Some(value)) => record(value),
+                Ok(None) => Entry::Absent,
+                Err(error) => Entry::Unreadable(error.source.to_string()),
+            };
+            recording.borrow_mut().insert(path, entry);
+        }
+        result
+    }
+}
+
+fn absolute(path: &str) -> String {
+    format!("/{}", path.trim_start_matches('/'))
+}
+
+/// Opens a path as if `root` were `/`. `path` may begin with `/`.
+pub(crate) fn open_in(root: BorrowedFd<'_>, path: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+    let path = path.trim_start_matches('/');
+    let path = if path.is_empty() { "." } else { path };
+    // EAGAIN: the tree was renamed under us while `..` was resolved; the kernel asks to try again.
+    for _ in 0..8 {
+        match nix::fcntl::openat2(root, path, how) {
+            Err(Errno::EAGAIN) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::EAGAIN)
+}
+
+/// Everything in a file. Sysfs attributes report a size that is not theirs, so it is not asked for.
+fn contents(file: OwnedFd) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    match File::from(file).read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
+    }
+}
+
+/// The state of a regular file; `ENOTSUP` for a directory, device, socket or fifo, which must not
+/// be opened for reading (a fifo would block, a device may act).
+fn regular_file(root: BorrowedFd<'_>, path: &str) -> Result<FileState, Errno> {
+    let found = open_in(root, path, OFlag::O_PATH)?;
+    let stat = nix::sys::stat::fstat(&found)?;
+    if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
+        return Err(Errno::ENOTSUP);
+    }
+    let bytes = contents(open_in(root, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?)?;
+    Ok(FileState::Regular {
+        bytes,
+        mode: stat.st_mode & 0o7777,
+        owner: Owner { uid: stat.st_uid, gid: stat.st_gid },
+    })
+}

@@ -13,3 +13,4 @@
 pub mod id;
 pub mod root;
 pub mod step;
+pub mod text;

@@ -107,8 +107,9 @@ fn computed(text: &str, assignment: &Assignment<'_>, before: &Setting) -> Settin
 /// parse, or a parameter that cannot be written plainly.
 pub fn set_parameters(text: &str, parameters: &[String]) -> Result<String, TextError> {
     command_line::check(parameters)?;
-    let line = command_line(text)?;
-    let known = line.known();
+    let all = assignments(text)?;
+    refuse_open_quotes(&all)?;
+    let known = command_line(text)?.known();
     let missing: Vec<_> =
         parameters.iter().filter(|token| !command_line::has(&known, token)).cloned().collect();
     if missing.is_empty() {
@@ -118,7 +119,7 @@ pub fn set_parameters(text: &str, parameters: &[String]) -> Result<String, TextE
         let changed = command_line::set(&text[inner.clone()], &missing);
         return Ok(replaced(text, inner, &changed));
     }
-    if let Some(inner) = editable(text, &assignments(text)?) {
+    if let Some(inner) = editable(text, &all) {
         let changed = command_line::set(&text[inner.clone()], &missing);
         return Ok(replaced(text, inner, &changed));
     }
@@ -149,6 +150,19 @@ pub fn remove_parameters(text: &str, parameters: &[String]) -> Result<String, Te
         text = replaced(&text, inner, &changed);
     }
     Ok(text)
+}
+
+/// A quote of the kernel's own that is never closed would swallow whatever we add behind it.
+fn refuse_open_quotes(all: &[Assignment<'_>]) -> Result<(), TextError> {
+    for assignment in all.iter().filter(|assignment| [LINUX, DEFAULT].contains(&assignment.name)) {
+        if let Value::Word(word) = &assignment.value
+            && word.literal.as_ref().is_some_and(|literal| literal.matches('"').count() % 2 == 1)
+        {
+            let why = "holds a double quote that is never closed; the kernel needs them in pairs";
+            return Err(TextError::at(assignment.line, assignment.name, why));
+        }
+    }
+    Ok(())
 }
 
 fn replaced(text: &str, range: Range<usize>, with: &str) -> String {

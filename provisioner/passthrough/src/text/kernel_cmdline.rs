@@ -83,7 +83,7 @@ mod tests {
             ),
             ("root=UUID=1\r\n", "root=UUID=1 intel_iommu=on iommu=pt\r\n"),
             ("iommu=off\nroot=UUID=1\nintel_iommu=off\n", "iommu=pt\nroot=UUID=1\nintel_iommu=on\n"),
-            ("root=1 intel_iommu=off\nintel_iommu=off\n", "root=1 intel_iommu=on iommu=pt\n\n"),
+            ("root=1 intel_iommu=off\nintel_iommu=off\n", "root=1 intel_iommu=on\niommu=pt\n"),
         ] {
             let set = set_parameters(before, &ours()).unwrap();
             assert_eq!(set, after, "{before:?}");

@@ -153,12 +153,12 @@ mod tests {
 
         /// The shell's `case` matches as fnmatch does.
         #[test]
-        fn sh_agrees(pattern in "[ab*]{0,6}", text in "[ab]{0,6}") {
-            let script = format!("case '{text}' in {}) echo y;; esac", if pattern.is_empty() { "''" } else { &pattern });
+        fn sh_agrees(pattern in "[ab*]{1,6}", text in "[ab]{0,6}") {
+            let script = format!("case '{text}' in {pattern}) echo y;; esac");
             let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
             prop_assert_eq!(alias_matches(&pattern, &text), !output.stdout.is_empty());
             let line = format!("alias {pattern} m\n");
-            prop_assert_eq!(!modules_for(&line, &text).is_empty(), alias_matches(&pattern, &text) && !pattern.is_empty());
+            prop_assert_eq!(!modules_for(&line, &text).is_empty(), alias_matches(&pattern, &text));
         }
     }
 }

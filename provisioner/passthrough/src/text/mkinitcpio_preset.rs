@@ -141,7 +141,7 @@ impl Presets {
 
 fn variable(assignment: shell::Assignment<'_>) -> Variable {
     let literals = |words: Vec<Word>| words.into_iter().map(|word| word.literal).collect();
-    let (is_array, words) = match assignment.value {
+    let (is_array, words): (bool, Option<Vec<String>>) = match assignment.value {
         Value::Array(words) => (true, literals(words)),
         Value::Word(word) => (false, literals(vec![word])),
     };

@@ -160,6 +160,16 @@ mod tests {
         lines
     }
 
+    /// What kmod adds to an empty folder: options from the running kernel's command line.
+    fn dumped_beyond_the_running_kernel(text: &str) -> Vec<String> {
+        let mut lines = dumped(text);
+        for line in dumped("") {
+            let at = lines.iter().position(|other| *other == line).unwrap();
+            lines.remove(at);
+        }
+        lines
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -179,7 +189,7 @@ mod tests {
                 })
                 .collect();
             ours.sort();
-            prop_assert_eq!(ours, dumped(&text), "{}", text);
+            prop_assert_eq!(ours, dumped_beyond_the_running_kernel(&text), "{}", text);
         }
     }
 }

@@ -198,10 +198,6 @@ impl<'a> Scanner<'a> {
     fn word(&mut self, in_array: bool) -> Result<Word, TextError> {
         let start = self.at;
         let mut literal = Some(String::new());
-        let mut push = |piece: Option<&str>, literal: &mut Option<String>| match (piece, literal.as_mut()) {
-            (Some(piece), Some(text)) => text.push_str(piece),
-            _ => *literal = None,
-        };
         while let Some(c) = self.peek() {
             match c {
                 ' ' | '\t' | '\n' | ';' | '&' | '|' | '<' | '>' | '(' | ')' => break,
@@ -210,28 +206,28 @@ impl<'a> Scanner<'a> {
                 '\\' => {
                     self.at += 1;
                     let escaped = self.bump();
-                    push(Some(escaped), &mut literal);
+                    push(&mut literal, Some(escaped));
                 }
                 '\'' => {
                     let inner = self.single()?;
-                    push(Some(inner), &mut literal);
+                    push(&mut literal, Some(inner));
                 }
                 '"' => {
                     let inner = self.double()?;
-                    push(inner.as_deref(), &mut literal);
+                    push(&mut literal, inner.as_deref());
                 }
                 '$' | '`' => {
                     self.expansion()?;
-                    push(None, &mut literal);
+                    push(&mut literal, None);
                 }
                 // A list in braces makes several words of one.
                 '{' if in_array => {
                     self.at += 1;
-                    push(None, &mut literal);
+                    push(&mut literal, None);
                 }
                 _ => {
                     let plain = self.bump();
-                    push(Some(plain), &mut literal);
+                    push(&mut literal, Some(plain));
                 }
             }
         }
@@ -340,6 +336,14 @@ impl<'a> Scanner<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Adds a piece to a value; what is not known makes the whole unknown.
+fn push(value: &mut Option<String>, piece: Option<&str>) {
+    match (value.as_mut(), piece) {
+        (Some(text), Some(piece)) => text.push_str(piece),
+        _ => *value = None,
     }
 }
 

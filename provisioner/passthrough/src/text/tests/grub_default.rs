@@ -122,6 +122,9 @@ fn what_sh_cannot_parse_is_refused_with_its_line() {
     let error = set_parameters("A=1\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\n", &ours()).unwrap_err();
     assert_eq!(error.line, Some(2));
     assert_eq!(set_parameters("A=1 \\\n", &ours()).unwrap_err().line, Some(1));
+    let error =
+        set_parameters("GRUB_CMDLINE_LINUX='x'\nGRUB_CMDLINE_LINUX_DEFAULT='a=\"b'\n", &ours()).unwrap_err();
+    assert_eq!((error.line, error.value.as_str()), (Some(2), DEFAULT));
     assert!(set_parameters(DEBIAN, &["a'b".to_owned()]).is_err());
     assert!(remove_parameters("A='", &ours()).is_err());
 }
@@ -142,7 +145,7 @@ fn grub_default() -> impl Strategy<Value = String> {
         "\"[a-c =]{0,6}\"",
         "'[a-c =]{0,6}'",
         "[a-c=]{0,4}",
-        "\"[ab ]{0,3}(\\$GRUB_CMDLINE_LINUX_DEFAULT|\\$\\(echo z\\)|\\\\\")[ab ]{0,3}\"",
+        "\"[ab ]{0,3}(\\$GRUB_CMDLINE_LINUX_DEFAULT|\\$\\(echo z\\)|x=\\\\\"y z\\\\\")[ab ]{0,3}\"",
         Just("\"intel_iommu=off a\"".to_owned()),
     ];
     let name = prop_oneof![

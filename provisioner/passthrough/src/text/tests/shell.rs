@@ -67,7 +67,7 @@ fn script() -> impl Strategy<Value = String> {
         "\"([a-c ]|\\\\\"|\\\\\\\\|\\\\a|'){0,5}\"",
         "'([a-c \"\\\\#]){0,5}'",
         "[a-c#]{0,3}(\\\\ )?('x y')?",
-        "\"a$A\"",
+        Just("\"a$A\"".to_owned()),
         "\\$\\(echo [a-c]\\)",
     ];
     let line = (

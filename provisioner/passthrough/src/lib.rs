@@ -14,3 +14,4 @@ pub mod answers;
 pub mod id;
 pub mod root;
 pub mod step;
+pub mod text;

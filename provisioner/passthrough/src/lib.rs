@@ -11,8 +11,11 @@
 #![forbid(unsafe_code)]
 
 pub mod answers;
+pub mod binding;
+pub mod bootloader;
 pub mod facts;
 pub mod id;
+pub mod initramfs;
 pub mod policy;
 pub mod root;
 pub mod step;

@@ -14,6 +14,7 @@ pub mod answers;
 pub mod binding;
 pub mod bootloader;
 pub mod facts;
+pub mod apply;
 pub mod id;
 pub mod initramfs;
 pub mod policy;

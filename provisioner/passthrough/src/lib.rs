@@ -10,6 +10,7 @@
 //! the other (see [`root::Root`]).
 #![forbid(unsafe_code)]
 
+pub mod answers;
 pub mod id;
 pub mod root;
 pub mod step;

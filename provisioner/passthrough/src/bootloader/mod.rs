@@ -91,12 +91,11 @@ pub fn detect(
 
 fn unknown(foreign: &[(&str, String)], parameters: &[String]) -> Finding {
     let names: Vec<&str> = ALL.iter().map(|loader| loader.name()).collect();
-    let message = match foreign {
-        [] => "no boot loader was found in the target".to_owned(),
-        _ => {
-            let seen: Vec<String> = foreign.iter().map(|(name, saw)| format!("{name} ({saw})")).collect();
-            format!("the target's boot loader is not supported yet: {}", seen.join(", "))
-        }
+    let seen: Vec<String> = foreign.iter().map(|(name, saw)| format!("{name} ({saw})")).collect();
+    let message = if seen.is_empty() {
+        "no boot loader was found in the target".to_owned()
+    } else {
+        format!("the target's boot loader is not supported yet: {}", seen.join(", "))
     };
     let hint = format!(
         "supported: {}; with another one, add this to the kernel command line by hand: {}",
@@ -104,6 +103,16 @@ fn unknown(foreign: &[(&str, String)], parameters: &[String]) -> Finding {
         parameters.join(" ")
     );
     Finding::new(Code::LoaderUnknown, Severity::Blocker, message, hint).in_file("/etc/default/grub")
+}
+
+/// A known loader is there, but no file that its command line could be set in.
+pub fn nothing_to_edit(parameters: &[String]) -> Finding {
+    Finding::new(
+        Code::LoaderUnknown,
+        Severity::Blocker,
+        "the boot loader has no entry of this system whose kernel command line could be set",
+        format!("add this to the kernel command line by hand: {}", parameters.join(" ")),
+    )
 }
 
 /// Whether an edited command line still says where the root is.

@@ -75,23 +75,6 @@ impl Generator for Mkinitcpio {
         Ok(steps)
     }
 
-    fn retire(&self, target: &Target) -> Result<Vec<Step>, UnusableFile> {
-        let mut steps = Vec::new();
-        for (path, named) in configurations(target)? {
-            let before = existing(target, &path, &named)?;
-            let text = before.text().unwrap_or_default();
-            steps.push(Step::write(
-                &format!("mkinitcpio-{}", path.file_name()),
-                "Take vfio-pci out of a preset's own configuration",
-                "nothing is given away any more",
-                path.clone(),
-                before,
-                block::remove_block(text),
-            ));
-        }
-        Ok(steps)
-    }
-
     fn rebuild(&self, target: &Target) -> Step {
         let images = target
             .in_directory(PRESETS)
@@ -173,9 +156,12 @@ fn modules(target: &Target) -> Vec<String> {
         .collect()
 }
 
+/// A configuration, the preset file that names it, and where.
+type OwnConfiguration = (TargetPath, (TargetPath, ConfigUse));
+
 /// The configurations that active presets name, each once.
-fn configurations(target: &Target) -> Result<Vec<(TargetPath, (TargetPath, ConfigUse))>, UnusableFile> {
-    let mut found: Vec<(TargetPath, (TargetPath, ConfigUse))> = Vec::new();
+fn configurations(target: &Target) -> Result<Vec<OwnConfiguration>, UnusableFile> {
+    let mut found: Vec<OwnConfiguration> = Vec::new();
     for (preset, state) in target.in_directory(PRESETS) {
         let unusable = |problem| UnusableFile { path: preset.clone(), problem };
         let parsed = Presets::parse(state.text().unwrap_or_default()).map_err(unusable)?;

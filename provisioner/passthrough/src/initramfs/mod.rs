@@ -2,6 +2,8 @@
 
 mod mkinitcpio;
 
+pub use mkinitcpio::DROP_IN;
+
 use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Judgement, Severity};
@@ -21,9 +23,6 @@ pub trait Generator: Sync {
 
     /// The steps that put vfio-pci into every image, and the step that builds them.
     fn steps(&self, judgement: &Judgement, target: &Target) -> Result<Vec<Step>, UnusableFile>;
-
-    /// The steps that take it out again; `original` says what a file was before us.
-    fn retire(&self, target: &Target) -> Result<Vec<Step>, UnusableFile>;
 
     /// The step that builds the images.
     fn rebuild(&self, target: &Target) -> Step;

@@ -142,7 +142,9 @@ impl ApplyError {
         Some(match self {
             Self::Busy { .. } => "wait until the other one is done, then run this again".to_owned(),
             Self::Changed { .. } => "plan again, look at the differences, and apply the new plan".to_owned(),
-            Self::Refused { .. } => "put a regular file (or nothing) there, then plan again".to_owned(),
+            Self::Refused { .. } => "make that an ordinary file, or nothing, on a file system that the target's \
+                                     /etc/fstab lists, then plan again"
+                .to_owned(),
             Self::NotWritable { .. } => "mount the target writable and run this as root".to_owned(),
             Self::NoSpace { .. } => "make room on that file system and run this again".to_owned(),
             Self::Io { source, .. } | Self::Read(ReadError { source, .. })

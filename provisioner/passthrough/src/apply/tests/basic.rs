@@ -291,3 +291,37 @@ fn a_program_that_the_target_lacks_is_deferred_with_its_command() {
     let RunResult::Failed { why } = own.run(&shell("echo it broke >&2; exit 1")) else { panic!() };
     assert!(why.contains("it broke"), "{why}");
 }
+
+#[test]
+fn a_program_of_another_root_runs_in_that_root() {
+    if !may_mount("running a program by chroot") {
+        return;
+    }
+    let target = Target::new();
+    fs::create_dir(target.at("usr")).unwrap();
+    for name in ["bin", "lib", "lib64"] {
+        std::os::unix::fs::symlink(format!("usr/{name}"), target.at(name)).unwrap();
+    }
+    let usr = Mounted::bind(std::path::Path::new("/usr"), &target.at("usr"));
+    let root = target.root();
+    let mut chroot = Chroot::new(&root);
+    let mut shell = |script: &str| chroot.run(&["sh".to_owned(), "-c".to_owned(), script.to_owned()]);
+    assert_eq!(shell("test -e /etc/old.conf && echo made > /boot/image"), RunResult::Done);
+    assert_eq!(target.text("boot/image"), "made\n");
+    assert!(matches!(shell("test -e /proc/self"), RunResult::Failed { .. }), "the host's /proc is not there");
+    drop(usr);
+}
+
+/// A journal that version 0.1.0 wrote. It stays readable for ever: somebody's revert depends on it.
+#[test]
+fn the_first_journal_is_still_read() {
+    let target = Target::empty();
+    target.put(&format!("{STATE}/journal.jsonl"), include_str!("journal-1.jsonl"));
+    fs::set_permissions(target.at(STATE), fs::Permissions::from_mode(0o700)).unwrap();
+    let root = target.root();
+    let status = View::open(&root).unwrap().status().unwrap();
+    assert_eq!((status.state, status.files.len()), (State::Applied, 5));
+    assert_eq!(status.tokens, ["iommu=pt"]);
+    assert_eq!(status.last.unwrap().plan_id, "plan-1");
+    assert!(status.rebuilds_open.is_empty());
+}

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -296,4 +296,13 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
     }
+}
+
+/// Whether this test can run; says so where no test harness hides it when it cannot.
+pub(super) fn may_mount(what: &str) -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        writeln!(io::stderr(), "NOT TESTED: {what}: only root can mount").unwrap();
+    }
+    root
 }

@@ -6,14 +6,6 @@ use std::os::unix::fs::PermissionsExt;
 use super::fixture::*;
 use crate::apply::{ApplyError, ErrorKind, Options, View};
 
-fn is_root(what: &str) -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        eprintln!("NOT TESTED: {what}; only root can mount");
-    }
-    root
-}
-
 #[test]
 fn a_read_only_target_is_refused_before_anything_is_written() {
     let target = Target::new();
@@ -40,7 +32,7 @@ fn a_read_only_target_is_refused_before_anything_is_written() {
 
 #[test]
 fn a_full_disk_is_noticed_beforehand() {
-    if !is_root("a full disk") {
+    if !may_mount("a full disk") {
         return;
     }
     let target = Target::empty();
@@ -73,7 +65,7 @@ fn a_disk_that_fills_up_meanwhile_puts_everything_back() {
             Ok(())
         }
     }
-    if !is_root("a disk that fills up") {
+    if !may_mount("a disk that fills up") {
         return;
     }
     let target = Target::empty();

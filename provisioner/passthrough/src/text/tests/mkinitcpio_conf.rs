@@ -5,7 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn items(text: &str) -> Vec<(String, usize, Form, bool, Option<Vec<String>>)> {
+type Row = (String, usize, Form, bool, Option<Vec<String>>);
+
+fn items(text: &str) -> Vec<Row> {
     assignments(text).unwrap().into_iter().map(|a| (a.variable, a.line, a.form, a.appends, a.items)).collect()
 }
 

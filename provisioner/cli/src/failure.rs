@@ -34,6 +34,8 @@ pub(crate) enum Failure {
     NoTerminal { question: &'static str, hint: &'static str },
     #[error("interrupted; nothing was written")]
     Interrupted,
+    #[error("cannot watch for signals")]
+    Signals(#[source] io::Error),
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
     #[error("cannot render the result: {0}")]
@@ -78,6 +80,7 @@ impl Failure {
             Self::Provision(ProvisionError::Facts(_) | ProvisionError::Read(_))
             | Self::File { .. }
             | Self::Output(_)
+            | Self::Signals(_)
             | Self::Json(_) => ExitCode::Failed,
         }
     }

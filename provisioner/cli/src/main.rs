@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod exit_code;
 mod failure;
+mod interrupt;
 mod progress;
 mod render;
 mod report;

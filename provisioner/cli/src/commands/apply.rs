@@ -1,8 +1,7 @@
 //! `apply`: plan and write.
 
-use std::fmt::Write as _;
-
-use neuron_passthrough::apply::{Chroot, Deferred, Runner, StepResult};
+use console::style;
+use neuron_passthrough::apply::{Chroot, Deferred, ErrorKind, Runner, StepResult};
 use neuron_passthrough::plan::{Plan, PlanDocument, Stage};
 use neuron_passthrough::provision::{self, Done, ProvisionError};
 use neuron_passthrough::root::Root;
@@ -11,6 +10,7 @@ use crate::args::{ApplyOptions, Common};
 use crate::commands::consent;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::interrupt::Stop;
 use crate::progress::Steps;
 use crate::report::ResultReport;
 use crate::{render, roots};
@@ -25,14 +25,17 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
     if plan.is_allowed() && !plan.steps.is_empty() && !options.yes {
         consent::ask("Write this now?", "review it with `plan`, then use --yes")?;
     }
+    let stop = Stop::watch()?;
     let done = {
         let steps = Steps::new(common);
         let mut runner = runner(options.no_reload, &target);
-        provision::apply(&machine, &target, &plan, runner.as_mut(), &mut |progress| steps.show(&progress))
+        provision::apply(&machine, &target, &plan, stop.options(), runner.as_mut(), &mut |progress| {
+            steps.show(&progress);
+        })
     };
     match done {
         Ok(done) => finish(common, done),
-        Err(error) => Err(report_failure(common, error)?),
+        Err(error) => Err(report_failure(common, error, &stop)?),
     }
 }
 
@@ -56,7 +59,11 @@ fn plan(common: &Common, options: &ApplyOptions, machine: &Root, target: &Root) 
 }
 
 /// With `--json` a failure is a result as well; the error goes on to standard error and exit code.
-pub(super) fn report_failure(common: &Common, error: ProvisionError) -> Result<Failure, Failure> {
+pub(super) fn report_failure(
+    common: &Common,
+    error: ProvisionError,
+    stop: &Stop,
+) -> Result<Failure, Failure> {
     if common.json {
         let steps = match &error {
             ProvisionError::Apply(neuron_passthrough::apply::ApplyError::Failed(failure)) => {
@@ -68,7 +75,8 @@ pub(super) fn report_failure(common: &Common, error: ProvisionError) -> Result<F
         report.error = Some(error.to_string());
         render::json(&report)?;
     }
-    Ok(error.into())
+    let put_back = matches!(&error, ProvisionError::Apply(error) if error.kind() == ErrorKind::Failed);
+    Ok(if put_back && stop.is_wanted() { Failure::Interrupted } else { error.into() })
 }
 
 fn finish(common: &Common, done: Done) -> Result<ExitCode, Failure> {
@@ -76,10 +84,12 @@ fn finish(common: &Common, done: Done) -> Result<ExitCode, Failure> {
     let report = ResultReport::new(done.changed, done.reboot_needed, done.outcome.steps);
     if common.json {
         render::json(&report)?;
-    } else if !common.quiet {
+    } else {
+        say_deferred(&report);
+    }
+    if !common.json && !common.quiet {
         let mut text =
             String::from(if done.changed { "\nDone.\n" } else { "\nNothing changed: it is all in place.\n" });
-        text.push_str(&deferred(&report));
         if done.reboot_needed {
             text.push_str("Next: reboot, then run `neuron-provisioner status`.\n");
             text.push_str("To undo everything: `neuron-provisioner revert`.\n");
@@ -89,12 +99,10 @@ fn finish(common: &Common, done: Done) -> Result<ExitCode, Failure> {
     Ok(code)
 }
 
-/// What is left to others, and why.
-pub(super) fn deferred(report: &ResultReport) -> String {
-    let left = report.steps.iter().filter(|step| step.outcome == StepResult::Deferred);
-    left.fold(String::new(), |mut text, step| {
+/// Says what is left to others, and why; even `--quiet` does not hide that something is not done.
+pub(super) fn say_deferred(report: &ResultReport) {
+    for step in report.steps.iter().filter(|step| step.outcome == StepResult::Deferred) {
         let why = step.why.as_deref().unwrap_or("somebody else does it");
-        let _ = writeln!(text, "Not done here ({}): {why}", step.id);
-        text
-    })
+        eprintln!("{} {}: {why}", style("not done here:").for_stderr().yellow().bold(), step.id);
+    }
 }

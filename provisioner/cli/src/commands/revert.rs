@@ -8,6 +8,7 @@ use crate::args::{Common, RevertOptions};
 use crate::commands::{apply, consent};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::interrupt::Stop;
 use crate::progress::Steps;
 use crate::report::ResultReport;
 use crate::{render, roots};
@@ -28,10 +29,13 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     if !options.yes {
         consent::ask("Put them back now?", "use --yes")?;
     }
+    let stop = Stop::watch()?;
     let reverted = {
         let steps = Steps::new(common);
         let mut runner = apply::runner(options.no_reload, &target);
-        provision::revert(&machine, &target, runner.as_mut(), &mut |progress| steps.show(&progress))
+        provision::revert(&machine, &target, stop.options(), runner.as_mut(), &mut |progress| {
+            steps.show(&progress);
+        })
     };
     match reverted {
         Ok(reverted) => {
@@ -40,7 +44,7 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
             (report.left, report.merged) = (reverted.left, reverted.merged);
             finish(common, &report)
         }
-        Err(error) => Err(apply::report_failure(common, error)?),
+        Err(error) => Err(apply::report_failure(common, error, &stop)?),
     }
 }
 
@@ -63,7 +67,7 @@ fn finish(common: &Common, report: &ResultReport) -> Result<ExitCode, Failure> {
         let _ =
             writeln!(text, "{path} was changed by somebody else since; only what was ours was taken out.");
     }
-    text.push_str(&apply::deferred(report));
+    apply::say_deferred(report);
     if !common.quiet {
         text.push_str(if report.changed { "\nReverted.\n" } else { "Nothing to revert.\n" });
         if report.reboot_needed {

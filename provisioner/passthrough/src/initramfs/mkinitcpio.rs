@@ -10,7 +10,7 @@ use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Judgement, Severity};
 use crate::step::{Action, FileState, Step, file_head};
 use crate::text::mkinitcpio_conf::{self, Form};
-use crate::text::mkinitcpio_preset::{ConfigUse, Presets};
+use crate::text::mkinitcpio_preset::{ConfigUse, Image, Presets};
 use crate::text::{TextError, block};
 
 const MAIN: &str = "/etc/mkinitcpio.conf";
@@ -47,6 +47,9 @@ impl Generator for Mkinitcpio {
     fn steps(&self, _: &Judgement, target: &Target) -> Result<Vec<Step>, UnusableFile> {
         let mut steps = Vec::new();
         let body = body(target, &[MAIN, DROP_IN])?;
+        if body.is_empty() {
+            return Ok(steps);
+        }
         if let Ok(path) = DROP_IN.parse::<TargetPath>() {
             // Behind a main file without a final newline, the first line would continue its last.
             let text = format!("\n{}{body}", file_head("vfio-pci comes first in every image."));
@@ -75,13 +78,12 @@ impl Generator for Mkinitcpio {
         Ok(steps)
     }
 
+    fn builds_unified_images(&self, target: &Target) -> bool {
+        images(target).any(|image| image.unified)
+    }
+
     fn rebuild(&self, target: &Target) -> Step {
-        let images = target
-            .in_directory(PRESETS)
-            .filter_map(|(_, state)| Some(Presets::parse(state.text()?).ok()?.images()))
-            .flatten()
-            .filter_map(|image| image.path.parse().ok())
-            .collect();
+        let images = images(target).filter_map(|image| image.path.parse().ok()).collect();
         Step {
             id: "initramfs".to_owned(),
             title: "Build the initramfs of every kernel".to_owned(),
@@ -91,9 +93,19 @@ impl Generator for Mkinitcpio {
     }
 }
 
+/// The images that the presets build.
+fn images(target: &Target) -> impl Iterator<Item = Image> {
+    let presets = target.in_directory(PRESETS).filter_map(|(_, state)| Presets::parse(state.text()?).ok());
+    presets.flat_map(|preset| preset.images())
+}
+
 /// The lines that put the modules in front. `sources` are the files whose variables they extend.
 fn body(target: &Target, sources: &[&str]) -> Result<String, UnusableFile> {
     let modules = modules(target).join(" ");
+    if modules.is_empty() {
+        // Every kernel has vfio-pci built in.
+        return Ok(String::new());
+    }
     let (mut string_form, mut has_modconf) = (false, None);
     for (path, text) in read_before(target, sources) {
         // What we wrote ourselves says nothing about the user's files.

@@ -19,6 +19,20 @@
 )]
 
 pub mod answers;
+#[allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the one half that writes and runs programs"
+)]
+pub mod apply;
+pub mod binding;
+pub mod bootloader;
+pub mod facts;
 pub mod id;
+pub mod initramfs;
+pub mod plan;
+pub mod policy;
+pub mod provision;
 pub mod root;
 pub mod step;
+pub mod text;

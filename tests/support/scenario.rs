@@ -32,6 +32,9 @@ pub struct Scenario {
     pub target: String,
     /// How `apply` ends.
     pub exit: i32,
+    /// What every kernel command line of this system gains, in this order.
+    #[serde(default)]
+    pub parameters: Vec<String>,
     /// The name of its folder.
     #[serde(skip)]
     pub name: String,

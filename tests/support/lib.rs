@@ -1,1 +1,44 @@
-//! What the tests from outside share: where things are, how a program is run.
+//! What the tests from outside share: captured machines and target roots as directories, a
+//! comparer of trees, and how the built program is run.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub mod machine;
+pub mod program;
+pub mod target;
+pub mod tree;
+
+/// The folder of all tests: machines, targets and scenarios lie below it.
+pub fn tests_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The names of the folders in `folder` that hold a file called `marker`, sorted.
+fn names_with(folder: &Path, marker: &str) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| at(folder, "list", &error))? {
+        let entry = entry?;
+        if entry.path().join(marker).is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// An error of the operating system that also says what was tried with which path.
+fn at(path: &Path, attempt: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot {attempt} {}: {error}", path.display()))
+}
+
+/// Writes a file and the folders above it.
+fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    make_folder(path.parent().unwrap_or(path))?;
+    std::fs::write(path, bytes).map_err(|error| at(path, "write", &error))
+}
+
+/// Makes a folder and those above it.
+fn make_folder(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path).map_err(|error| at(path, "make the folder", &error))
+}

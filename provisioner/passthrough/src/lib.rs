@@ -10,6 +10,8 @@
 //! the other (see [`root::Root`]).
 #![forbid(unsafe_code)]
 
+pub mod answers;
 pub mod id;
 pub mod root;
 pub mod step;
+pub mod text;

@@ -1,0 +1,181 @@
+//! From text to answers, with an error that says which line, what is wrong, and what would be right.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{Answers, SCHEMA};
+
+/// A text that is no answers file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", .line.map(|line| format!("line {line}: ")).unwrap_or_default())]
+pub struct InvalidAnswers {
+    /// The line, counted from 1, where one can be named.
+    pub line: Option<usize>,
+    /// What is wrong there, with the value.
+    pub message: String,
+    /// What would be right.
+    pub hint: Option<String>,
+}
+
+impl Answers {
+    /// Reads the text of an answers file. An empty text is valid: everything has a default.
+    pub fn parse(text: &str) -> Result<Self, InvalidAnswers> {
+        let answers: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            InvalidAnswers::new(line, error.message())
+        })?;
+        answers.checked(|needle| text.lines().position(|line| line.contains(needle)).map(|index| index + 1))
+    }
+
+    /// Takes answers that another format holds (a Calamares configuration), as a JSON value.
+    pub fn from_value(value: serde_json::Value) -> Result<Self, InvalidAnswers> {
+        let answers: Self =
+            serde_json::from_value(value).map_err(|error| InvalidAnswers::new(None, &error.to_string()))?;
+        answers.checked(|_| None)
+    }
+
+    /// The text of an answers file that holds only what differs from the defaults.
+    pub fn render(&self) -> Result<String, InvalidAnswers> {
+        let fail = |error: &dyn std::fmt::Display| InvalidAnswers::new(None, &error.to_string());
+        let mut mine = toml::Value::try_from(self).map_err(|error| fail(&error))?;
+        let plain = toml::Value::try_from(Self::default()).map_err(|error| fail(&error))?;
+        drop_equal(&mut mine, &plain);
+        let mut text = format!("schema = {SCHEMA}\n");
+        let rest = toml::to_string(&mine).map_err(|error| fail(&error))?;
+        if !rest.is_empty() {
+            text.push('\n');
+            text.push_str(&rest);
+        }
+        Ok(text)
+    }
+
+    /// The rules that the types alone do not keep. `line_of` finds a text in the file.
+    fn checked(self, line_of: impl Fn(&str) -> Option<usize>) -> Result<Self, InvalidAnswers> {
+        let wrong = |needle: &str, message: String, hint: &str| {
+            Err(InvalidAnswers { line: line_of(needle), message, hint: Some(hint.to_owned()) })
+        };
+        if self.schema != SCHEMA {
+            let message = format!("schema {} is not known", self.schema);
+            return wrong("schema", message, "this program reads schema = 1");
+        }
+        for parameter in &self.passthrough.extra_parameters {
+            if parameter.is_empty() || parameter.chars().any(|c| c.is_whitespace() || c.is_control()) {
+                let message =
+                    format!("`{}` in extra_parameters is not one kernel parameter", parameter.escape_debug());
+                return wrong(
+                    "extra_parameters",
+                    message,
+                    "write each parameter as its own string, without spaces",
+                );
+            }
+            if parameter.chars().any(|c| "'\"\\`$".contains(c)) {
+                let message = format!("`{parameter}` in extra_parameters has a quote, `$`, `\\` or backtick");
+                return wrong(
+                    "extra_parameters",
+                    message,
+                    "boot loader files cannot carry such a parameter safely",
+                );
+            }
+        }
+        static RESOLUTION: LazyLock<Option<Regex>> =
+            LazyLock::new(|| Regex::new("^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$").ok());
+        let resolution = &self.looking_glass.resolution;
+        if !RESOLUTION.as_ref().is_some_and(|form| form.is_match(resolution)) {
+            let message = format!("resolution `{resolution}` is not WIDTHxHEIGHT");
+            return wrong("resolution", message, "write it like \"2560x1440\"");
+        }
+        Ok(self)
+    }
+}
+
+/// Removes from `mine` what is equal in `plain`, and tables that are empty then.
+fn drop_equal(mine: &mut toml::Value, plain: &toml::Value) {
+    let (toml::Value::Table(mine), toml::Value::Table(plain)) = (mine, plain) else { return };
+    mine.retain(|key, value| match plain.get(key) {
+        Some(default) if default == value => false,
+        Some(default) => {
+            drop_equal(value, default);
+            true
+        }
+        None => true,
+    });
+}
+
+impl InvalidAnswers {
+    /// An error of a parser; turns serde's list of known keys into a suggestion.
+    fn new(line: Option<usize>, message: &str) -> Self {
+        static UNKNOWN: LazyLock<Option<Regex>> =
+            LazyLock::new(|| Regex::new(r"unknown (?:field|variant) `([^`]*)`, expected (.*)").ok());
+        let hint = UNKNOWN.as_ref().and_then(|form| form.captures(message)).map(|found| {
+            let known: Vec<&str> = found[2].split('`').skip(1).step_by(2).collect();
+            match nearest(&found[1], &known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known here: {}", known.join(", ")),
+            }
+        });
+        Self { line, message: message.trim_end().to_owned(), hint }
+    }
+}
+
+/// The name out of `known` that somebody probably meant.
+pub fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
+    let scored = known.iter().map(|name| (strsim::jaro_winkler(given, name), *name));
+    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::{Gpus, Mode, Override};
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        assert_eq!(Answers::parse("").unwrap(), Answers::default());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line_and_what_would_be_right() {
+        for (text, line, message, hint) in [
+            ("[passthrough]\nmod = \"off\"\n", 2, "unknown field `mod`", "did you mean `mode`?"),
+            (
+                "[passthrough]\nallow = [\"only-gpus\"]\n",
+                2,
+                "unknown variant `only-gpus`",
+                "did you mean `only-gpu`?",
+            ),
+            ("schema = 2\n", 1, "schema 2", "schema = 1"),
+            ("[passthrough]\nguest_gpus = [\"0000:01:20.0\"]\n", 2, "0000:01:20.0", ""),
+            ("[passthrough]\nguest_gpus = []\n", 2, "empty list", ""),
+            ("[passthrough]\ntrial = \"yes\"\n", 2, "expected a boolean", ""),
+            ("[passthrough]\n\nextra_parameters = [\"a b\"]\n", 3, "`a b`", "own string"),
+            ("[looking_glass]\nresolution = \"big\"\n", 2, "`big`", "2560x1440"),
+            ("[passthrough\n", 1, "", ""),
+        ] {
+            let error = Answers::parse(text).unwrap_err();
+            assert_eq!(error.line, Some(line), "{text}: {error}");
+            assert!(error.message.contains(message), "{text}: {error}");
+            assert!(error.hint.clone().unwrap_or_default().contains(hint), "{text}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_rendered_reads_back_the_same_and_holds_no_defaults() {
+        let mut answers = Answers::default();
+        assert_eq!(answers.render().unwrap(), "schema = 1\n");
+        answers.passthrough.guest_gpus = Gpus::Named(vec!["0000:01:00.0".parse().unwrap()]);
+        answers.passthrough.mode = Mode::AtBoot;
+        answers.passthrough.allow = vec![Override::GuestIsBootVga];
+        answers.vm.insert("windows11".to_owned(), crate::answers::Vm::default());
+        let text = answers.render().unwrap();
+        assert!(!text.contains("looking_glass"), "{text}");
+        assert_eq!(Answers::parse(&text).unwrap(), answers);
+    }
+
+    #[test]
+    fn the_documented_example_is_valid() {
+        let text = include_str!("../../tests/answers-full.toml");
+        let answers = Answers::parse(text).unwrap();
+        assert_eq!(answers.vm["windows11"].disk.as_ref().unwrap().size_gib, 128);
+    }
+}

@@ -1,0 +1,64 @@
+//! Formats of configuration files: text in, text out, nothing else.
+//!
+//! Every editor keeps what it does not have to change: comments, order, spacing, quotes, line ends.
+//! Nothing here opens a file or knows a path; the caller names the file in its own message.
+
+pub mod block;
+pub mod command_line;
+pub mod grub_default;
+pub mod kernel_cmdline;
+pub mod kernel_modules;
+mod lines;
+pub mod loader_entry;
+pub mod mkinitcpio_conf;
+pub mod mkinitcpio_preset;
+pub mod modprobe_conf;
+pub mod pci_ids;
+mod shell;
+
+use std::fmt;
+
+/// A text that cannot be read or edited safely: where, what stands there, what would be right.
+///
+/// Printed as a fragment, ``line 4: `GRUB_CMDLINE_LINUX_DEFAULT` is ...``; the caller puts the path
+/// before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct TextError {
+    /// The line, counted from 1; none where the whole text is meant.
+    pub line: Option<usize>,
+    /// What stands there, or the name of what is missing.
+    pub value: String,
+    /// What is wrong with it and what would be right.
+    pub why: String,
+}
+
+impl TextError {
+    fn at(line: usize, value: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { line: Some(line), value: value.into(), why: why.into() }
+    }
+
+    fn whole(value: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { line: None, value: value.into(), why: why.into() }
+    }
+}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        write!(f, "`{}` {}", self.value, self.why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_its_line_when_there_is_one() {
+        let error = TextError::at(4, "GRUB_CMDLINE_LINUX_DEFAULT", "is cut short");
+        assert_eq!(error.to_string(), "line 4: `GRUB_CMDLINE_LINUX_DEFAULT` is cut short");
+        assert_eq!(TextError::whole("options", "is missing").to_string(), "`options` is missing");
+    }
+}

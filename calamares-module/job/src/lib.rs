@@ -4,6 +4,7 @@
 //! result back. So everything here can be tested without a Python and without Calamares.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod choice;
 mod config;
 mod job;

@@ -399,7 +399,7 @@ pub enum AudioBackend {
     /// Through SPICE, which Looking Glass plays.
     #[default]
     Spice,
-    /// To PipeWire.
+    /// To `PipeWire`.
     Pipewire,
     /// Over the network, by Scream.
     Scream,

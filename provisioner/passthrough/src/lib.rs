@@ -11,7 +11,9 @@
 #![forbid(unsafe_code)]
 
 pub mod answers;
+pub mod facts;
 pub mod id;
+pub mod policy;
 pub mod root;
 pub mod step;
 pub mod text;

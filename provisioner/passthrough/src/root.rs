@@ -94,8 +94,19 @@ impl Root {
             path,
             |bytes: &Vec<u8>| Entry::file(bytes),
             Entry::into_file,
-            |fd| contents(open_in(fd, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?),
+            |fd| contents(open_in(fd, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?, u64::MAX),
         )
+    }
+
+    /// The first `limit` bytes of a file as text; `None` when there is none.
+    pub fn read_head(&self, path: &str, limit: u64) -> Result<Option<String>, ReadError> {
+        let head = self.look(
+            path,
+            |bytes: &Vec<u8>| Entry::file(bytes),
+            Entry::into_file,
+            |fd| contents(open_in(fd, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?, limit),
+        )?;
+        Ok(head.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// A file as text with its surrounding white space gone: one sysfs attribute.
@@ -233,10 +244,10 @@ pub(crate) fn open_in(root: BorrowedFd<'_>, path: &str, flags: OFlag) -> Result<
     Err(Errno::EAGAIN)
 }
 
-/// Everything in a file. Sysfs attributes report a size that is not theirs, so it is not asked for.
-fn contents(file: OwnedFd) -> Result<Vec<u8>, Errno> {
+/// Everything in a file, up to a limit. Sysfs attributes report a size that is not theirs, so it is not asked for.
+fn contents(file: OwnedFd, limit: u64) -> Result<Vec<u8>, Errno> {
     let mut bytes = Vec::new();
-    match File::from(file).read_to_end(&mut bytes) {
+    match File::from(file).take(limit).read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
         Err(error) => Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
     }
@@ -250,7 +261,7 @@ fn regular_file(root: BorrowedFd<'_>, path: &str) -> Result<FileState, Errno> {
     if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
         return Err(Errno::ENOTSUP);
     }
-    let bytes = contents(open_in(root, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?)?;
+    let bytes = contents(open_in(root, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?, u64::MAX)?;
     Ok(FileState::Regular {
         bytes,
         mode: stat.st_mode & 0o7777,

@@ -5,6 +5,12 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::{Answers, SCHEMA};
+use crate::text::command_line;
+
+static RESOLUTION: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new("^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$").ok());
+static UNKNOWN: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"unknown (?:field|variant) `([^`]*)`, expected (.*)").ok());
 
 /// A text that is no answers file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,27 +65,10 @@ impl Answers {
             let message = format!("schema {} is not known", self.schema);
             return wrong("schema", message, "this program reads schema = 1");
         }
-        for parameter in &self.passthrough.extra_parameters {
-            if parameter.is_empty() || parameter.chars().any(|c| c.is_whitespace() || c.is_control()) {
-                let message =
-                    format!("`{}` in extra_parameters is not one kernel parameter", parameter.escape_debug());
-                return wrong(
-                    "extra_parameters",
-                    message,
-                    "write each parameter as its own string, without spaces",
-                );
-            }
-            if parameter.chars().any(|c| "'\"\\`$".contains(c)) {
-                let message = format!("`{parameter}` in extra_parameters has a quote, `$`, `\\` or backtick");
-                return wrong(
-                    "extra_parameters",
-                    message,
-                    "boot loader files cannot carry such a parameter safely",
-                );
-            }
+        if let Err(error) = command_line::check(&self.passthrough.extra_parameters) {
+            let message = format!("in extra_parameters {error}");
+            return wrong("extra_parameters", message, "write each parameter as its own string");
         }
-        static RESOLUTION: LazyLock<Option<Regex>> =
-            LazyLock::new(|| Regex::new("^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$").ok());
         let resolution = &self.looking_glass.resolution;
         if !RESOLUTION.as_ref().is_some_and(|form| form.is_match(resolution)) {
             let message = format!("resolution `{resolution}` is not WIDTHxHEIGHT");
@@ -105,8 +94,6 @@ fn drop_equal(mine: &mut toml::Value, plain: &toml::Value) {
 impl InvalidAnswers {
     /// An error of a parser; turns serde's list of known keys into a suggestion.
     fn new(line: Option<usize>, message: &str) -> Self {
-        static UNKNOWN: LazyLock<Option<Regex>> =
-            LazyLock::new(|| Regex::new(r"unknown (?:field|variant) `([^`]*)`, expected (.*)").ok());
         let hint = UNKNOWN.as_ref().and_then(|form| form.captures(message)).map(|found| {
             let known: Vec<&str> = found[2].split('`').skip(1).step_by(2).collect();
             match nearest(&found[1], &known) {

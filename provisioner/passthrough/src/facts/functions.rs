@@ -1,0 +1,221 @@
+//! Reads the PCI functions: `class` of every one, the rest only near a GPU.
+//!
+//! Near means: in a GPU's slot, in an IOMMU group with such a function, or sound that may belong
+//! to an Intel card behind its own switch. Of functions that could be mistaken for one of these
+//! (same base class) the ids are read as well. `config` is never opened: that can wake a card.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use super::FactsError;
+use super::iommu::{self, Group};
+use super::pci::{Class, PciFunction};
+use crate::id::{GroupId, PciAddress, PciId};
+use crate::root::Root;
+
+const DEVICES: &str = "sys/bus/pci/devices";
+const INTEL: u16 = 0x8086;
+
+/// Functions and the groups that were looked into.
+pub(super) struct Functions {
+    pub(super) functions: BTreeMap<PciAddress, PciFunction>,
+    pub(super) groups: BTreeMap<GroupId, Group>,
+}
+
+pub(super) fn read(root: &Root) -> Result<Functions, FactsError> {
+    let mut reader = Reader {
+        root,
+        read: BTreeSet::new(),
+        out: Functions { functions: BTreeMap::new(), groups: BTreeMap::new() },
+    };
+    reader.classes()?;
+    let gpus: Vec<PciAddress> =
+        reader.out.functions.values().filter(|f| f.class.is_display()).map(|f| f.address).collect();
+    for gpu in &gpus {
+        reader.neighbourhood(*gpu)?;
+    }
+    reader.sound_of_intel_cards(&gpus)?;
+    reader.lookalikes()?;
+    Ok(reader.out)
+}
+
+struct Reader<'a> {
+    root: &'a Root,
+    /// The functions that are known in full.
+    read: BTreeSet<PciAddress>,
+    out: Functions,
+}
+
+impl Reader<'_> {
+    fn classes(&mut self) -> Result<(), FactsError> {
+        let names = self.root.list(DEVICES)?.ok_or(FactsError::NoPci)?;
+        for name in names {
+            let address = PciAddress::from_str(&name).map_err(|_| FactsError::Nonsense {
+                path: DEVICES.to_owned(),
+                value: name.clone(),
+                wanted: "PCI addresses",
+            })?;
+            // A function that was unplugged between the listing and now is simply gone.
+            let Some(class) = number(self.root, &format!("{DEVICES}/{address}/class"))? else { continue };
+            self.out.functions.insert(address, PciFunction::bare(address, Class(class)));
+        }
+        Ok(())
+    }
+
+    /// Reads a GPU, its slot, and whatever shares a group with these.
+    fn neighbourhood(&mut self, gpu: PciAddress) -> Result<(), FactsError> {
+        let slot: Vec<PciAddress> =
+            self.out.functions.keys().copied().filter(|other| other.same_slot(gpu)).collect();
+        for address in slot {
+            self.function(address)?;
+            self.group_of(address)?;
+        }
+        Ok(())
+    }
+
+    fn group_of(&mut self, address: PciAddress) -> Result<(), FactsError> {
+        let Some(id) = self.out.functions.get(&address).and_then(|function| function.group) else {
+            return Ok(());
+        };
+        if self.out.groups.contains_key(&id) {
+            return Ok(());
+        }
+        let group = iommu::group(self.root, id)?;
+        for member in &group.members {
+            self.function(*member)?;
+        }
+        self.out.groups.insert(id, group);
+        Ok(())
+    }
+
+    /// An Intel card's sound sits on another bus, behind the card's own switch, so where there is
+    /// such a card every sound function may be its.
+    fn sound_of_intel_cards(&mut self, gpus: &[PciAddress]) -> Result<(), FactsError> {
+        let has_card = |gpu: &PciAddress| {
+            gpu.bus() != 0 && self.out.functions.get(gpu).is_some_and(|function| function.vendor() == INTEL)
+        };
+        if !gpus.iter().any(has_card) {
+            return Ok(());
+        }
+        let sound: Vec<PciAddress> =
+            self.out.functions.values().filter(|f| f.class.is_audio()).map(|f| f.address).collect();
+        for address in sound {
+            self.function(address)?;
+            self.group_of(address)?;
+        }
+        Ok(())
+    }
+
+    /// Ids of all functions that share a base class with one that was read: a twin of a GPU or of
+    /// its sound would be taken by `ids=` as well.
+    fn lookalikes(&mut self) -> Result<(), FactsError> {
+        let kinds: BTreeSet<u8> = self
+            .read
+            .iter()
+            .filter_map(|address| self.out.functions.get(address))
+            .filter(|function| !function.class.is_bridge())
+            .map(|function| function.class.base())
+            .collect();
+        for (address, function) in &mut self.out.functions {
+            if !self.read.contains(address)
+                && !function.class.is_bridge()
+                && kinds.contains(&function.class.base())
+            {
+                function.id = pair(self.root, *address, "vendor", "device")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all of one function, once.
+    fn function(&mut self, address: PciAddress) -> Result<(), FactsError> {
+        let Some(function) = self.out.functions.get_mut(&address) else { return Ok(()) };
+        if !self.read.insert(address) {
+            return Ok(());
+        }
+        let at = |file: &str| format!("{DEVICES}/{address}/{file}");
+        function.id = pair(self.root, address, "vendor", "device")?;
+        function.group = link_name(self.root, &at("iommu_group"))?
+            .map(|name| parse(&name, &at("iommu_group"), "a link to an IOMMU group"))
+            .transpose()?
+            .map(GroupId);
+        if function.class.is_bridge() {
+            return Ok(());
+        }
+        function.subsystem = pair(self.root, address, "subsystem_vendor", "subsystem_device")?;
+        function.revision = number(self.root, &at("revision"))?.and_then(|value| u8::try_from(value).ok());
+        function.driver = link_name(self.root, &at("driver"))?;
+        function.parents = parents(self.root, address)?;
+        function.is_virtual_function = self.root.read_link(&at("physfn"))?.is_some();
+        if function.class.kind() == 0x0300 {
+            function.boot_vga = self.root.attribute(&at("boot_vga"))?.map(|text| text == "1");
+        }
+        if function.class.is_display() {
+            function.is_removable = self.root.attribute(&at("removable"))?.as_deref() == Some("removable");
+            function.reset_methods = self
+                .root
+                .attribute(&at("reset_method"))?
+                .map(|text| text.split_whitespace().map(str::to_owned).collect());
+            function.regions =
+                self.root.attribute(&at("resource"))?.map_or_else(Vec::new, |text| regions(&text));
+        }
+        Ok(())
+    }
+}
+
+/// A hexadecimal attribute like `0x10de`; `None` when it is not there.
+fn number(root: &Root, path: &str) -> Result<Option<u32>, FactsError> {
+    let Some(text) = root.attribute(path)? else { return Ok(None) };
+    let digits = text.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
+    match digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
+        Some(number) => Ok(Some(number)),
+        None => {
+            Err(FactsError::Nonsense { path: path.to_owned(), value: text, wanted: "a number like 0x10de" })
+        }
+    }
+}
+
+/// Two 16-bit attributes as one id; `None` when the second is not there.
+fn pair(root: &Root, address: PciAddress, vendor: &str, device: &str) -> Result<Option<PciId>, FactsError> {
+    let half = |file: &str| -> Result<Option<u16>, FactsError> {
+        let path = format!("{DEVICES}/{address}/{file}");
+        let Some(value) = number(root, &path)? else { return Ok(None) };
+        u16::try_from(value).map(Some).map_err(|_| FactsError::Nonsense {
+            path,
+            value: format!("{value:#x}"),
+            wanted: "a number below 0x10000",
+        })
+    };
+    Ok(half(vendor)?.zip(half(device)?).map(|(vendor, device)| PciId { vendor, device }))
+}
+
+/// The last component of where a link points to.
+fn link_name(root: &Root, path: &str) -> Result<Option<String>, FactsError> {
+    Ok(root.read_link(path)?.and_then(|to| to.rsplit('/').next().map(str::to_owned)))
+}
+
+fn parse<T: FromStr>(text: &str, path: &str, wanted: &'static str) -> Result<T, FactsError> {
+    text.parse().map_err(|_| FactsError::Nonsense { path: path.to_owned(), value: text.to_owned(), wanted })
+}
+
+/// The bridges above a function: the kernel nests device directories the way the buses are nested.
+fn parents(root: &Root, address: PciAddress) -> Result<Vec<PciAddress>, FactsError> {
+    let link = root.read_link(&format!("{DEVICES}/{address}"))?.unwrap_or_default();
+    let chain = link.split('/').filter_map(|part| part.parse().ok());
+    Ok(chain.filter(|parent| *parent != address).collect())
+}
+
+/// Region sizes from `resource`: lines of start, end and flags; an unused region is all zero.
+fn regions(text: &str) -> Vec<u64> {
+    let size = |line: &str| {
+        let mut fields = line.split_whitespace().map(|field| {
+            field
+                .strip_prefix("0x")
+                .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+                .unwrap_or_default()
+        });
+        let (start, end) = (fields.next()?, fields.next()?);
+        (end > start).then(|| end - start + 1)
+    };
+    text.lines().take(6).filter_map(size).collect()
+}

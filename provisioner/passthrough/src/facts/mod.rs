@@ -1,0 +1,134 @@
+//! What is: the machine (from a machine root) and the target (from a target root).
+//!
+//! Facts are read once and judged elsewhere. What the machine does not tell is `None`, never a
+//! guess; a file with nonsense in it is an error that names file and value.
+
+mod connectors;
+mod cpu;
+mod functions;
+mod iommu;
+mod names;
+mod pci;
+mod platform;
+mod scrub;
+pub mod target;
+
+use std::collections::BTreeMap;
+
+pub use connectors::{Connector, DisplayCard};
+pub use cpu::{Cpu, CpuVendor};
+pub use iommu::{AcpiTables, Group, Iommu};
+pub use names::names;
+pub use pci::{Class, PciFunction};
+pub use platform::{Chassis, Firmware, Mux};
+pub use scrub::scrub;
+pub use target::Target;
+
+use crate::id::{GroupId, PciAddress, PciId};
+use crate::root::{ReadError, Root};
+
+/// Why the machine could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// A file that is needed could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A file holds something that the kernel would not write there.
+    #[error("/{path} holds `{value}`, expected {wanted}")]
+    Nonsense {
+        /// The file, without its leading `/`.
+        path: String,
+        /// What it holds.
+        value: String,
+        /// What would be right.
+        wanted: &'static str,
+    },
+    /// There is no PCI bus to look at.
+    #[error("/sys/bus/pci/devices is not there: this is no running machine, or it has no PCI bus")]
+    NoPci,
+}
+
+/// Everything that policy needs to know of a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// The processor.
+    pub cpu: Cpu,
+    /// What kind of box it is.
+    pub chassis: Chassis,
+    /// What booted it.
+    pub firmware: Firmware,
+    /// Whether Secure Boot is on; `None` when the firmware does not tell.
+    pub secure_boot: Option<bool>,
+    /// The IOMMU's traces.
+    pub iommu: Iommu,
+    /// The running kernel's command line.
+    pub command_line: Option<String>,
+    /// Every PCI function, by address. Only those near a GPU are known in full.
+    pub functions: BTreeMap<PciAddress, PciFunction>,
+    /// The IOMMU groups that a GPU, its slot or a neighbour is in.
+    pub groups: BTreeMap<GroupId, Group>,
+    /// Cards of the kernel's display subsystem, with their connectors.
+    pub displays: Vec<DisplayCard>,
+    /// Which GPU a laptop's multiplexer gives the panel to.
+    pub mux: Option<Mux>,
+    /// What could not be read though it may matter; for the explanation.
+    pub unreadable: Vec<String>,
+}
+
+impl Machine {
+    /// Reads a machine from its root, in one pass.
+    pub fn read(root: &Root) -> Result<Self, FactsError> {
+        let cpu = cpu::read(root)?;
+        let mut unreadable = Vec::new();
+        let read = functions::read(root)?;
+        let iommu = iommu::read(root, &read.groups, &mut unreadable);
+        Ok(Self {
+            chassis: platform::chassis(root, cpu)?,
+            firmware: platform::firmware(root)?,
+            secure_boot: platform::secure_boot(root),
+            iommu,
+            command_line: root.attribute("proc/cmdline")?,
+            displays: connectors::read(root)?,
+            mux: platform::mux(root)?,
+            functions: read.functions,
+            groups: read.groups,
+            cpu,
+            unreadable,
+        })
+    }
+
+    /// The functions that are GPUs: display controllers that are no virtual function of another.
+    pub fn gpus(&self) -> impl Iterator<Item = &PciFunction> {
+        self.functions
+            .values()
+            .filter(|function| function.class.is_display() && !function.is_virtual_function)
+    }
+
+    /// The functions in the slot of this one, itself included.
+    pub fn slot(&self, address: PciAddress) -> impl Iterator<Item = &PciFunction> {
+        self.functions.values().filter(move |other| other.address.same_slot(address))
+    }
+
+    /// Functions that bear this id.
+    pub fn with_id(&self, id: PciId) -> impl Iterator<Item = &PciFunction> {
+        self.functions.values().filter(move |function| function.id == Some(id))
+    }
+
+    /// The connectors that a GPU drives.
+    pub fn connectors(&self, gpu: PciAddress) -> impl Iterator<Item = &Connector> {
+        self.displays.iter().filter(move |card| card.function == Some(gpu)).flat_map(|card| &card.connectors)
+    }
+
+    /// A parameter's last value on the running kernel's command line.
+    pub fn parameter(&self, key: &str) -> Option<&str> {
+        let line = self.command_line.as_deref()?;
+        line.split_whitespace().filter_map(|token| token.strip_prefix(key)?.strip_prefix('=')).next_back()
+    }
+}
+
+/// The identifier of this boot; `None` when the machine does not tell.
+///
+/// Not part of [`Machine`]: it identifies a machine, so a capture must not hold it.
+pub fn boot_id(root: &Root) -> Option<String> {
+    root.attribute("proc/sys/kernel/random/boot_id").ok().flatten()
+}

@@ -1,0 +1,207 @@
+//! The target: the system that is changed, as it stands in its root.
+
+mod kernels;
+
+use std::collections::BTreeMap;
+
+pub use kernels::{Kernel, Provides};
+
+use super::{FactsError, Machine};
+use crate::id::TargetPath;
+use crate::root::Root;
+use crate::step::FileState;
+use crate::text::mkinitcpio_preset::Presets;
+
+/// Where the early hook for mkinitcpio's images lies when its package is installed.
+const EARLY_HOOK: &str = "/usr/lib/initcpio/install/neuron-vfio";
+
+/// Files that matter, whether they are there or not.
+const FILES: [&str; 17] = [
+    "/etc/crypttab",
+    "/etc/default/grub",
+    "/etc/environment",
+    "/etc/fstab",
+    "/etc/kernel/cmdline",
+    "/etc/kernel/install.conf",
+    "/etc/machine-id",
+    "/etc/mkinitcpio.conf",
+    "/etc/mkinitcpio.conf.d/95-neuron-vfio.conf",
+    "/etc/modprobe.d/vfio.conf",
+    "/etc/neuron/provisioner.toml",
+    "/etc/neuron/vfio-devices",
+    "/etc/os-release",
+    "/etc/supergfxd.conf",
+    "/etc/X11/xorg.conf",
+    "/var/lib/neuron-provisioner/candidate.json",
+    "/usr/lib/os-release",
+];
+
+/// Directories of configuration, and how the names of their files end.
+const DIRECTORIES: [(&str, &str); 7] = [
+    ("/etc/X11/xorg.conf.d", ".conf"),
+    ("/etc/dracut.conf.d", ".conf"),
+    ("/etc/environment.d", ".conf"),
+    ("/etc/mkinitcpio.conf.d", ".conf"),
+    ("/etc/mkinitcpio.d", ".preset"),
+    ("/etc/modprobe.d", ".conf"),
+    ("/usr/lib/modprobe.d", ".conf"),
+];
+
+/// Where a boot partition may be mounted.
+const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
+
+/// Things of which only the presence matters.
+const TRACES: [&str; 20] = [
+    EARLY_HOOK,
+    "/usr/bin/grub-mkconfig",
+    "/usr/bin/update-grub",
+    "/usr/sbin/grub-mkconfig",
+    "/boot/grub",
+    "/boot/grub/grub.cfg",
+    "/usr/bin/mkinitcpio",
+    "/usr/bin/dracut",
+    "/usr/bin/limine-entry-tool",
+    "/usr/bin/kernel-install",
+    "/boot/limine.conf",
+    "/boot/limine/limine.conf",
+    "/boot/EFI/limine/limine.conf",
+    "/efi/EFI/refind/refind.conf",
+    "/boot/EFI/refind/refind.conf",
+    "/boot/efi/EFI/refind/refind.conf",
+    "/boot/refind_linux.conf",
+    "/etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service",
+    "/usr/bin/envycontrol",
+    "/usr/bin/optimus-manager",
+];
+
+/// What policy and plan need to know of the target.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Target {
+    /// The kernels that can be booted.
+    pub kernels: Vec<Kernel>,
+    /// Files that matter, with what stands there. A path that is not in it was not looked at.
+    pub files: BTreeMap<TargetPath, FileState>,
+    /// Boot partitions (or directories) that hold `loader/` or `EFI/`: where systemd-boot looks.
+    pub boot_mounts: Vec<BootMount>,
+    /// Programs and directories that are there.
+    pub traces: Vec<String>,
+}
+
+/// A place where a boot loader looks for entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootMount {
+    /// Where it is mounted, for example `/boot`.
+    pub path: String,
+    /// Whether systemd-boot itself is installed there.
+    pub has_systemd_boot: bool,
+    /// Files beside the entries that they name: kernels at its top level.
+    pub kernels: Vec<String>,
+    /// Unified kernel images in `EFI/Linux`.
+    pub unified_images: Vec<String>,
+}
+
+impl Target {
+    /// Reads a target from its root. The machine says which drivers to ask the kernels for.
+    pub fn read(root: &Root, machine: &Machine) -> Result<Self, FactsError> {
+        let mut target = Self::default();
+        for path in FILES {
+            target.file(root, path)?;
+        }
+        for (directory, ending) in DIRECTORIES {
+            for name in root.list(directory)?.unwrap_or_default() {
+                if name.ends_with(ending) {
+                    target.file(root, &format!("{directory}/{name}"))?;
+                }
+            }
+        }
+        for path in TRACES {
+            if root.exists(path)? {
+                target.traces.push(path.to_owned());
+            }
+        }
+        for mount in BOOT_MOUNTS {
+            target.boot_mount(root, mount)?;
+        }
+        target.configurations_of_presets(root)?;
+        target.kernels = kernels::read(root, machine)?;
+        Ok(target)
+    }
+
+    fn file(&mut self, root: &Root, path: &str) -> Result<(), FactsError> {
+        let Ok(name) = path.parse::<TargetPath>() else { return Ok(()) };
+        let state = root.file_state(path)?;
+        self.files.insert(name, state);
+        Ok(())
+    }
+
+    fn boot_mount(&mut self, root: &Root, mount: &str) -> Result<(), FactsError> {
+        let entries = root.list(&format!("{mount}/loader/entries"))?;
+        let has_systemd_boot = root.exists(&format!("{mount}/EFI/systemd"))?;
+        let has_configuration = root.exists(&format!("{mount}/loader/loader.conf"))?;
+        let ending = |names: Option<Vec<String>>, keep: &dyn Fn(&str) -> bool| -> Vec<String> {
+            names.unwrap_or_default().into_iter().filter(|name| keep(name)).collect()
+        };
+        let unified_images = ending(root.list(&format!("{mount}/EFI/Linux"))?, &|name| {
+            name.to_ascii_lowercase().ends_with(".efi")
+        });
+        if entries.is_none() && !has_systemd_boot && !has_configuration && unified_images.is_empty() {
+            return Ok(());
+        }
+        for name in entries.unwrap_or_default() {
+            if name.to_ascii_lowercase().ends_with(".conf") {
+                self.file(root, &format!("{mount}/loader/entries/{name}"))?;
+            }
+        }
+        self.boot_mounts.push(BootMount {
+            path: mount.to_owned(),
+            has_systemd_boot: has_systemd_boot || has_configuration,
+            kernels: ending(root.list(mount)?, &|name| name.starts_with("vmlinuz")),
+            unified_images,
+        });
+        Ok(())
+    }
+
+    /// A preset can name a configuration of its own; that is the one which counts for it.
+    fn configurations_of_presets(&mut self, root: &Root) -> Result<(), FactsError> {
+        let named: Vec<String> = self
+            .in_directory("/etc/mkinitcpio.d")
+            .filter_map(|(_, state)| state.text())
+            // A preset that cannot be parsed is the plan's business: it names file and line.
+            .filter_map(|text| Presets::parse(text).ok()?.configs().ok())
+            .flatten()
+            .map(|used| used.path)
+            .collect();
+        for path in named {
+            self.file(root, &path)?;
+        }
+        Ok(())
+    }
+
+    /// What stands at a path; absent for one that was not looked at.
+    pub fn state(&self, path: &TargetPath) -> &FileState {
+        self.files.get(path).unwrap_or(&FileState::Absent)
+    }
+
+    /// The text of a file, if it is there and is text.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.files.get(&path.parse::<TargetPath>().ok()?)?.text()
+    }
+
+    /// The files of one directory, by name.
+    pub fn in_directory<'a>(
+        &'a self,
+        directory: &'a str,
+    ) -> impl Iterator<Item = (&'a TargetPath, &'a FileState)> {
+        self.files.iter().filter(move |(path, _)| path.parent() == directory)
+    }
+
+    /// Whether something of [`TRACES`] is there.
+    pub fn has(&self, path: &str) -> bool {
+        self.traces.iter().any(|trace| trace == path)
+    }
+
+    /// Whether the hook that claims by address before any driver is installed.
+    pub fn has_early_hook(&self) -> bool {
+        self.has(EARLY_HOOK)
+    }
+}

@@ -1,0 +1,210 @@
+//! From GPUs to functions: what exactly is assigned, and how it is matched.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::choose::Choice;
+use super::gpu::{self, Gpu};
+use super::{Code, Finding, IommuState, Matching, Notes, Severity, override_name};
+use crate::answers::{MatchBy, Override, Passthrough};
+use crate::facts::{Machine, PciFunction};
+use crate::id::{GroupId, PciAddress, PciId};
+
+/// Why a function is assigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AssignmentRole {
+    /// It is the GPU's display function.
+    Primary,
+    /// It belongs to the same GPU.
+    Companion,
+    /// It shares a group, and the answers allow to take it along.
+    GroupPeer,
+}
+
+/// A function that a guest gets, with everything by which it is known again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Assignment {
+    /// Where it sits.
+    pub address: PciAddress,
+    /// Its id.
+    pub id: PciId,
+    /// Its board's id.
+    pub subsystem: Option<PciId>,
+    /// Its class, six hexadecimal digits.
+    pub class: String,
+    /// Why it is among them.
+    pub role: AssignmentRole,
+}
+
+/// Everything that the chosen guests take along.
+pub(super) fn assign(
+    machine: &Machine,
+    gpus: &[Gpu],
+    choice: &Choice,
+    wishes: &Passthrough,
+    state: IommuState,
+    notes: &mut Notes,
+) -> Vec<Assignment> {
+    let mut assigned: Vec<Assignment> = Vec::new();
+    let guests = || gpus.iter().filter(|gpu| choice.guests.contains(&gpu.address));
+    for guest in guests() {
+        for address in &guest.functions {
+            let role =
+                if *address == guest.address { AssignmentRole::Primary } else { AssignmentRole::Companion };
+            push(machine, *address, role, &mut assigned, notes);
+        }
+    }
+    if state == IommuState::On {
+        let own: BTreeSet<PciAddress> = guests().flat_map(|guest| guest.functions.iter().copied()).collect();
+        let mut taken = BTreeSet::new();
+        for guest in guests() {
+            taken.extend(judge_groups(machine, guest, &own, gpus, wishes, notes));
+        }
+        for peer in taken {
+            push(machine, peer, AssignmentRole::GroupPeer, &mut assigned, notes);
+        }
+    }
+    assigned.sort_by_key(|assignment| assignment.address);
+    assigned
+}
+
+fn push(
+    machine: &Machine,
+    address: PciAddress,
+    role: AssignmentRole,
+    assigned: &mut Vec<Assignment>,
+    notes: &mut Notes,
+) {
+    let Some((function, id)) =
+        machine.functions.get(&address).and_then(|function| Some((function, function.id?)))
+    else {
+        notes.find(
+            Finding::new(
+                Code::IdentityUnknown,
+                Severity::Blocker,
+                format!("vendor and device of {address} could not be read"),
+                "what cannot be identified cannot be claimed; run as root on the machine itself",
+            )
+            .about(address),
+        );
+        return;
+    };
+    assigned.push(Assignment {
+        address,
+        id,
+        subsystem: function.subsystem,
+        class: function.class.to_string(),
+        role,
+    });
+}
+
+/// Rule 3 for one GPU: every endpoint of its groups is assigned, or it does not go. Gives the
+/// peers that go along.
+fn judge_groups(
+    machine: &Machine,
+    guest: &Gpu,
+    own: &BTreeSet<PciAddress>,
+    gpus: &[Gpu],
+    wishes: &Passthrough,
+    notes: &mut Notes,
+) -> Vec<PciAddress> {
+    let block = |code, message: String, hint: String, notes: &mut Notes| {
+        notes.find(Finding::new(code, Severity::Blocker, message, hint).about(guest.address));
+    };
+    let functions = || guest.functions.iter().filter_map(|address| machine.functions.get(address));
+    for function in functions().filter(|function| function.group.is_none()) {
+        let message = format!("{} is in no IOMMU group though others are", function.address);
+        block(Code::NoGroup, message, "this GPU is not behind the IOMMU; try another slot".to_owned(), notes);
+    }
+    let groups: BTreeSet<GroupId> = functions().filter_map(|function| function.group).collect();
+    for id in &groups {
+        if machine.groups.get(id).is_some_and(|group| group.has_direct_region) {
+            let message = format!("the firmware keeps a fixed memory mapping in IOMMU group {id}");
+            let hint =
+                "the kernel refuses to give such a group away; a firmware update or another slot may help";
+            block(Code::ReservedRegion, message, hint.to_owned(), notes);
+        }
+    }
+    let (peers, strangers) = gpu::foreign(machine, &groups, own);
+    if !strangers.is_empty() {
+        let message = format!("its IOMMU group also holds {}", strangers.join(", "));
+        block(Code::GroupShared, message, "try another slot".to_owned(), notes);
+    }
+    if peers.is_empty() {
+        return Vec::new();
+    }
+    let named = peers.iter().map(|peer| describe(machine, *peer)).collect::<Vec<_>>().join(", ");
+    let gpu_among = |peer: &&PciAddress| gpus.iter().any(|gpu| gpu.functions.contains(peer));
+    if !wishes.allows(Override::GroupPeers) || peers.iter().any(|peer| gpu_among(&peer)) {
+        let hint = format!(
+            "try another slot, or ACS in the firmware's setup; to give all of it away: allow = [\"{}\"]",
+            override_name(Override::GroupPeers)
+        );
+        block(Code::GroupShared, format!("its IOMMU group also holds {named}"), hint, notes);
+        return Vec::new();
+    }
+    let storage: Vec<PciAddress> = peers.iter().copied().filter(|peer| is_storage(machine, *peer)).collect();
+    if !storage.is_empty() {
+        let named = storage.iter().map(|peer| describe(machine, *peer)).collect::<Vec<_>>().join(", ");
+        let message = format!("its IOMMU group also holds storage: {named}");
+        let hint = "the host may run from it, so it is never given away; try another slot";
+        block(Code::GroupHoldsStorage, message, hint.to_owned(), notes);
+        return Vec::new();
+    }
+    notes.find(
+        Finding::new(
+            Code::GroupShared,
+            Severity::Warning,
+            format!("these go along with it, and the host loses them: {named}"),
+            "that is what allow = [\"group-peers\"] asks for",
+        )
+        .about(guest.address),
+    );
+    peers
+}
+
+/// Storage, or what cannot be told from storage.
+fn is_storage(machine: &Machine, address: PciAddress) -> bool {
+    machine.functions.get(&address).is_none_or(|function| function.class.base() == 0x01)
+}
+
+/// A function in words: `0000:02:00.0 (NVMe drive 144d:a808)`.
+fn describe(machine: &Machine, address: PciAddress) -> String {
+    match machine.functions.get(&address) {
+        Some(PciFunction { class, id: Some(id), .. }) => format!("{address} ({} {id})", class.noun()),
+        Some(PciFunction { class, id: None, .. }) => format!("{address} ({})", class.noun()),
+        None => format!("{address} (unknown)"),
+    }
+}
+
+/// Rule 4: ids name functions unmistakably, or it is done by address.
+pub(super) fn matching(
+    machine: &Machine,
+    assigned: &[Assignment],
+    wished: MatchBy,
+    notes: &mut Notes,
+) -> Matching {
+    let is_assigned = |address: PciAddress| assigned.iter().any(|assignment| assignment.address == address);
+    let mut twins = Vec::new();
+    for assignment in assigned {
+        let others = machine.with_id(assignment.id).map(|function| function.address);
+        twins.extend(others.filter(|other| !is_assigned(*other)).map(|other| (assignment.address, other)));
+    }
+    if wished == MatchBy::Address {
+        return Matching::Address;
+    }
+    for (address, other) in &twins {
+        let (severity, hint) = if wished == MatchBy::Ids {
+            (Severity::Blocker, "vfio-pci would take both; use match = \"auto\" or \"address\"")
+        } else {
+            (Severity::Info, "they are told apart by address, which needs the early hook in the image")
+        };
+        let message = format!("{address} and {other}, which stays with the host, bear the same id");
+        notes.find(Finding::new(Code::IdenticalIds, severity, message, hint).about(*address));
+    }
+    if twins.is_empty() { Matching::Ids } else { Matching::Address }
+}

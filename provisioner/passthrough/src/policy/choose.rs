@@ -1,0 +1,243 @@
+//! Chooses who keeps which GPU. Explicit answers first, then the order of preference; a tie is a
+//! question, never a guess.
+
+use std::cmp::Reverse;
+
+use super::gpu::{Gpu, Viability};
+use super::kind::GpuKind;
+use super::{Code, Finding, Notes, Severity, override_name};
+use crate::answers::{Gpus, HostGpu, Override, Passthrough};
+use crate::id::{FunctionName, PciAddress};
+
+/// Who keeps which GPU.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Choice {
+    pub(super) host: Option<PciAddress>,
+    pub(super) guests: Vec<PciAddress>,
+    pub(super) host_was_named: bool,
+    pub(super) guests_were_named: bool,
+}
+
+impl Choice {
+    /// Nothing is given away.
+    pub(super) fn host_only(gpus: &[Gpu]) -> Self {
+        Self { host: best_host(gpus, &[]), ..Self::default() }
+    }
+}
+
+/// Chooses guest and host GPUs.
+pub(super) fn choose(gpus: &[Gpu], wishes: &Passthrough, notes: &mut Notes) -> Choice {
+    if gpus.is_empty() {
+        notes.find(Finding::new(
+            Code::NoGpu,
+            Severity::Blocker,
+            "this machine has no GPU on PCI",
+            "nothing can be given away; a guest can use a virtual GPU",
+        ));
+        return Choice::default();
+    }
+    let named_host = match wishes.host_gpu {
+        HostGpu::Auto => None,
+        HostGpu::Named(name) => resolve(gpus, name, notes),
+    };
+    let guests = match &wishes.guest_gpus {
+        Gpus::Named(names) => named_guests(gpus, names, notes),
+        Gpus::All => all_but_host(gpus, named_host),
+        Gpus::Auto => best_guest(gpus, named_host, wishes, notes).into_iter().collect(),
+    };
+    let host = named_host.or_else(|| best_host(gpus, &guests));
+    let choice = Choice {
+        host,
+        guests_were_named: wishes.guest_gpus != Gpus::Auto,
+        host_was_named: named_host.is_some(),
+        guests,
+    };
+    check(gpus, &choice, wishes, notes);
+    choice
+}
+
+/// Rules 1 and 6: the host keeps a picture, whatever the answers say, unless by the override's name.
+fn check(gpus: &[Gpu], choice: &Choice, wishes: &Passthrough, notes: &mut Notes) {
+    let at = |address: PciAddress| gpus.iter().find(|gpu| gpu.address == address);
+    if let Some(host) = choice.host {
+        if choice.guests.contains(&host) {
+            notes.find(
+                Finding::new(
+                    Code::HostIsGuest,
+                    Severity::Blocker,
+                    format!("the answers name {host} for the host and for a guest"),
+                    "give the guest another GPU, or leave host_gpu = \"auto\"",
+                )
+                .about(host),
+            );
+        } else if at(host).is_some_and(|gpu| !gpu.has_outputs) {
+            notes.find(
+                Finding::new(
+                    Code::HostWithoutPicture,
+                    Severity::Blocker,
+                    format!("{host} has no outputs; the host could not show a picture"),
+                    "name a GPU with outputs as host_gpu",
+                )
+                .about(host),
+            );
+        }
+    } else if !choice.guests.is_empty() {
+        let severity = if wishes.allows(Override::OnlyGpu) { Severity::Warning } else { Severity::Blocker };
+        notes.find(single_gpu(severity));
+    }
+}
+
+fn single_gpu(severity: Severity) -> Finding {
+    Finding::new(
+        Code::SingleGpu,
+        severity,
+        "the host would be left without a GPU that can show a picture",
+        format!(
+            "add a second GPU (an old card is enough); or give it away without a picture on the host: allow = [\"{}\"]",
+            override_name(Override::OnlyGpu)
+        ),
+    )
+}
+
+fn resolve(gpus: &[Gpu], name: FunctionName, notes: &mut Notes) -> Option<PciAddress> {
+    let mut matching = gpus.iter().filter(|gpu| match name {
+        FunctionName::Address(address) => gpu.address == address,
+        FunctionName::Id(id) => gpu.id == Some(id),
+    });
+    let found = matching.next();
+    let here = gpus.iter().map(|gpu| gpu.address.to_string()).collect::<Vec<_>>().join(", ");
+    match (found, matching.next()) {
+        (Some(gpu), None) => return Some(gpu.address),
+        (Some(_), Some(_)) => notes.find(Finding::new(
+            Code::GpuAmbiguous,
+            Severity::Blocker,
+            format!("the answers name {name}, and several GPUs bear that id"),
+            format!("name it by its address; GPUs here: {here}"),
+        )),
+        (None, _) => {
+            let part = gpus.iter().find(|gpu| match name {
+                FunctionName::Address(address) => gpu.functions.contains(&address),
+                FunctionName::Id(_) => false,
+            });
+            let code = if part.is_some() { Code::NotAGpu } else { Code::GpuNotFound };
+            let message = match part {
+                Some(gpu) => format!("{name} is a companion function of the GPU {}", gpu.address),
+                None => format!("the answers name {name}, and there is no such GPU"),
+            };
+            let mut finding =
+                Finding::new(code, Severity::Blocker, message, format!("GPUs on this machine: {here}"));
+            finding.subject = Some(name.to_string());
+            notes.find(finding);
+        }
+    }
+    None
+}
+
+fn named_guests(gpus: &[Gpu], names: &[FunctionName], notes: &mut Notes) -> Vec<PciAddress> {
+    let mut guests: Vec<PciAddress> = names.iter().filter_map(|name| resolve(gpus, *name, notes)).collect();
+    guests.sort_unstable();
+    guests.dedup();
+    guests
+}
+
+/// Every GPU but the host's; a BMC's graphics never leave the host.
+fn all_but_host(gpus: &[Gpu], named_host: Option<PciAddress>) -> Vec<PciAddress> {
+    let host = named_host.or_else(|| best_host(gpus, &[]));
+    gpus.iter()
+        .filter(|gpu| gpu.kind != GpuKind::Bmc && Some(gpu.address) != host)
+        .map(|gpu| gpu.address)
+        .collect()
+}
+
+/// The order of preference for the host: integrated, boot VGA, with a display, others, then BMC.
+/// What vfio-pci holds already comes after its equals: somebody gave it away before.
+fn best_host(gpus: &[Gpu], guests: &[PciAddress]) -> Option<PciAddress> {
+    let rank = |gpu: &Gpu| {
+        let class = match gpu {
+            Gpu { kind: GpuKind::Bmc, boot_vga, .. } if *boot_vga != Some(true) => 4,
+            Gpu { kind: GpuKind::Integrated, .. } => 0,
+            Gpu { boot_vga: Some(true), .. } => 1,
+            Gpu { has_display: true, .. } => 2,
+            _ => 3,
+        };
+        (held_by_vfio(gpu), class, gpu.address)
+    };
+    gpus.iter()
+        .filter(|gpu| gpu.has_outputs && !guests.contains(&gpu.address))
+        .min_by_key(|gpu| rank(gpu))
+        .map(|gpu| gpu.address)
+}
+
+fn held_by_vfio(gpu: &Gpu) -> bool {
+    gpu.driver.as_deref() == Some("vfio-pci")
+}
+
+/// The best GPU to give away, if there is exactly one.
+///
+/// Discrete GPUs only: an integrated one goes when the answers name it. The order: given away
+/// before, not boot VGA, isolated, can be reset.
+fn best_guest(
+    gpus: &[Gpu],
+    named_host: Option<PciAddress>,
+    wishes: &Passthrough,
+    notes: &mut Notes,
+) -> Option<PciAddress> {
+    let leaves_a_picture = |guest: &Gpu| {
+        gpus.iter().any(|other| other.address != guest.address && other.has_outputs)
+            || wishes.allows(Override::OnlyGpu)
+    };
+    let rank = |gpu: &Gpu| {
+        let can_reset = gpu.reset_methods.as_ref().is_none_or(|methods| !methods.is_empty());
+        let isolated = matches!(gpu.viability, Viability::Viable | Viability::Pending | Viability::Unknown);
+        (!gpu.is_external, held_by_vfio(gpu), Reverse(gpu.boot_vga == Some(true)), isolated, can_reset)
+    };
+    let candidates: Vec<&Gpu> = gpus
+        .iter()
+        .filter(|gpu| {
+            gpu.kind == GpuKind::Discrete && Some(gpu.address) != named_host && leaves_a_picture(gpu)
+        })
+        .collect();
+    let Some(best) = candidates.iter().map(|gpu| rank(gpu)).max() else {
+        no_candidate(gpus, named_host, notes);
+        return None;
+    };
+    let equals: Vec<&&Gpu> = candidates.iter().filter(|gpu| rank(gpu) == best).collect();
+    if let [only] = equals.as_slice() {
+        return Some(only.address);
+    }
+    let names: Vec<String> = equals.iter().map(|gpu| gpu.address.to_string()).collect();
+    let names = names.join(", ");
+    notes.ask(
+        Finding::new(
+            Code::GpuTie,
+            Severity::Warning,
+            format!("{names} are equally good to give away"),
+            "name one, several, or guest_gpus = \"all\"",
+        ),
+        format!("Which GPU goes to the guest: {names}?"),
+    );
+    None
+}
+
+/// Why nothing can be proposed: one GPU, or none that anybody would give away unasked.
+fn no_candidate(gpus: &[Gpu], named_host: Option<PciAddress>, notes: &mut Notes) {
+    let others: Vec<String> = gpus
+        .iter()
+        .filter(|gpu| gpu.kind != GpuKind::Bmc && Some(gpu.address) != named_host)
+        .map(|gpu| gpu.address.to_string())
+        .collect();
+    if gpus.iter().filter(|gpu| gpu.has_outputs).count() < 2 || others.is_empty() {
+        notes.find(single_gpu(Severity::Blocker));
+        return;
+    }
+    let names = others.join(", ");
+    notes.ask(
+        Finding::new(
+            Code::GuestIsIntegrated,
+            Severity::Warning,
+            format!("no discrete GPU could go; there is only {names}"),
+            "a GPU that is part of the processor rarely works in a guest; name it in guest_gpus to try",
+        ),
+        format!("Only {names} could go to a guest, and that is no discrete GPU. Shall it?"),
+    );
+}

@@ -1,0 +1,128 @@
+//! The IOMMU's state, and what it means for the verdict.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Code, Finding, Notes, Severity};
+use crate::facts::{CpuVendor, Machine};
+
+/// Whether the IOMMU works. Only groups prove that it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IommuState {
+    /// There are groups.
+    On,
+    /// None yet; a kernel parameter turns it on.
+    Pending,
+    /// Somebody turned it off on the kernel command line.
+    OffOnCmdline,
+    /// The firmware has it off.
+    OffInFirmware,
+    /// This machine has none.
+    Absent,
+    /// Nothing tells.
+    Unknown,
+}
+
+/// The state, and how one knows.
+pub fn state(machine: &Machine) -> (IommuState, String) {
+    let (state, why) = look(machine);
+    (state, why.to_owned())
+}
+
+fn look(machine: &Machine) -> (IommuState, &'static str) {
+    let iommu = &machine.iommu;
+    match iommu.groups {
+        None => return (IommuState::Unknown, "the list of IOMMU groups cannot be read"),
+        Some(1..) => return (IommuState::On, "there are IOMMU groups"),
+        Some(0) => {}
+    }
+    if turned_off(machine) {
+        return (IommuState::OffOnCmdline, "the kernel command line turns it off");
+    }
+    let intel = machine.cpu.vendor == CpuVendor::Intel;
+    match (machine.cpu.virtualization, machine.cpu.hypervisor, iommu.tables) {
+        (_, true, Some(tables)) if tables.dmar && intel => {
+            (IommuState::Pending, "this virtual machine has a virtual IOMMU that the kernel does not use yet")
+        }
+        (_, true, _) => (IommuState::Absent, "this is a virtual machine without a virtual IOMMU"),
+        (Some(false), ..) => (IommuState::Absent, "the processor offers no virtualization (no vmx or svm)"),
+        (None, ..) => (IommuState::Unknown, "the processor's features cannot be read"),
+        (_, _, None) => {
+            (IommuState::Unknown, "there are no groups, and the firmware's tables cannot be listed")
+        }
+        (_, _, Some(tables)) if intel && tables.dmar => {
+            (IommuState::Pending, "the firmware offers it (DMAR table) and the kernel was not told to use it")
+        }
+        (_, _, Some(tables)) if tables.ivrs => (
+            IommuState::OffOnCmdline,
+            "the firmware offers it (IVRS table) and yet there are no groups: somebody turned it off, or the firmware is at fault",
+        ),
+        (_, _, Some(_)) => (
+            IommuState::OffInFirmware,
+            "the processor can, but the firmware offers no IOMMU (no DMAR or IVRS table)",
+        ),
+    }
+}
+
+fn turned_off(machine: &Machine) -> bool {
+    machine.parameter("intel_iommu") == Some("off")
+        || machine.parameter("amd_iommu") == Some("off")
+        || matches!(machine.parameter("iommu"), Some("off" | "soft"))
+}
+
+/// What the state means for the verdict.
+pub(super) fn judge(machine: &Machine, state: IommuState, notes: &mut Notes) {
+    match state {
+        IommuState::On => {}
+        IommuState::Pending => notes.find(Finding::new(
+            Code::IommuPending,
+            Severity::Info,
+            "the IOMMU is off now; the parameter intel_iommu=on turns it on at the next boot",
+            "reboot once, then the IOMMU groups are judged and the GPU is claimed",
+        )),
+        IommuState::OffOnCmdline => notes.ask(
+            Finding::new(
+                Code::IommuOffOnCmdline,
+                Severity::Warning,
+                format!("the IOMMU is off: {}", look(machine).1),
+                "no parameter of ours mends that; somebody had a reason; take intel_iommu=off, amd_iommu=off, iommu=off or iommu=soft away and reboot",
+            ),
+            "The IOMMU was turned off. Find out why, turn it on again (kernel command line, firmware), and reboot; can you?".to_owned(),
+        ),
+        IommuState::OffInFirmware => {
+            let switch = match machine.cpu.vendor {
+                CpuVendor::Intel => "\"VT-d\" or \"Intel Virtualization Technology for Directed I/O\"",
+                CpuVendor::Amd => "\"IOMMU\" or \"AMD-Vi\" (not only \"SVM\"; on some boards under AMD CBS, NBIO)",
+                CpuVendor::Other => "\"IOMMU\"",
+            };
+            notes.find(Finding::new(
+                Code::IommuOffInFirmware,
+                Severity::Blocker,
+                "the firmware has the IOMMU switched off, or the board has none",
+                format!("switch on {switch} in the firmware's setup, then try again"),
+            ));
+        }
+        IommuState::Absent if machine.cpu.hypervisor => notes.find(Finding::new(
+            Code::GuestInVm,
+            Severity::Blocker,
+            "this is a virtual machine without a virtual IOMMU; it has nothing of its own to give away",
+            "run this on the real machine; a guest can use a paravirtual GPU",
+        )),
+        IommuState::Absent => notes.find(Finding::new(
+            Code::NoVirtualization,
+            Severity::Blocker,
+            "the processor offers no virtualization",
+            "switch on \"VT-x\" or \"SVM\" in the firmware's setup if it is there; else this machine cannot do it",
+        )),
+        IommuState::Unknown => notes.ask(
+            Finding::new(
+                Code::IommuUnknown,
+                Severity::Warning,
+                format!("whether the IOMMU works is not known: {}", look(machine).1),
+                "run as root on the machine itself; look for \"DMAR\" or \"AMD-Vi\" in the kernel log and the firmware's setup",
+            ),
+            "Whether the IOMMU works is not known. Is it switched on in the firmware's setup?".to_owned(),
+        ),
+    }
+}

@@ -129,6 +129,46 @@ fn every_target_can_be_copied() {
     assert!(target::copy("no-such-target", &std::env::temp_dir().join("never-made")).is_err());
 }
 
+fn copied(name: &str) -> io::Result<tree::Tree> {
+    let dir = tempfile::tempdir()?;
+    target::copy(name, dir.path())?;
+    tree::snapshot(dir.path())
+}
+
+#[test]
+fn a_variant_is_its_base_with_what_differs() {
+    let base = copied("arch-grub").unwrap();
+    assert_eq!(base["tmp"].mode, 0o1777);
+    assert_eq!(base["boot/grub/grub.cfg"].mode, 0o600);
+    assert_eq!(base["usr/bin/mkinitcpio"].mode, 0o755);
+    let string_form = copied("modules-string").unwrap();
+    let wanted = [Difference::Content("etc/mkinitcpio.conf".to_owned())];
+    assert_eq!(tree::diff(&base, &string_form), wanted);
+    let without = copied("no-loader").unwrap();
+    assert!(tree::diff(&base, &without).iter().all(|d| matches!(d, Difference::Removed(_))));
+    assert!(!without.contains_key("etc/default/grub"));
+}
+
+#[test]
+fn fixtures_about_single_bytes_still_hold_them() {
+    let entry =
+        |target: &str| copied(target).unwrap()["boot/loader/entries/arch.conf"].text().unwrap().to_owned();
+    assert!(entry("entries-crlf").lines().count() > 5 && entry("entries-crlf").matches("\r\n").count() > 5);
+    assert!(!entry("arch-systemd-boot").contains('\r'));
+    assert!(entry("options-tab").contains("\noptions\troot="));
+    assert!(entry("arch-systemd-boot").contains("\noptions root="));
+    let config = copied("modules-no-newline").unwrap()["etc/mkinitcpio.conf"].text().unwrap().to_owned();
+    assert!(!config.ends_with('\n'));
+}
+
+#[test]
+fn the_index_names_every_target_once() {
+    let index = fs::read_to_string(tests_folder().join("targets/README.md")).unwrap();
+    for name in target::names().unwrap() {
+        assert_eq!(index.matches(&format!("| `{name}` |")).count(), 1, "{name}");
+    }
+}
+
 #[test]
 fn the_comparer_sees_every_kind_of_difference() {
     use std::os::unix::fs::{PermissionsExt, symlink};

@@ -32,10 +32,21 @@ fn at(path: &Path, attempt: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot {attempt} {}: {error}", path.display()))
 }
 
-/// Writes a file and the folders above it.
+/// Writes a file and, where they are missing, the folders above it.
 fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-    make_folder(path.parent().unwrap_or(path))?;
-    std::fs::write(path, bytes).map_err(|error| at(path, "write", &error))
+    in_folder(path, || std::fs::write(path, &bytes)).map_err(|error| at(path, "write", &error))
+}
+
+/// Tries to make an entry; only where its folder is missing, makes that and tries again. (Asking
+/// for the folder first doubles the system calls, and a layout is some ten thousand files.)
+fn in_folder(path: &Path, make: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    match make() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_folder(path.parent().unwrap_or(path))?;
+            make()
+        }
+        result => result,
+    }
 }
 
 /// Makes a folder and those above it.

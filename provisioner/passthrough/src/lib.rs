@@ -9,10 +9,28 @@
 //! hardware come from a *machine root*, edits go to a *target root*, and no function takes one for
 //! the other (see [`root::Root`]).
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "tests make and read trees of their own; what ships is judged without them"
+    )
+)]
 
 pub mod answers;
+#[allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the one half that writes and runs programs"
+)]
+pub mod apply;
+pub mod binding;
+pub mod bootloader;
 pub mod facts;
 pub mod id;
+pub mod initramfs;
+pub mod plan;
 pub mod policy;
 pub mod root;
 pub mod step;

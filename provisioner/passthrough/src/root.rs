@@ -4,6 +4,7 @@
 //! a `..` inside the root ends inside the root, as it would for a process that was chrooted there.
 //! A machine root can also be a *capture*: what was read on another machine, in one file.
 //! Reading is here; writing is the business of [`crate::apply`].
+#![allow(clippy::disallowed_types, reason = "this is where the file system is read")]
 
 mod capture;
 

@@ -155,6 +155,35 @@ pub struct Step {
     pub action: Action,
 }
 
+impl Step {
+    /// The step that gives a file this content; what stands there now becomes the lock.
+    pub fn write(
+        id: &str,
+        title: &str,
+        because: &str,
+        path: TargetPath,
+        before: &FileState,
+        after: String,
+    ) -> Self {
+        let action = Action::WriteFile { path, before: before.clone(), after: before.with_text(after) };
+        Self { id: id.to_owned(), title: title.to_owned(), because: because.to_owned(), action }
+    }
+
+    /// Whether it would change nothing: its file already is what it should be.
+    pub fn is_settled(&self) -> bool {
+        self.action.after().is_some_and(|after| self.action.before() == Some(&after))
+    }
+}
+
+/// The comment lines at the head of every file that is written whole.
+pub fn file_head(purpose: &str) -> String {
+    format!(
+        "# Written by neuron-provisioner: {purpose}\n\
+         # Do not edit: change /etc/neuron/provisioner.toml and run `neuron-provisioner apply`.\n\
+         # Undo: `neuron-provisioner revert`.\n"
+    )
+}
+
 /// Bytes in JSON: a string where they are text, else a list of numbers, so that a saved plan can
 /// be read by a person and still holds any file.
 mod bytes_as_text {

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Connector, Function, Machine};
-use crate::{at, make_folder, write};
+use crate::{at, in_folder, make_folder, write};
 
 /// The GUID of the variables that the UEFI specification itself defines.
 const EFI_GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
@@ -291,8 +291,8 @@ fn iommu_unit(root: &Path, machine: &Machine) -> io::Result<()> {
 /// Makes `at_path` a relative link to `to`; both lie in the same tree, as sysfs does it.
 fn link(at_path: &Path, to: &Path) -> io::Result<()> {
     let folder = at_path.parent().unwrap_or(at_path);
-    make_folder(folder)?;
-    symlink(relative(folder, to), at_path).map_err(|error| at(at_path, "make the link", &error))
+    let to = relative(folder, to);
+    in_folder(at_path, || symlink(&to, at_path)).map_err(|error| at(at_path, "make the link", &error))
 }
 
 fn relative(from: &Path, to: &Path) -> PathBuf {

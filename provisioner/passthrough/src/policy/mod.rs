@@ -12,6 +12,7 @@
 mod assign;
 mod choose;
 mod doubts;
+mod drivers;
 mod finding;
 mod gpu;
 mod iommu;
@@ -22,6 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use assign::{Assignment, AssignmentRole};
+pub use drivers::native_drivers;
 pub use finding::{Code, Finding, Severity};
 pub use gpu::{Gpu, GpuRole, Viability};
 pub use iommu::{IommuState, state as iommu_state};
@@ -96,6 +98,20 @@ pub struct Judgement {
     pub iommu: IommuState,
     /// How one knows that state.
     pub iommu_why: String,
+}
+
+impl Judgement {
+    /// The ids of what is assigned, each once, in the order of the addresses.
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        for assignment in &self.assignments {
+            let id = assignment.id.to_string();
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids
+    }
 }
 
 /// What was found wrong or doubtful on the way to a decision.

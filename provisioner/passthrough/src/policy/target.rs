@@ -1,1 +1,148 @@
-//! The target.
+//! What the target adds to a decision: whether its kernels, drivers and configuration can carry it.
+
+mod configuration;
+mod host_driver;
+
+use super::drivers::native_drivers;
+use super::{Code, Finding, Judgement, Matching, Notes, Severity, Verdict};
+use crate::answers::{Answers, MatchBy, Mode, Override};
+use crate::facts::target::Provides;
+use crate::facts::{Machine, Target};
+use crate::id::PciAddress;
+
+/// The package that brings the early hook.
+pub const HOOK_PACKAGE: &str = "neuron-initcpio-hooks";
+
+/// The judgement of a machine, judged again with what the target says.
+///
+/// Only a decision that would change something is looked at: a refusal stays one.
+pub fn judge(judgement: Judgement, machine: &Machine, answers: &Answers, target: &Target) -> Judgement {
+    let mut judgement = judgement;
+    let decision = &judgement.decision;
+    if decision.mode == Mode::Off || !matches!(decision.verdict, Verdict::Ready | Verdict::Pending) {
+        return judgement;
+    }
+    let mut notes = Notes::default();
+    kernels(target, &mut notes);
+    builtin_drivers(&mut judgement, machine, target, &mut notes);
+    vfio_builtin(&mut judgement, target);
+    if judgement.decision.matching == Matching::Address && !target.has_early_hook() {
+        notes.find(hook_missing(answers));
+    }
+    host_driver::judge(&judgement, machine, target, &mut notes);
+    configuration::judge(&judgement, machine, answers, target, &mut notes);
+    conclude(&mut judgement, notes);
+    judgement
+}
+
+/// Adds what was found, and takes back what must not be done now.
+fn conclude(judgement: &mut Judgement, notes: Notes) {
+    let decision = &mut judgement.decision;
+    if notes.is_blocked() {
+        decision.verdict = Verdict::Refused;
+    } else if !notes.questions.is_empty() {
+        decision.verdict = Verdict::Ask;
+        decision.question = Some(notes.questions.join(" "));
+    }
+    if !matches!(decision.verdict, Verdict::Ready | Verdict::Pending) {
+        decision.bind.clear();
+    }
+    decision.findings.extend(notes.findings);
+    decision.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+}
+
+fn hook_missing(answers: &Answers) -> Finding {
+    let hint = if answers.passthrough.r#match == MatchBy::Address {
+        "install it in the target, or use match = \"auto\""
+    } else {
+        "install it in the target, then try again; ids would take functions that stay with the host"
+    };
+    Finding::new(
+        Code::EarlyHookMissing,
+        Severity::Blocker,
+        format!(
+            "claiming by address needs the early hook of the package {HOOK_PACKAGE}, which the target has not got"
+        ),
+        hint,
+    )
+}
+
+fn kernels(target: &Target, notes: &mut Notes) {
+    if target.kernels.is_empty() {
+        notes.find(
+            Finding::new(
+                Code::NoKernel,
+                Severity::Blocker,
+                "the target has no kernel: no directory of /usr/lib/modules holds a modules.dep",
+                "install a kernel first, or check that --target-root is the root of an installed system",
+            )
+            .in_file("/usr/lib/modules"),
+        );
+    }
+    for kernel in &target.kernels {
+        let missing: Vec<&str> = ["vfio_pci", "vfio", "vfio_iommu_type1"]
+            .into_iter()
+            .filter(|module| kernel.provides(module) == Provides::Nothing)
+            .collect();
+        if !missing.is_empty() {
+            notes.find(
+                Finding::new(
+                    Code::VfioMissing,
+                    Severity::Blocker,
+                    format!("the kernel {} has no module {}", kernel.release, missing.join(", ")),
+                    "use a kernel with vfio-pci (every Arch kernel has it), or remove this one",
+                )
+                .in_file(format!("/usr/lib/modules/{}/modules.dep", kernel.release)),
+            );
+        }
+    }
+}
+
+/// A built-in driver has the function before any module could be loaded, so ids come too late.
+fn builtin_drivers(judgement: &mut Judgement, machine: &Machine, target: &Target, notes: &mut Notes) {
+    let addresses: Vec<PciAddress> =
+        judgement.assignments.iter().map(|assignment| assignment.address).collect();
+    for address in addresses {
+        let Some(function) = machine.functions.get(&address) else { continue };
+        for kernel in &target.kernels {
+            let builtin = native_drivers(function, target)
+                .into_iter()
+                .find(|driver| kernel.provides(driver) == Provides::Builtin);
+            let Some(driver) = builtin else { continue };
+            judgement.decision.matching = Matching::Address;
+            notes.find(
+                Finding::new(
+                    Code::BuiltinDriver,
+                    Severity::Warning,
+                    format!("the driver {driver} is built into the kernel {}", kernel.release),
+                    "it takes the function before any module is loaded; only the early hook can take it back",
+                )
+                .about(address),
+            );
+        }
+    }
+}
+
+/// vfio-pci built in reads its ids from the kernel command line only.
+fn vfio_builtin(judgement: &mut Judgement, target: &Target) {
+    let builtin = target.kernels.iter().any(|kernel| kernel.provides("vfio_pci") == Provides::Builtin);
+    if builtin && judgement.decision.matching == Matching::Ids && judgement.decision.verdict == Verdict::Ready
+    {
+        judgement.parameters.push(format!("vfio-pci.ids={}", judgement.ids().join(",")));
+    }
+}
+
+/// A doubt about the target, unless the answers set it aside.
+fn ask_unless(
+    answers: &Answers,
+    rule: Override,
+    finding: Finding,
+    question: impl Into<String>,
+    notes: &mut Notes,
+) {
+    if answers.passthrough.allows(rule) {
+        notes.find(finding);
+    } else {
+        notes.ask(finding, question.into());
+    }
+}

@@ -1,0 +1,145 @@
+//! Running the programs that make derived output: the initramfs, `grub.cfg`.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use nix::unistd::geteuid;
+
+use super::place::is_running_system;
+use crate::root::Root;
+
+/// Where programs are, in this order; nobody's environment decides what root runs.
+const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
+/// How many of the last lines of a failed program are told.
+const TAIL: usize = 20;
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunResult {
+    /// It ended with 0.
+    Done,
+    /// It was not run.
+    Deferred {
+        /// Who will run it.
+        who: String,
+        /// Why it was not run here, and the command to run by hand where that is a person's work.
+        why: String,
+    },
+    /// It could not be started, or ended with something else than 0. mkinitcpio ends with 1 when
+    /// it wrote an image with errors, so nothing but 0 is success.
+    Failed {
+        /// What it said last.
+        why: String,
+    },
+}
+
+/// Runs a program in the target, or says who else will.
+pub trait Runner {
+    /// `argv` is the program, as the target names it, and its arguments.
+    fn run(&mut self, argv: &[String]) -> RunResult;
+}
+
+/// Runs nothing: somebody who comes later does, as Calamares' own jobs do at an installation.
+#[derive(Debug, Clone)]
+pub struct Deferred {
+    /// Who that is.
+    pub who: String,
+}
+
+impl Runner for Deferred {
+    fn run(&mut self, argv: &[String]) -> RunResult {
+        let why = format!("{} runs `{}`", self.who, command_line(argv));
+        RunResult::Deferred { who: self.who.clone(), why }
+    }
+}
+
+/// Runs programs in the target: directly when it is the running system, else by `chroot(8)`.
+#[derive(Debug)]
+pub struct Chroot<'r> {
+    target: &'r Root,
+}
+
+impl<'r> Chroot<'r> {
+    /// For this target.
+    pub fn new(target: &'r Root) -> Self {
+        Self { target }
+    }
+
+    /// The command to start, or why there is none.
+    fn command(&self, argv: &[String]) -> Result<Command, String> {
+        let (Some(fd), Some(path)) = (self.target.descriptor(), self.target.path()) else {
+            return Err("a capture has no programs".to_owned());
+        };
+        let (program, arguments) = argv.split_first().ok_or("there is no program to run")?;
+        let found = self.find(program).ok_or_else(|| format!("the target has no {program}"))?;
+        if is_running_system(fd).map_err(|error| error.to_string())? {
+            let mut command = Command::new(found);
+            command.args(arguments);
+            return Ok(command);
+        }
+        if !geteuid().is_root() {
+            return Err("only root can run a program of another root".to_owned());
+        }
+        let chroot = PATH.iter().map(|directory| PathBuf::from(directory).join("chroot"));
+        let chroot = chroot.into_iter().find(|path| path.exists()).ok_or("this system has no chroot")?;
+        let mut command = Command::new(chroot);
+        command.arg(path).arg(found).args(arguments);
+        Ok(command)
+    }
+
+    fn find(&self, program: &str) -> Option<String> {
+        let there = |path: &String| self.target.exists(path).unwrap_or(false);
+        if program.contains('/') {
+            return Some(program.to_owned()).filter(there);
+        }
+        PATH.iter().map(|directory| format!("{directory}/{program}")).find(there)
+    }
+}
+
+impl Runner for Chroot<'_> {
+    fn run(&mut self, argv: &[String]) -> RunResult {
+        let mut command = match self.command(argv) {
+            Ok(command) => command,
+            Err(why) => {
+                let why = format!("{why}; run `{}` in the target", command_line(argv));
+                return RunResult::Deferred { who: "you".to_owned(), why };
+            }
+        };
+        tracing::info!(command = %command_line(argv), "rebuilding");
+        let output = command
+            .env_clear()
+            .env("PATH", PATH.join(":"))
+            .env("LC_ALL", "C.UTF-8")
+            .stdin(Stdio::null())
+            .output();
+        match output {
+            Ok(output) if output.status.success() => RunResult::Done,
+            Ok(output) => {
+                let said = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
+                let said = tail(&String::from_utf8_lossy(said));
+                RunResult::Failed { why: format!("`{}`: {}\n{said}", command_line(argv), output.status) }
+            }
+            Err(error) => {
+                RunResult::Failed { why: format!("`{}` could not be started: {error}", command_line(argv)) }
+            }
+        }
+    }
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(TAIL)..].join("\n")
+}
+
+/// As a person would type it into a shell.
+pub(super) fn command_line(argv: &[String]) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte);
+    let words = argv.iter().map(|word| {
+        if !word.is_empty() && word.bytes().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,352 @@
+//! Carrying out a transaction, and putting it back.
+
+use super::command::{RunResult, Runner, command_line};
+use super::content::{Content, Fingerprint, Keeps};
+use super::error::{ApplyError, Failure};
+use super::journal::{Begin, Intent, Record};
+use super::ledger::Unfinished;
+use super::store::Store;
+use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult};
+use crate::id::TargetPath;
+
+/// One path and what becomes of it.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) path: TargetPath,
+    pub(super) real: TargetPath,
+    pub(super) before: Content,
+    pub(super) after: Content,
+    /// Directories that are missing for it, outermost first.
+    pub(super) directories: Vec<TargetPath>,
+    pub(super) hard_linked: bool,
+}
+
+/// One step, ready to be carried out.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) work: Work,
+}
+
+#[derive(Debug)]
+pub(super) enum Work {
+    Nothing,
+    Change(Box<Change>),
+    Rebuild(Vec<String>),
+}
+
+impl Job {
+    pub(super) fn change(&self) -> Option<&Change> {
+        match &self.work {
+            Work::Change(change) => Some(change),
+            Work::Nothing | Work::Rebuild(_) => None,
+        }
+    }
+}
+
+/// What a failing rebuild does to the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnRebuildFailure {
+    /// They go back: half of a set-up is worse than none.
+    PutBack,
+    /// They stay: a revert must not depend on a generator that works.
+    GoOn,
+}
+
+/// A whole transaction, ready to be carried out.
+pub(super) struct Course {
+    pub(super) begin: Begin,
+    pub(super) jobs: Vec<Job>,
+    /// Paths that are no longer ours afterwards.
+    pub(super) forgotten: Vec<TargetPath>,
+    /// Directories to take away, once the files are done, where they are empty.
+    pub(super) directories: Vec<TargetPath>,
+    pub(super) on_rebuild_failure: OnRebuildFailure,
+}
+
+/// What became of putting a transaction back.
+#[derive(Default)]
+struct PutBack {
+    left: Vec<TargetPath>,
+    not_rebuilt: Vec<Vec<String>>,
+    remaining: Vec<String>,
+}
+
+impl Store<'_> {
+    pub(super) fn execute(
+        &mut self,
+        course: &Course,
+        runner: &mut dyn Runner,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Outcome, ApplyError> {
+        self.prepare_state()?;
+        self.append(&Record::Begin(course.begin.clone()))?;
+        // Had an earlier run been put back without a record of it, this one now stands in its place.
+        self.ledger_mut().unfinished = None;
+        let mut run = Unfinished::new(course.begin.clone());
+        let mut steps = Vec::new();
+        if let Err(cause) = self.carry_out(course, &mut run, &mut steps, runner, progress) {
+            return Err(self.give_up(course, run, steps, cause, runner, progress));
+        }
+        self.ledger_mut().commit(run, &course.forgotten);
+        self.drop_unneeded();
+        still_to_run(course, steps)
+    }
+
+    /// Every step, then the commit. The step that failed is the one after the last outcome.
+    fn carry_out(
+        &mut self,
+        course: &Course,
+        run: &mut Unfinished,
+        steps: &mut Vec<StepOutcome>,
+        runner: &mut dyn Runner,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), ApplyError> {
+        let total = course.jobs.len();
+        let mut directories = course.directories.as_slice();
+        for (index, job) in course.jobs.iter().enumerate() {
+            progress(Progress::Step { index, total, id: &job.id, title: &job.title });
+            let outcome = match &job.work {
+                Work::Nothing => StepOutcome::new(&job.id, StepResult::Unchanged),
+                Work::Change(change) => self.change_one(run, &job.id, change)?,
+                Work::Rebuild(argv) => {
+                    // Derived output is made from the tree as it will be.
+                    self.remove_directories(std::mem::take(&mut directories))?;
+                    self.rebuild(course, run, &job.id, argv, runner)?
+                }
+            };
+            steps.push(outcome);
+        }
+        self.remove_directories(directories)?;
+        let transaction = course.begin.transaction;
+        self.append(&Record::Commit { transaction, forgotten: course.forgotten.clone() })
+    }
+
+    fn change_one(
+        &mut self,
+        run: &mut Unfinished,
+        step: &str,
+        change: &Change,
+    ) -> Result<StepOutcome, ApplyError> {
+        let Change { path, real, before, after, .. } = change;
+        let keeps = self.tree().keeps(real)?;
+        if !self.tree().read(real)?.content.fingerprint().same(&before.fingerprint(), keeps) {
+            return Err(ApplyError::Changed { path: path.clone() });
+        }
+        let intent = Intent {
+            transaction: run.begin.transaction,
+            step: step.to_owned(),
+            path: path.clone(),
+            real: real.clone(),
+            before: before.fingerprint(),
+            after: after.fingerprint(),
+            temporary: temporary(real.file_name(), run.begin.transaction, run.intents.len()),
+            directories: change.directories.clone(),
+            foreign_edit: self.edited_since(run, real, &before.fingerprint(), keeps),
+        };
+        let write = ApplyError::io("save", path.as_str());
+        self.keep([before, after]).map_err(write)?;
+        self.append(&Record::Intent(intent.clone()))?;
+        run.intents.push(intent.clone());
+        self.put(real, after, &intent.temporary)?;
+        self.append(&Record::Done { transaction: run.begin.transaction, step: step.to_owned() })?;
+        let result = match run.begin.operation {
+            Operation::Apply => StepResult::Done,
+            Operation::Revert => StepResult::Reverted,
+        };
+        let mut outcome = StepOutcome::new(step, result);
+        if change.hard_linked {
+            outcome.why = Some(format!("{path} had other names (hard links): those keep the old content"));
+        }
+        Ok(outcome)
+    }
+
+    /// Whether the file is ours, but not as we left it.
+    fn edited_since(&self, run: &Unfinished, real: &TargetPath, present: &Fingerprint, keeps: Keeps) -> bool {
+        let in_this_run = run.intents.iter().rev().find(|intent| intent.real == *real);
+        let left = match in_this_run {
+            Some(intent) => Some(&intent.after),
+            None => self.ledger().files.get(real).map(|owned| &owned.written),
+        };
+        left.is_some_and(|left| !left.same(present, keeps))
+    }
+
+    fn rebuild(
+        &mut self,
+        course: &Course,
+        run: &mut Unfinished,
+        step: &str,
+        argv: &[String],
+        runner: &mut dyn Runner,
+    ) -> Result<StepOutcome, ApplyError> {
+        let transaction = run.begin.transaction;
+        let (step, argv) = (step.to_owned(), argv.to_vec());
+        self.append(&Record::RebuildIntent { transaction, step: step.clone(), argv: argv.clone() })?;
+        run.rebuilt(&step, &argv, RebuildState::Failed);
+        let mut outcome = StepOutcome::new(&step, StepResult::Done);
+        let state = match runner.run(&argv) {
+            RunResult::Done => RebuildState::Done,
+            RunResult::Deferred { who, why } => {
+                outcome =
+                    StepOutcome { outcome: StepResult::Deferred, who: Some(who), why: Some(why), ..outcome };
+                RebuildState::Deferred
+            }
+            RunResult::Failed { why } if course.on_rebuild_failure == OnRebuildFailure::GoOn => {
+                outcome = StepOutcome { outcome: StepResult::Failed, why: Some(why), ..outcome };
+                RebuildState::Failed
+            }
+            RunResult::Failed { why } => return Err(ApplyError::Rebuild { why }),
+        };
+        run.rebuilt(&step, &argv, state);
+        self.append(&Record::Rebuilt { transaction, step, argv, outcome: state })?;
+        Ok(outcome)
+    }
+
+    /// Puts a transaction back that failed; the error says how that went.
+    fn give_up(
+        &mut self,
+        course: &Course,
+        run: Unfinished,
+        mut steps: Vec<StepOutcome>,
+        cause: ApplyError,
+        runner: &mut dyn Runner,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> ApplyError {
+        progress(Progress::PuttingBack);
+        let back = self.put_back(run, runner);
+        let put_back = back.remaining.is_empty();
+        for step in &mut steps {
+            if matches!(step.outcome, StepResult::Done | StepResult::Reverted) {
+                step.outcome = if put_back { StepResult::Reverted } else { StepResult::Failed };
+            }
+        }
+        let failed = course.jobs.get(steps.len()).map_or("commit", |job| job.id.as_str()).to_owned();
+        if put_back && matches!(cause, ApplyError::Changed { .. }) {
+            return cause;
+        }
+        let why = cause.in_full();
+        for job in course.jobs.iter().skip(steps.len()) {
+            let result = if job.id == failed { StepResult::Failed } else { StepResult::Unchanged };
+            steps.push(StepOutcome::new(&job.id, result));
+        }
+        ApplyError::Failed(Box::new(Failure {
+            step: failed,
+            why,
+            put_back,
+            remaining: back.remaining,
+            steps,
+        }))
+    }
+
+    /// Puts back whatever a crash left half done; nothing when there is nothing.
+    ///
+    /// [`Self::apply`] and [`Self::revert`] begin with it. Call it before planning, too: a plan
+    /// made from a half-written tree would not fit the tree that this leaves.
+    pub fn recover(
+        &mut self,
+        runner: &mut dyn Runner,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), ApplyError> {
+        let Some(run) = self.ledger_mut().unfinished.take() else { return Ok(()) };
+        progress(Progress::Recovering { plan_id: &run.begin.plan });
+        if let Err(error) = self.prepare_state() {
+            self.ledger_mut().unfinished = Some(run);
+            return Err(error);
+        }
+        let back = self.put_back(run, runner);
+        if back.remaining.is_empty() {
+            return Ok(());
+        }
+        Err(ApplyError::Failed(Box::new(Failure {
+            step: "recovery".to_owned(),
+            why: "an earlier run was cut off".to_owned(),
+            put_back: false,
+            remaining: back.remaining,
+            steps: Vec::new(),
+        })))
+    }
+
+    fn put_back(&mut self, run: Unfinished, runner: &mut dyn Runner) -> PutBack {
+        let mut back = PutBack::default();
+        for intent in run.intents.iter().rev() {
+            if let Err(error) = self.put_back_one(intent) {
+                back.remaining.push(format!("look at {}: {}", intent.path, error.in_full()));
+                back.left.push(intent.real.clone());
+            }
+        }
+        // A program that was deferred has seen nothing of this.
+        for rebuild in run.rebuilds.iter().filter(|rebuild| rebuild.state != RebuildState::Deferred) {
+            let why = match runner.run(&rebuild.argv) {
+                RunResult::Done => continue,
+                RunResult::Deferred { why, .. } | RunResult::Failed { why } => why,
+            };
+            back.remaining.push(format!("run `{}`: {why}", command_line(&rebuild.argv)));
+            back.not_rebuilt.push(rebuild.argv.clone());
+        }
+        let record = Record::RolledBack {
+            transaction: run.begin.transaction,
+            left: back.left.clone(),
+            not_rebuilt: back.not_rebuilt.clone(),
+        };
+        // Without this record the next run puts the same things back once more, which changes
+        // nothing; so a disk that is too full for it is no reason to report a failure.
+        if let Err(error) = self.append(&record) {
+            tracing::warn!(error = %error.in_full(), "the journal does not know that everything was put back");
+            self.ledger_mut().unfinished = Some(run);
+        } else {
+            self.ledger_mut().roll_back(run, &back.left, &back.not_rebuilt);
+            self.drop_unneeded();
+        }
+        back
+    }
+
+    fn put_back_one(&mut self, intent: &Intent) -> Result<(), ApplyError> {
+        let Intent { path, real, before, after, temporary, directories, .. } = intent;
+        self.remove_temporary(real, temporary)?;
+        let keeps = self.tree().keeps(real)?;
+        let present = self.tree().read(real)?.content.fingerprint();
+        if !present.same(before, keeps) {
+            if !present.same(after, keeps) {
+                return Err(ApplyError::Changed { path: path.clone() });
+            }
+            let content = self.view().content_of(before)?;
+            if let Err(error) = self.put(real, &content, temporary) {
+                // Half a temporary file on a full disk helps nobody; the first error is the one to tell.
+                let _ = self.remove_temporary(real, temporary);
+                return Err(error);
+            }
+        }
+        self.remove_directories(directories)
+    }
+}
+
+/// A revert whose files are back but whose programs failed is not done.
+fn still_to_run(course: &Course, steps: Vec<StepOutcome>) -> Result<Outcome, ApplyError> {
+    let Some(failed) = steps.iter().find(|step| step.outcome == StepResult::Failed) else {
+        return Ok(Outcome::of(steps));
+    };
+    let commands = course.jobs.iter().zip(&steps).filter_map(|(job, step)| match &job.work {
+        Work::Rebuild(argv) if step.outcome == StepResult::Failed => {
+            Some(format!("the files are back; run `{}` by hand or revert again", command_line(argv)))
+        }
+        _ => None,
+    });
+    Err(ApplyError::Failed(Box::new(Failure {
+        step: failed.id.clone(),
+        why: failed.why.clone().unwrap_or_default(),
+        put_back: false,
+        remaining: commands.collect(),
+        steps,
+    })))
+}
+
+/// A free name beside the file: `.NAME.neuron-TRANSACTION-NUMBER`, not longer than FAT and the
+/// rest allow.
+fn temporary(name: &str, transaction: u64, number: usize) -> String {
+    let mut kept = name.len().min(200);
+    while !name.is_char_boundary(kept) {
+        kept -= 1;
+    }
+    format!(".{}.neuron-{transaction:x}-{number:x}", &name[..kept])
+}

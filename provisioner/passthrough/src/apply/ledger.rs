@@ -1,0 +1,177 @@
+//! What the journal adds up to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::content::Fingerprint;
+use super::journal::{Begin, Intent, Record};
+use super::{Operation, RebuildState};
+use crate::id::TargetPath;
+
+/// A file of ours.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Owned {
+    pub(super) path: TargetPath,
+    pub(super) step: String,
+    /// From before the first of our transactions.
+    pub(super) original: Fingerprint,
+    /// What we wrote last.
+    pub(super) written: Fingerprint,
+    /// Somebody else's change lies between two of ours: the original is no longer the whole truth.
+    pub(super) mixed: bool,
+}
+
+/// A program that has to run again when files go back.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Rebuild {
+    pub(super) step: String,
+    pub(super) argv: Vec<String>,
+    pub(super) state: RebuildState,
+}
+
+/// A transaction that is neither committed nor rolled back.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Unfinished {
+    pub(super) begin: Begin,
+    pub(super) intents: Vec<Intent>,
+    pub(super) rebuilds: Vec<Rebuild>,
+}
+
+/// Everything that is known of the target's past.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Ledger {
+    /// The highest transaction number so far.
+    pub(super) newest: u64,
+    /// By real path.
+    pub(super) files: BTreeMap<TargetPath, Owned>,
+    /// Directories that we made, outermost first.
+    pub(super) directories: Vec<TargetPath>,
+    pub(super) rebuilds: Vec<Rebuild>,
+    pub(super) tokens: Vec<String>,
+    pub(super) last: Option<Begin>,
+    pub(super) unfinished: Option<Unfinished>,
+}
+
+impl Unfinished {
+    pub(super) fn new(begin: Begin) -> Self {
+        Self { begin, intents: Vec::new(), rebuilds: Vec::new() }
+    }
+
+    pub(super) fn rebuilt(&mut self, step: &str, argv: &[String], state: RebuildState) {
+        note_rebuild(&mut self.rebuilds, Rebuild { step: step.to_owned(), argv: argv.to_vec(), state });
+    }
+}
+
+impl Ledger {
+    pub(super) fn replay(records: &[Record]) -> Self {
+        let mut ledger = Self::default();
+        for record in records {
+            ledger.take(record.clone());
+        }
+        ledger
+    }
+
+    fn take(&mut self, record: Record) {
+        match record {
+            Record::Begin(begin) => {
+                self.newest = self.newest.max(begin.transaction);
+                self.unfinished = Some(Unfinished::new(begin));
+            }
+            Record::Intent(intent) => {
+                if let Some(open) = &mut self.unfinished {
+                    open.intents.push(intent);
+                }
+            }
+            Record::Done { .. } => {}
+            Record::RebuildIntent { step, argv, .. } => {
+                if let Some(open) = &mut self.unfinished {
+                    open.rebuilt(&step, &argv, RebuildState::Failed);
+                }
+            }
+            Record::Rebuilt { step, argv, outcome, .. } => {
+                if let Some(open) = &mut self.unfinished {
+                    open.rebuilt(&step, &argv, outcome);
+                }
+            }
+            Record::Commit { forgotten, .. } => {
+                if let Some(open) = self.unfinished.take() {
+                    self.commit(open, &forgotten);
+                }
+            }
+            Record::RolledBack { left, not_rebuilt, .. } => {
+                if let Some(open) = self.unfinished.take() {
+                    self.roll_back(open, &left, &not_rebuilt);
+                }
+            }
+        }
+    }
+
+    pub(super) fn commit(&mut self, done: Unfinished, forgotten: &[TargetPath]) {
+        self.newest = self.newest.max(done.begin.transaction);
+        match done.begin.operation {
+            Operation::Apply => {
+                for token in &done.begin.tokens {
+                    if !self.tokens.contains(token) {
+                        self.tokens.push(token.clone());
+                    }
+                }
+                done.intents.into_iter().for_each(|intent| self.own(intent));
+            }
+            Operation::Revert => self.files.retain(|real, _| !forgotten.contains(real)),
+        }
+        done.rebuilds.into_iter().for_each(|rebuild| note_rebuild(&mut self.rebuilds, rebuild));
+        if done.begin.operation == Operation::Revert && self.files.is_empty() {
+            self.directories.clear();
+            self.tokens.clear();
+            self.rebuilds.retain(|rebuild| rebuild.state != RebuildState::Done);
+        }
+        self.last = Some(done.begin);
+    }
+
+    pub(super) fn roll_back(&mut self, undone: Unfinished, left: &[TargetPath], not_rebuilt: &[Vec<String>]) {
+        self.newest = self.newest.max(undone.begin.transaction);
+        if undone.begin.operation == Operation::Apply {
+            for intent in undone.intents.into_iter().filter(|intent| left.contains(&intent.real)) {
+                self.own(intent);
+            }
+        }
+        for mut rebuild in undone.rebuilds.into_iter().filter(|rebuild| not_rebuilt.contains(&rebuild.argv)) {
+            rebuild.state = RebuildState::Failed;
+            note_rebuild(&mut self.rebuilds, rebuild);
+        }
+    }
+
+    fn own(&mut self, intent: Intent) {
+        for directory in intent.directories {
+            if !self.directories.contains(&directory) {
+                self.directories.push(directory);
+            }
+        }
+        let Intent { step, path, real, before, after, foreign_edit, .. } = intent;
+        let owned = self.files.entry(real).or_insert_with(|| Owned {
+            path,
+            step: step.clone(),
+            original: before,
+            written: after.clone(),
+            mixed: false,
+        });
+        owned.mixed |= foreign_edit;
+        owned.written = after;
+        owned.step = step;
+    }
+
+    /// The saved bytes that are still needed.
+    pub(super) fn digests(&self) -> BTreeSet<String> {
+        let of_files = self.files.values().flat_map(|owned| [&owned.original, &owned.written]);
+        let open = self.unfinished.iter().flat_map(|open| &open.intents);
+        let of_open = open.flat_map(|intent| [&intent.before, &intent.after]);
+        of_files.chain(of_open).filter_map(Fingerprint::sha256).map(str::to_owned).collect()
+    }
+}
+
+/// One entry a command line, in the order of the first run.
+fn note_rebuild(rebuilds: &mut Vec<Rebuild>, new: Rebuild) {
+    match rebuilds.iter_mut().find(|known| known.argv == new.argv) {
+        Some(known) => known.state = new.state,
+        None => rebuilds.push(new),
+    }
+}

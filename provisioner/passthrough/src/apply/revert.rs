@@ -1,0 +1,172 @@
+//! Undoing everything that was applied, byte for byte.
+
+use super::command::Runner;
+use super::content::Content;
+use super::error::ApplyError;
+use super::execute::{Change, Course, Job, OnRebuildFailure, Work};
+use super::journal::Begin;
+use super::ledger::Owned;
+use super::store::Store;
+use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult, room};
+use crate::id::TargetPath;
+use crate::step::FileState;
+
+/// What a revert writes into the journal about itself.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RevertRequest {
+    /// As in [`super::Transaction`].
+    pub stage: String,
+    /// The boot during which it runs.
+    pub boot_id: Option<String>,
+    /// Kept for the caller.
+    pub note: serde_json::Value,
+}
+
+/// A file that somebody changed after we wrote it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChangedFile {
+    /// As the step named it.
+    pub path: TargetPath,
+    /// From before the first of our transactions.
+    pub original: FileState,
+    /// What we wrote.
+    pub written: FileState,
+    /// What stands there now.
+    pub present: FileState,
+}
+
+/// How a revert ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reverted {
+    /// The steps.
+    pub outcome: Outcome,
+    /// Files that somebody else changed since and that were left alone. Their originals are kept,
+    /// so the revert can be repeated.
+    pub left: Vec<TargetPath>,
+    /// Files that somebody else changed since and from which the caller took what was ours.
+    pub merged: Vec<TargetPath>,
+}
+
+/// What a look at every file of ours found out.
+#[derive(Default)]
+struct Sorted {
+    jobs: Vec<Job>,
+    forgotten: Vec<TargetPath>,
+    left: Vec<TargetPath>,
+    merged: Vec<TargetPath>,
+}
+
+impl Store<'_> {
+    /// Restores what every file was before the first of our transactions, takes away the
+    /// directories that we made where they are empty, and runs the recorded programs once more.
+    ///
+    /// A file that is not as we left it goes to `merge`, which returns its content without
+    /// what is ours; with `None` it is left alone and named. When a file cannot be written,
+    /// everything goes back to how it was applied. When a program fails, the files stay restored
+    /// and the error says what to run.
+    pub fn revert(
+        &mut self,
+        request: &RevertRequest,
+        merge: &mut dyn FnMut(&ChangedFile) -> Option<Vec<u8>>,
+        runner: &mut dyn Runner,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Reverted, ApplyError> {
+        self.recover(runner, progress)?;
+        let Sorted { mut jobs, forgotten, left, merged } = self.sort(merge)?;
+        let changes: Vec<&Change> = jobs.iter().filter_map(Job::change).collect();
+        if !changes.is_empty() {
+            room::check(self.tree(), &changes, &self.journal_path()?)?;
+        }
+        let again = |state| !changes.is_empty() || state == RebuildState::Failed;
+        let rebuilds = self.ledger().rebuilds.iter().filter(|rebuild| again(rebuild.state));
+        let rebuilds: Vec<Job> = rebuilds
+            .map(|rebuild| Job {
+                id: rebuild.step.clone(),
+                title: format!("run {} again", rebuild.argv.first().map_or("", String::as_str)),
+                work: Work::Rebuild(rebuild.argv.clone()),
+            })
+            .collect();
+        jobs.extend(rebuilds);
+        if jobs.is_empty() && forgotten.is_empty() {
+            return Ok(Reverted { outcome: Outcome::default(), left, merged });
+        }
+        let begin = Begin {
+            transaction: self.next_transaction(),
+            operation: Operation::Revert,
+            plan: self.ledger().last.as_ref().map_or_else(String::new, |last| last.plan.clone()),
+            stage: request.stage.clone(),
+            boot_id: request.boot_id.clone(),
+            tokens: Vec::new(),
+            note: request.note.clone(),
+        };
+        let directories = self.ledger().directories.clone();
+        let course =
+            Course { begin, jobs, forgotten, directories, on_rebuild_failure: OnRebuildFailure::GoOn };
+        let mut outcome = self.execute(&course, runner, progress)?;
+        let unchanged = |path: &TargetPath| StepOutcome {
+            why: Some(format!("{path} was changed by somebody else since")),
+            ..StepOutcome::new(path.as_str(), StepResult::Unchanged)
+        };
+        outcome.steps.extend(left.iter().map(unchanged));
+        Ok(Reverted { outcome, left, merged })
+    }
+
+    fn sort(&self, merge: &mut dyn FnMut(&ChangedFile) -> Option<Vec<u8>>) -> Result<Sorted, ApplyError> {
+        let mut sorted = Sorted::default();
+        for (real, owned) in &self.ledger().files {
+            let (before, hard_linked) = match self.tree().read(real) {
+                Ok(found) => (found.content, found.hard_linked),
+                // A directory, a device or a way round by a symlink: somebody's, not ours.
+                Err(ApplyError::Refused { .. } | ApplyError::Changed { .. }) => {
+                    sorted.left.push(owned.path.clone());
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let keeps = self.tree().keeps(real)?;
+            let present = before.fingerprint();
+            let after = if present.same(&owned.original, keeps) {
+                None
+            } else if present.same(&owned.written, keeps) && !owned.mixed {
+                Some(self.view().content_of(&owned.original)?)
+            } else if let Some(merged) = self.merged(owned, &before, merge)? {
+                sorted.merged.push(owned.path.clone());
+                Some(merged)
+            } else {
+                sorted.left.push(owned.path.clone());
+                continue;
+            };
+            sorted.forgotten.push(real.clone());
+            if let Some(after) = after.filter(|after| *after != before) {
+                let (_, directories) = self.tree().missing_directories(real)?;
+                let path = owned.path.clone();
+                let title = format!("restore {path}");
+                let change = Change { path, real: real.clone(), before, after, directories, hard_linked };
+                sorted.jobs.push(Job { id: owned.step.clone(), title, work: Work::Change(Box::new(change)) });
+            }
+        }
+        Ok(sorted)
+    }
+
+    /// The present file with other bytes, if the caller knows which of them are ours.
+    fn merged(
+        &self,
+        owned: &Owned,
+        present: &Content,
+        merge: &mut dyn FnMut(&ChangedFile) -> Option<Vec<u8>>,
+    ) -> Result<Option<Content>, ApplyError> {
+        let Content::Regular { mode, owner, xattrs, .. } = present else { return Ok(None) };
+        let changed = ChangedFile {
+            path: owned.path.clone(),
+            original: self.view().content_of(&owned.original)?.state(),
+            written: self.view().content_of(&owned.written)?.state(),
+            present: present.state(),
+        };
+        Ok(merge(&changed).map(|bytes| Content::Regular {
+            bytes,
+            mode: *mode,
+            owner: *owner,
+            xattrs: xattrs.clone(),
+        }))
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of the writing half, on real directories.
+
+mod basic;
+mod crash;
+mod escape;
+mod fixture;
+mod full_or_read_only;
+mod property;

@@ -1,0 +1,117 @@
+//! From a plan's steps to what has to change: every lock is checked before anything is written.
+
+use std::collections::BTreeMap;
+
+use nix::unistd::{getegid, geteuid};
+
+use super::command::Runner;
+use super::content::{Content, Keeps};
+use super::error::ApplyError;
+use super::execute::{Change, Course, Job, OnRebuildFailure, Work};
+use super::journal::Begin;
+use super::place::Last;
+use super::store::Store;
+use super::{Operation, Outcome, Progress, StepOutcome, StepResult, Transaction, room};
+use crate::id::TargetPath;
+use crate::step::{Action, Owner, Step};
+
+impl Store<'_> {
+    /// Carries out a transaction, or puts everything back.
+    ///
+    /// First whatever an earlier run left half done is put back. A transaction whose files all
+    /// stand as they should writes nothing, not even to the journal, and rebuilds nothing; one
+    /// that has only rebuilds is a request to run them.
+    pub fn apply(
+        &mut self,
+        transaction: &Transaction,
+        runner: &mut dyn Runner,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Outcome, ApplyError> {
+        self.recover(runner, progress)?;
+        let jobs = self.prepare(&transaction.steps)?;
+        let changes: Vec<&Change> = jobs.iter().filter_map(Job::change).collect();
+        let files = jobs.iter().any(|job| !matches!(job.work, Work::Rebuild(_)));
+        if changes.is_empty() && (files || jobs.is_empty()) {
+            let unchanged = |job: &Job| StepOutcome::new(&job.id, StepResult::Unchanged);
+            return Ok(Outcome::of(jobs.iter().map(unchanged).collect()));
+        }
+        room::check(self.tree(), &changes, &self.journal_path()?)?;
+        let begin = Begin {
+            transaction: self.next_transaction(),
+            operation: Operation::Apply,
+            plan: transaction.plan_id.clone(),
+            stage: transaction.stage.clone(),
+            boot_id: transaction.boot_id.clone(),
+            tokens: transaction.tokens.clone(),
+            note: transaction.note.clone(),
+        };
+        let course = Course {
+            begin,
+            jobs,
+            forgotten: Vec::new(),
+            directories: Vec::new(),
+            on_rebuild_failure: OnRebuildFailure::PutBack,
+        };
+        self.execute(&course, runner, progress)
+    }
+
+    fn prepare(&self, steps: &[Step]) -> Result<Vec<Job>, ApplyError> {
+        // What earlier steps of this transaction will have put there.
+        let mut ahead = BTreeMap::new();
+        let job = |step: &Step| -> Result<Job, ApplyError> {
+            let work = match &step.action {
+                Action::Rebuild { argv, .. } => Work::Rebuild(argv.clone()),
+                action => match self.change(action, &mut ahead)? {
+                    Some(change) => Work::Change(Box::new(change)),
+                    None => Work::Nothing,
+                },
+            };
+            Ok(Job { id: step.id.clone(), title: step.title.clone(), work })
+        };
+        steps.iter().map(job).collect()
+    }
+
+    /// What an action changes; `None` when everything is already as it wants it.
+    fn change(
+        &self,
+        action: &Action,
+        ahead: &mut BTreeMap<TargetPath, Content>,
+    ) -> Result<Option<Change>, ApplyError> {
+        let (Some(path), Some(lock), Some(after)) = (action.path(), action.before(), action.after()) else {
+            return Ok(None);
+        };
+        // A write goes to the file behind a symlink; the other two are about the entry itself.
+        let last = if matches!(action, Action::WriteFile { .. }) { Last::Follow } else { Last::Keep };
+        let real = self.tree().resolve(path, last)?;
+        let found = self.tree().read(&real)?;
+        let expected = ahead.get(&real).cloned();
+        let hard_linked = found.hard_linked;
+        let before = expected.clone().unwrap_or(found.content);
+        let mut after = Content::wanted(&after, &before);
+        let (place, directories) = self.tree().missing_directories(&real)?;
+        if !geteuid().is_root()
+            && let Some(owner) = after.owner_mut()
+        {
+            // An ordinary user cannot give files away: a new one is theirs, an old one stays whose it is.
+            let own = Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() };
+            *owner = before.owner().unwrap_or(own);
+        }
+        if before.fingerprint().same(&after.fingerprint(), place.keeps()) {
+            return Ok(None);
+        }
+        let seen = match (&expected, last) {
+            (Some(expected), _) => expected.state(),
+            (None, Last::Follow) => before.state(),
+            (None, Last::Keep) => self.root().file_state(path.as_str())?,
+        };
+        // FAT reports modes and owners of the mount, not of the file.
+        if !Content::wanted(&seen, &before).fingerprint().same(
+            &Content::wanted(lock, &before).fingerprint(),
+            Keeps { mode: !place.fat, owner: !place.fat },
+        ) {
+            return Err(ApplyError::Changed { path: path.clone() });
+        }
+        ahead.insert(real.clone(), after.clone());
+        Ok(Some(Change { path: path.clone(), real, before, after, directories, hard_linked }))
+    }
+}

@@ -1,0 +1,210 @@
+//! Replacing one file so that a crash at any moment leaves the old one or the new one.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, geteuid, symlinkat, syncfs, unlinkat};
+
+use super::content::{Content, Xattrs, set_xattrs};
+use super::place::{Place, Tree};
+use crate::id::TargetPath;
+use crate::step::Owner;
+
+/// Asked before and after everything that changes something on disk.
+///
+/// Tests fail or stop the work here; a front end can end it at a safe moment: an error is handled
+/// as if the disk had returned it, so everything is put back.
+pub trait Interrupt {
+    /// `point` is `before` or `after` and what is done, for people only.
+    fn at(&mut self, point: &str) -> io::Result<()>;
+}
+
+/// Never interrupts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Uninterrupted;
+
+impl Interrupt for Uninterrupted {
+    fn at(&mut self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whoever changes something on disk goes through this hand.
+pub(super) struct Hand<'a>(pub(super) Box<dyn Interrupt + 'a>);
+
+impl Hand<'_> {
+    pub(super) fn perform<T, E: Into<io::Error>>(
+        &mut self,
+        what: &str,
+        act: impl FnOnce() -> Result<T, E>,
+    ) -> io::Result<T> {
+        self.0.at(&format!("before {what}"))?;
+        let value = act().map_err(Into::into)?;
+        self.0.at(&format!("after {what}"))?;
+        Ok(value)
+    }
+
+    /// Brings the entry at `place` from whatever it is to `content`, by way of `temporary`, a
+    /// name beside it that is free.
+    pub(super) fn put(&mut self, place: &Place, content: &Content, temporary: &str) -> io::Result<()> {
+        match content {
+            Content::Absent => self.remove(place),
+            Content::Symlink { points_to, owner } => self.put_symlink(place, points_to, *owner, temporary),
+            Content::Regular { bytes, mode, owner, xattrs } => {
+                let meta = Meta { mode: *mode, owner: *owner, xattrs };
+                self.put_file(place, bytes, &meta, temporary)
+            }
+        }
+    }
+
+    fn put_file(&mut self, place: &Place, bytes: &[u8], meta: &Meta<'_>, temporary: &str) -> io::Result<()> {
+        let name = &place.name;
+        // FAT: as long as the old file is open the kernel keeps its clusters; without this a
+        // crash between rename and the write-back of the table leaves the name unreadable.
+        let old = if place.fat { place.open_entry(OFlag::O_RDONLY).ok() } else { None };
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let made = self.perform(&format!("create {name}"), || {
+            openat(&place.directory, temporary, flags, Mode::from_bits_truncate(0o600))
+        })?;
+        let mut file = File::from(made);
+        self.perform(&format!("write {name}"), || file.write_all(bytes))?;
+        if !place.fat {
+            self.perform(&format!("set owner and mode of {name}"), || meta.give_to(&file))?;
+        }
+        self.perform(&format!("fsync {name}"), || nix::unistd::fsync(&file))?;
+        self.rename(place, temporary)?;
+        if place.fat {
+            self.perform(&format!("fsync {name} again"), || nix::unistd::fsync(&file))?;
+            self.perform(&format!("syncfs of {name}"), || syncfs(&file))?;
+        } else {
+            self.sync_directory(&place.directory, name)?;
+        }
+        drop(old);
+        Ok(())
+    }
+
+    fn put_symlink(
+        &mut self,
+        place: &Place,
+        points_to: &str,
+        owner: Owner,
+        temporary: &str,
+    ) -> io::Result<()> {
+        let name = &place.name;
+        self.perform(&format!("link {name}"), || symlinkat(points_to, &place.directory, temporary))?;
+        if geteuid().is_root() {
+            let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+            self.perform(&format!("set owner of {name}"), || {
+                fchownat(&place.directory, temporary, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
+            })?;
+        }
+        self.rename(place, temporary)?;
+        self.sync_directory(&place.directory, name)
+    }
+
+    fn rename(&mut self, place: &Place, temporary: &str) -> io::Result<()> {
+        self.perform(&format!("rename {}", place.name), || {
+            renameat(&place.directory, temporary, &place.directory, place.name.as_str())
+        })
+    }
+
+    /// Takes an entry away; one that is not there is no error.
+    pub(super) fn remove(&mut self, place: &Place) -> io::Result<()> {
+        let name = &place.name;
+        let removed = self.perform(&format!("remove {name}"), || {
+            unless_missing(unlinkat(&place.directory, name.as_str(), UnlinkatFlags::NoRemoveDir))
+        })?;
+        if removed {
+            self.sync_directory(&place.directory, name)?;
+            if place.fat {
+                self.perform(&format!("syncfs of {name}"), || syncfs(&place.directory))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sync_directory(&mut self, directory: &OwnedFd, name: &str) -> io::Result<()> {
+        self.perform(&format!("fsync directory of {name}"), || nix::unistd::fsync(directory))
+    }
+
+    /// Makes one directory with this mode (whatever the umask says); one that is there stays.
+    pub(super) fn make_directory(&mut self, place: &Place, permissions: u32) -> io::Result<()> {
+        let name = place.name.as_str();
+        let permissions = Mode::from_bits_truncate(permissions);
+        let is_new = self.perform(&format!("make directory {name}"), || {
+            match mkdirat(&place.directory, name, permissions) {
+                Ok(()) => Ok(true),
+                Err(Errno::EEXIST) => Ok(false),
+                Err(errno) => Err(errno),
+            }
+        })?;
+        if is_new {
+            if !place.fat {
+                let opened = place.open_entry(OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+                self.perform(&format!("set mode of {name}"), || fchmod(&opened, permissions))?;
+            }
+            self.sync_directory(&place.directory, name)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the directories that a file needs.
+    pub(super) fn make_directories(&mut self, tree: &Tree<'_>, missing: &[TargetPath]) -> io::Result<()> {
+        for path in missing {
+            let place = tree.place(path).map_err(io::Error::other)?;
+            let place = place.ok_or_else(|| io::Error::other(format!("{} is gone", path.parent())))?;
+            self.make_directory(&place, 0o755)?;
+        }
+        Ok(())
+    }
+
+    /// Takes directories away, innermost (last) first; one that is not empty or not there stays.
+    pub(super) fn remove_directories(&mut self, tree: &Tree<'_>, made: &[TargetPath]) -> io::Result<()> {
+        for path in made.iter().rev() {
+            let Some(place) = tree.place(path).map_err(io::Error::other)? else { continue };
+            let name = place.name.as_str();
+            let removed = self.perform(&format!("remove directory {name}"), || {
+                match unlinkat(&place.directory, name, UnlinkatFlags::RemoveDir) {
+                    Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::ENOTDIR) => Ok(false),
+                    other => unless_missing(other),
+                }
+            })?;
+            if removed {
+                self.sync_directory(&place.directory, name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everything about a file but its bytes.
+struct Meta<'a> {
+    mode: u32,
+    owner: Owner,
+    xattrs: &'a Xattrs,
+}
+
+impl Meta<'_> {
+    /// In this order: a change of owner clears capabilities and set-id bits, and an access list
+    /// changes the mode.
+    fn give_to(&self, file: &File) -> io::Result<()> {
+        let stat = fstat(file)?;
+        if (stat.st_uid, stat.st_gid) != (self.owner.uid, self.owner.gid) {
+            fchown(file, Some(Uid::from_raw(self.owner.uid)), Some(Gid::from_raw(self.owner.gid)))?;
+        }
+        set_xattrs(file.as_fd(), self.xattrs)?;
+        Ok(fchmod(file, Mode::from_bits_truncate(self.mode))?)
+    }
+}
+
+fn unless_missing(result: Result<(), Errno>) -> Result<bool, Errno> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(Errno::ENOENT) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}

@@ -1,0 +1,125 @@
+//! Boot loaders: which ones the target has, and where each takes the kernel command line from.
+//!
+//! To add one: a file here, a line in [`ALL`], a target tree and a scenario.
+
+mod foreign;
+mod grub;
+mod systemd_boot;
+
+use crate::facts::Target;
+use crate::id::TargetPath;
+use crate::policy::{Code, Finding, Severity};
+use crate::step::Step;
+use crate::text::{TextError, command_line};
+
+/// The kernel parameters that are to be there afterwards, and those of ours that are to go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parameters {
+    /// To be there.
+    pub set: Vec<String>,
+    /// To go: ours from before, wanted no more.
+    pub remove: Vec<String>,
+}
+
+/// Why a loader's files cannot be edited.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoaderError {
+    /// A file cannot be edited safely.
+    #[error("{path}: {problem}")]
+    Unusable {
+        /// Which file.
+        path: TargetPath,
+        /// Where in it, and what is wrong.
+        problem: TextError,
+    },
+    /// An edit would have lost what the system needs to find its root.
+    #[error("{path}: the edit would lose `{token}`")]
+    LosesRoot {
+        /// Which file.
+        path: TargetPath,
+        /// The parameter that would be gone.
+        token: String,
+    },
+}
+
+/// A boot loader.
+pub trait Bootloader: Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// What shows that the target has it; `None` when it has not.
+    fn detect(&self, target: &Target) -> Option<String>;
+
+    /// The steps that change its command lines; settled ones included.
+    fn steps(&self, target: &Target, parameters: &Parameters) -> Result<Vec<Step>, LoaderError>;
+
+    /// The step that makes its derived files anew; `None` when it reads what was written.
+    fn rebuild(&self, target: &Target) -> Option<Step>;
+
+    /// What is worth knowing of how this target's loader is set up.
+    fn findings(&self, target: &Target) -> Vec<Finding>;
+}
+
+/// Every loader that is known.
+pub const ALL: &[&dyn Bootloader] = &[&grub::Grub, &systemd_boot::SystemdBoot];
+
+/// The loaders of a target, and what was seen of others; an error says what to write by hand.
+pub fn detect(
+    target: &Target,
+    parameters: &[String],
+) -> Result<(Vec<&'static dyn Bootloader>, Vec<Finding>), Finding> {
+    let known: Vec<&dyn Bootloader> =
+        ALL.iter().copied().filter(|loader| loader.detect(target).is_some()).collect();
+    let foreign = foreign::detect(target);
+    if known.is_empty() {
+        return Err(unknown(&foreign, parameters));
+    }
+    let mut findings: Vec<Finding> = known.iter().flat_map(|loader| loader.findings(target)).collect();
+    findings.extend(foreign.iter().map(|(name, saw)| {
+        Finding::new(
+            Code::OtherLoader,
+            Severity::Warning,
+            format!("{name} is there as well ({saw}), and it is left alone"),
+            format!(
+                "if {name} is what boots this system, add to its command line by hand: {}",
+                parameters.join(" ")
+            ),
+        )
+    }));
+    Ok((known, findings))
+}
+
+fn unknown(foreign: &[(&str, String)], parameters: &[String]) -> Finding {
+    let names: Vec<&str> = ALL.iter().map(|loader| loader.name()).collect();
+    let seen: Vec<String> = foreign.iter().map(|(name, saw)| format!("{name} ({saw})")).collect();
+    let message = if seen.is_empty() {
+        "no boot loader was found in the target".to_owned()
+    } else {
+        format!("the target's boot loader is not supported yet: {}", seen.join(", "))
+    };
+    let hint = format!(
+        "supported: {}; with another one, add this to the kernel command line by hand: {}",
+        names.join(", "),
+        parameters.join(" ")
+    );
+    Finding::new(Code::LoaderUnknown, Severity::Blocker, message, hint).in_file("/etc/default/grub")
+}
+
+/// A known loader is there, but no file that its command line could be set in.
+pub fn nothing_to_edit(parameters: &[String]) -> Finding {
+    Finding::new(
+        Code::LoaderUnknown,
+        Severity::Blocker,
+        "the boot loader has no entry of this system whose kernel command line could be set",
+        format!("add this to the kernel command line by hand: {}", parameters.join(" ")),
+    )
+}
+
+/// Whether an edited command line still says where the root is.
+fn keeps_root(path: &TargetPath, before: &str, after: &str) -> Result<(), LoaderError> {
+    let kept = command_line::root_tokens(after);
+    match command_line::root_tokens(before).into_iter().find(|token| !kept.contains(token)) {
+        None => Ok(()),
+        Some(token) => Err(LoaderError::LosesRoot { path: path.clone(), token: token.to_owned() }),
+    }
+}

@@ -1,0 +1,336 @@
+//! From a decision to steps: what exactly is written. Pure; nothing here reads or writes.
+
+mod document;
+mod loaders;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use document::{ActionDocument, ActionKind, InvalidPlan, PlanDocument, StepDocument};
+
+use crate::answers::Mode;
+use crate::bootloader::Parameters;
+use crate::facts::{Machine, Target};
+use crate::id::TargetPath;
+use crate::policy::{Assignment, Code, Decision, Finding, Judgement, Severity, Verdict};
+use crate::step::{Action, FileState, Step, file_head};
+use crate::{binding, initramfs};
+
+/// The answers' place in a target.
+pub const ANSWERS: &str = "/etc/neuron/provisioner.toml";
+/// What a pending machine keeps until its groups can be judged.
+pub const CANDIDATE: &str = "/var/lib/neuron-provisioner/candidate.json";
+
+/// Which part of the work: the installer does it in two, around the job that installs the loader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Everything.
+    #[default]
+    All,
+    /// Everything but the kernel parameters.
+    Files,
+    /// The kernel parameters alone.
+    Cmdline,
+}
+
+impl Stage {
+    /// The stage's name, as in a journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Files => "files",
+            Self::Cmdline => "cmdline",
+        }
+    }
+
+    fn has_files(self) -> bool {
+        self != Self::Cmdline
+    }
+
+    fn has_parameters(self) -> bool {
+        self != Self::Files
+    }
+}
+
+/// A file that earlier applies wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnFile {
+    /// What it was before the first of them.
+    pub original: FileState,
+    /// What the last of them wrote.
+    pub written: FileState,
+}
+
+/// What earlier applies left.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ours {
+    /// The kernel parameters that are ours.
+    pub tokens: Vec<String>,
+    /// The files that are ours.
+    pub files: BTreeMap<TargetPath, OwnFile>,
+    /// Programs that nobody has run yet though what they read has changed.
+    pub open_rebuilds: Vec<Vec<String>>,
+}
+
+/// Everything that a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The machine.
+    pub machine: &'a Machine,
+    /// The target.
+    pub target: &'a Target,
+    /// What policy says of both.
+    pub judgement: &'a Judgement,
+    /// The answers file to write; `None` when the target has it already.
+    pub answers_text: Option<&'a str>,
+    /// What earlier applies left.
+    pub ours: &'a Ours,
+    /// Which part of the work.
+    pub stage: Stage,
+}
+
+/// What is to be done, with every step before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// A digest of the steps: two plans with one id do the same.
+    pub id: String,
+    /// Which part of the work.
+    pub stage: Stage,
+    /// The decision behind it, with what the target adds.
+    pub decision: Decision,
+    /// The functions that are assigned, with their identity.
+    pub assignments: Vec<Assignment>,
+    /// The kernel parameters that are ours afterwards.
+    pub tokens: Vec<String>,
+    /// What changes, in this order.
+    pub steps: Vec<Step>,
+    /// The ids of steps that would change nothing.
+    pub settled: Vec<String>,
+    /// Whether it takes effect only after a reboot.
+    pub reboot_needed: bool,
+}
+
+impl Plan {
+    /// Whether it may be carried out.
+    pub fn is_allowed(&self) -> bool {
+        matches!(self.decision.verdict, Verdict::Ready | Verdict::Pending)
+    }
+}
+
+/// Makes the plan. A decision that forbids it makes a plan without steps, and so does a target
+/// that cannot carry it: the findings say why.
+pub fn make(inputs: Inputs<'_>) -> Plan {
+    let mut decision = inputs.judgement.decision.clone();
+    let mut draft = Draft::default();
+    if matches!(decision.verdict, Verdict::Ready | Verdict::Pending) {
+        let made = if decision.mode == Mode::Off {
+            retire_all(&inputs, &mut draft);
+            Ok(())
+        } else {
+            draft_steps(&inputs, &mut draft)
+        };
+        decision.findings.append(&mut draft.findings);
+        if let Err(mut blockers) = made {
+            decision.verdict = Verdict::Refused;
+            decision.bind.clear();
+            decision.findings.append(&mut blockers);
+            draft = Draft::default();
+        }
+        decision.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    }
+    let (settled, steps): (Vec<Step>, Vec<Step>) = draft.steps.into_iter().partition(Step::is_settled);
+    let reboot_needed = steps.iter().any(|step| !is_record(step));
+    Plan {
+        id: document::digest(&steps),
+        stage: inputs.stage,
+        decision,
+        assignments: inputs.judgement.assignments.clone(),
+        tokens: draft.tokens,
+        settled: settled.into_iter().map(|step| step.id).collect(),
+        steps,
+        reboot_needed,
+    }
+}
+
+#[derive(Default)]
+struct Draft {
+    steps: Vec<Step>,
+    tokens: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+impl Draft {
+    fn has_changes(&self, ids: &[&str]) -> bool {
+        let changes = |step: &Step| ids.iter().any(|id| step.id.starts_with(id)) && !step.is_settled();
+        self.steps.iter().any(changes)
+    }
+}
+
+/// A file that only keeps what was decided; the running system does not depend on it.
+fn is_record(step: &Step) -> bool {
+    step.action.path().is_some_and(|path| path.as_str() == ANSWERS)
+}
+
+fn draft_steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
+    if inputs.stage.has_files() {
+        draft.steps.extend(answers(inputs));
+        files(inputs, draft)?;
+    }
+    if inputs.stage.has_parameters() {
+        let ours = &inputs.ours.tokens;
+        let set = inputs.judgement.parameters.clone();
+        let remove = ours.iter().filter(|token| !set.contains(token)).cloned().collect();
+        loaders::steps(inputs, &Parameters { set, remove }, draft)?;
+    } else {
+        draft.tokens.clone_from(&inputs.ours.tokens);
+    }
+    Ok(())
+}
+
+fn answers(inputs: &Inputs<'_>) -> Option<Step> {
+    let path: TargetPath = ANSWERS.parse().ok()?;
+    let head = file_head("the answers that the set-up follows.").replace(
+        "# Do not edit: change /etc/neuron/provisioner.toml and run `neuron-provisioner apply`.\n",
+        "# Change them, then run `neuron-provisioner apply`.\n",
+    );
+    let given = inputs.answers_text?;
+    let text = if given.starts_with(&head) { given.to_owned() } else { format!("{head}{given}") };
+    let before = inputs.target.state(&path);
+    Some(Step::write(
+        "answers",
+        "Keep the answers",
+        "later runs follow them, and a person can read and change them",
+        path.clone(),
+        before,
+        text,
+    ))
+}
+
+/// Claims for a ready machine, the candidate for a pending one; what is of the other kind goes.
+fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
+    let Inputs { judgement, target, machine, .. } = *inputs;
+    if judgement.decision.verdict == Verdict::Pending {
+        draft.steps.extend(candidate(judgement, target));
+        for path in [binding::VFIO_CONF, binding::VFIO_DEVICES, initramfs::DROP_IN] {
+            draft.steps.extend(retire(inputs, path));
+        }
+        return Ok(());
+    }
+    let generator = initramfs::active(target).map_err(|finding| vec![finding])?;
+    let conflicts = generator.conflicts(target);
+    if !conflicts.is_empty() {
+        return Err(conflicts);
+    }
+    draft.steps.extend(retire(inputs, CANDIDATE));
+    draft.steps.extend(binding::steps(judgement, machine, target));
+    let images = generator
+        .steps(judgement, target)
+        .map_err(|error| vec![unusable(&error.path, &error.to_string())])?;
+    draft.steps.extend(images);
+    let rebuild = generator.rebuild(target);
+    let is_open = |step: &Step| match &step.action {
+        Action::Rebuild { argv, .. } => inputs.ours.open_rebuilds.contains(argv),
+        _ => false,
+    };
+    if draft.has_changes(&["vfio-conf", "vfio-devices", "mkinitcpio-"]) || is_open(&rebuild) {
+        draft.steps.push(rebuild);
+    }
+    Ok(())
+}
+
+/// A file of the target that cannot be edited safely, as a reason to refuse.
+fn unusable(path: &TargetPath, message: &str) -> Finding {
+    Finding::new(
+        Code::TargetConflict,
+        Severity::Blocker,
+        message,
+        "mend that line by hand, then try again; nothing was written",
+    )
+    .in_file(path.as_str())
+}
+
+#[derive(Serialize)]
+struct Candidate<'a> {
+    schema: &'static str,
+    decision: &'a Decision,
+    assignments: &'a [Assignment],
+}
+
+fn candidate(judgement: &Judgement, target: &Target) -> Option<Step> {
+    let path: TargetPath = CANDIDATE.parse().ok()?;
+    let kept = Candidate {
+        schema: "neuron-candidate/1",
+        decision: &judgement.decision,
+        assignments: &judgement.assignments,
+    };
+    let text = serde_json::to_string_pretty(&kept).ok()? + "\n";
+    Some(Step::write(
+        "candidate",
+        "Keep the candidate for the next boot",
+        "without IOMMU groups nothing may be claimed; after the reboot they are judged, then it goes on",
+        path.clone(),
+        target.state(&path),
+        text,
+    ))
+}
+
+/// Takes a file of ours back to what it was; nothing for one that is not ours.
+fn retire(inputs: &Inputs<'_>, path: &str) -> Option<Step> {
+    let path: TargetPath = path.parse().ok()?;
+    let own = inputs.ours.files.get(&path)?;
+    let before = inputs.target.files.get(&path).unwrap_or(&own.written).clone();
+    let action = match &own.original {
+        FileState::Absent if before == FileState::Absent => return None,
+        FileState::Absent => Action::RemoveFile { path: path.clone(), before },
+        original => Action::WriteFile { path: path.clone(), before, after: original.clone() },
+    };
+    Some(Step {
+        id: format!("retire-{}", path.file_name()),
+        title: format!("Take back {path}"),
+        because: "it is not wanted any more".to_owned(),
+        action,
+    })
+}
+
+/// Mode `off`: every file of ours goes back to what it was. One that somebody changed since is
+/// left alone and named; `revert` can take it apart.
+fn retire_all(inputs: &Inputs<'_>, draft: &mut Draft) {
+    let rebuilds = inputs.target;
+    for (path, own) in &inputs.ours.files {
+        if path.as_str() == ANSWERS {
+            continue;
+        }
+        if inputs.target.state(path) != &own.written {
+            draft.findings.push(
+                Finding::new(
+                    Code::TargetConflict,
+                    Severity::Warning,
+                    format!("{path} was changed since it was written, and it is left alone"),
+                    "run `neuron-provisioner revert`, which takes out what is ours",
+                )
+                .in_file(path.as_str()),
+            );
+            continue;
+        }
+        draft.steps.extend(retire(inputs, path.as_str()));
+    }
+    if !inputs.ours.files.is_empty() || inputs.answers_text.is_some() {
+        draft.steps.extend(answers(inputs));
+    }
+    let touches = |wanted: &dyn Fn(&str) -> bool| {
+        let mut paths =
+            draft.steps.iter().filter(|step| !step.is_settled()).filter_map(|step| step.action.path());
+        paths.any(|path| wanted(path.as_str()))
+    };
+    let images = touches(&|path| path.contains("/mkinitcpio") || path == binding::VFIO_CONF);
+    let menu = touches(&|path| path == "/etc/default/grub");
+    if images && let Ok(generator) = initramfs::active(rebuilds) {
+        draft.steps.push(generator.rebuild(rebuilds));
+    }
+    if menu {
+        draft.steps.extend(loaders::rebuilds(rebuilds));
+    }
+}

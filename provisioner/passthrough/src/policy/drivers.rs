@@ -1,0 +1,37 @@
+//! Which drivers would take a function if vfio-pci did not come first.
+
+use crate::facts::target::Kernel;
+use crate::facts::{Class, PciFunction, Target};
+
+/// The modules, named with `_`, that may take this function on any kernel: those that the target
+/// has now, and those that a package may bring later (the nvidia driver often does).
+pub fn native_drivers(function: &PciFunction, target: &Target) -> Vec<String> {
+    let mut drivers: Vec<String> =
+        known(function.class, function.vendor()).iter().map(|&name| name.to_owned()).collect();
+    for kernel in &target.kernels {
+        drivers.extend(of_kernel(kernel, function).into_iter().flatten());
+    }
+    drivers.sort_unstable();
+    drivers.dedup();
+    drivers
+}
+
+/// The modules of one kernel that match a function; `None` when the kernel has no list of aliases.
+pub(super) fn of_kernel(kernel: &Kernel, function: &PciFunction) -> Option<Vec<String>> {
+    let matching = kernel.drivers.as_ref()?.get(&function.modalias()?)?;
+    Some(matching.iter().filter(|name| !name.starts_with("vfio")).cloned().collect())
+}
+
+/// The drivers that distributions ship for the kinds of functions that GPUs have.
+pub(super) fn known(class: Class, vendor: u16) -> &'static [&'static str] {
+    match (class.kind(), class.base(), vendor) {
+        (_, 0x03, 0x10de) => &["nouveau", "nova_core", "nvidia", "nvidiafb"],
+        (_, 0x03, 0x1002) => &["amdgpu", "radeon"],
+        (_, 0x03, 0x8086) => &["i915", "xe"],
+        (0x0403, ..) => &["snd_hda_intel"],
+        (0x0c03, ..) => &["xhci_pci"],
+        (0x0c80, _, 0x10de) => &["i2c_nvidia_gpu"],
+        (0x0c80, _, 0x1002) => &["i2c_designware_pci"],
+        _ => &[],
+    }
+}

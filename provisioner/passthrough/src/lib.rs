@@ -32,6 +32,7 @@ pub mod id;
 pub mod initramfs;
 pub mod plan;
 pub mod policy;
+pub mod provision;
 pub mod root;
 pub mod step;
 pub mod text;

@@ -70,7 +70,7 @@ pub fn sorts_before(a: &str, b: &str) -> bool {
 
 /// The order of `sort -V` in the C locale (gnulib's `filevercmp`): hidden names first, runs of
 /// digits by their number, letters before everything else, `~` before the end, file suffixes only
-/// to break a tie.
+/// to break a tie. Among hidden names, which no package ships, it is approximate.
 pub fn version_order(a: &str, b: &str) -> Ordering {
     let hidden = |name: &str| match name {
         "" => 0_u8,

@@ -1,76 +1,69 @@
 //! Names from `pci.ids`, the list that lspci uses.
 //!
-//! Vendors begin a line with four hexadecimal digits and are sorted; their devices follow, each
-//! behind one tab; what has two tabs is a subsystem. Classes come last, behind `C `.
+//! Vendors begin a line with four hexadecimal digits; their devices follow, each behind one tab;
+//! what has two tabs is a subsystem. Classes come last, behind `C `.
 
 use std::collections::HashMap;
-use std::fmt::Write;
+
+use memchr::{memchr, memmem};
 
 use crate::id::PciId;
 
-/// Names like `NVIDIA Corporation GA102 [GeForce RTX 3090]` for these ids, from one pass that
-/// stops when it has seen them all.
+/// Names like `NVIDIA Corporation GA102 [GeForce RTX 3090]` for these ids.
 ///
 /// A device that the list does not know gets its vendor's name and `Device 2204`, as lspci has it;
-/// an unknown vendor gets no name. Bytes that are not UTF-8 are replaced.
+/// an unknown vendor gets no name. Bytes that are not UTF-8 are replaced. Only the sections of the
+/// wanted vendors are read line by line: the list has 1.4 MB.
 pub fn names(list: &[u8], wanted: &[PciId]) -> HashMap<PciId, String> {
-    let text = String::from_utf8_lossy(list);
-    let mut vendors: Vec<u16> = wanted.iter().map(|id| id.vendor).collect();
-    vendors.sort_unstable();
-    vendors.dedup();
-    let mut found: HashMap<PciId, String> = HashMap::with_capacity(wanted.len());
-    let mut left = vendors.len();
-    let mut vendor: Option<(u16, &str)> = None;
-    // Devices of the present vendor that have no name yet.
-    let mut open: Vec<PciId> = Vec::new();
-    for line in text.lines() {
-        if open.is_empty() && (left == 0 || line.starts_with("C ")) {
-            break;
-        }
-        match line.as_bytes().first() {
-            Some(b'\t') => {
-                let Some((_, vendor)) = vendor.filter(|_| !open.is_empty()) else { continue };
-                if let Some((device, name)) = entry(&line[1..])
-                    && let Some(at) = open.iter().position(|id| id.device == device)
-                {
-                    found.insert(open.swap_remove(at), format!("{vendor} {name}"));
-                }
-            }
-            Some(b'0'..=b'9' | b'a'..=b'f' | b'C') => {
-                close(&mut found, &mut open, vendor);
-                vendor = entry(line).filter(|(id, _)| vendors.binary_search(id).is_ok());
-                if let Some((id, _)) = vendor {
-                    left = left.saturating_sub(1);
-                    open.extend(
-                        wanted.iter().filter(|wanted| wanted.vendor == id && !found.contains_key(wanted)),
-                    );
-                    open.sort_unstable();
-                    open.dedup();
-                }
-            }
-            _ => {}
+    let mut found = HashMap::with_capacity(wanted.len());
+    let mut open = wanted.to_vec();
+    open.sort_unstable();
+    open.dedup();
+    for devices in open.chunk_by(|a, b| a.vendor == b.vendor) {
+        if let Some((vendor, section)) = section(list, devices[0].vendor) {
+            name_devices(&vendor, section, devices, &mut found);
         }
     }
-    close(&mut found, &mut open, vendor);
     found
 }
 
-/// Names what the list does not know of a vendor's devices.
-fn close(found: &mut HashMap<PciId, String>, open: &mut Vec<PciId>, vendor: Option<(u16, &str)>) {
-    let Some((_, vendor)) = vendor else { return };
-    for id in open.drain(..) {
-        let mut name = format!("{vendor} Device ");
-        // Writing to a string cannot fail.
-        let _ = write!(name, "{:04x}", id.device);
-        found.insert(id, name);
+/// A vendor's name and everything that follows its line.
+fn section(list: &[u8], vendor: u16) -> Option<(String, &[u8])> {
+    let head = format!("\n{vendor:04x}  ");
+    let at = if list.starts_with(&head.as_bytes()[1..]) {
+        head.len() - 1
+    } else {
+        memmem::find(list, head.as_bytes())? + head.len()
+    };
+    let (name, section) = split_line(&list[at..]);
+    Some((text(name), section))
+}
+
+fn name_devices(vendor: &str, mut section: &[u8], devices: &[PciId], found: &mut HashMap<PciId, String>) {
+    let mut open: Vec<(PciId, String)> =
+        devices.iter().map(|id| (*id, format!("{:04x}  ", id.device))).collect();
+    while !open.is_empty() && matches!(section.first(), Some(b'\t' | b'#' | b'\n')) {
+        let (line, rest) = split_line(section);
+        section = rest;
+        let Some(device) = line.strip_prefix(b"\t") else { continue };
+        if let Some(at) = open.iter().position(|(_, head)| device.starts_with(head.as_bytes())) {
+            let (id, head) = open.swap_remove(at);
+            found.insert(id, format!("{vendor} {}", text(&device[head.len()..])));
+        }
+    }
+    found.extend(open.into_iter().map(|(id, _)| (id, format!("{vendor} Device {:04x}", id.device))));
+}
+
+/// The first line without its end, and what follows.
+fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+    match memchr(b'\n', bytes) {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (bytes, &[]),
     }
 }
 
-/// `10de  NVIDIA Corporation`.
-fn entry(line: &str) -> Option<(u16, &str)> {
-    let (id, name) = line.split_at_checked(4)?;
-    let id = u16::from_str_radix(id, 16).ok()?;
-    name.strip_prefix("  ").map(|name| (id, name.trim_end()))
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned()
 }
 
 #[cfg(test)]

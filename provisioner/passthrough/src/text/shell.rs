@@ -55,67 +55,86 @@ struct Scanner<'a> {
     at: usize,
 }
 
-/// What the words of the present simple command were so far.
+/// What the scanner knows of the place it has come to.
 #[derive(Default)]
-struct Command<'a> {
+struct State<'a> {
+    found: Vec<Assignment<'a>>,
+    /// Assignments of the present simple command: they last unless a command word follows.
     pending: Vec<Assignment<'a>>,
-    declares: bool,
     /// A command word was seen: assignments before it were its environment only.
     runs: bool,
+    /// That word was one of [`DECLARERS`].
+    declares: bool,
+    /// How many compound commands and parentheses are open.
+    depth: usize,
+    /// Behind `&&`, `||` or `|`.
+    conditional: bool,
+}
+
+impl State<'_> {
+    fn takes_assignments(&self) -> bool {
+        !self.runs || self.declares
+    }
+
+    /// Ends the simple command at an operator or a newline.
+    fn end_command(&mut self, operator: &str) {
+        let empty = self.pending.is_empty() && !self.runs;
+        // A part of a pipeline and a job in the background are subshells: nothing of them lasts.
+        if self.takes_assignments() && !matches!(operator, "|" | "&") {
+            self.found.append(&mut self.pending);
+        }
+        self.pending.clear();
+        (self.runs, self.declares) = (false, false);
+        match operator {
+            "(" => self.depth += 1,
+            ")" => self.depth = self.depth.saturating_sub(1),
+            "&&" | "||" | "|" => self.conditional = true,
+            // A line may end behind `&&`: what follows is still tied to it.
+            "\n" if empty => {}
+            _ => self.conditional = false,
+        }
+    }
+
+    fn first_word(&mut self, word: &str) {
+        if OPENERS.contains(&word) {
+            self.depth += 1;
+        } else if CLOSERS.contains(&word) {
+            self.depth = self.depth.saturating_sub(1);
+        } else if !KEYWORDS.contains(&word) {
+            self.runs = true;
+            self.declares = DECLARERS.contains(&word);
+        }
+    }
 }
 
 impl<'a> Scanner<'a> {
     fn script(&mut self) -> Result<Vec<Assignment<'a>>, TextError> {
-        let (mut found, mut command) = (Vec::new(), Command::default());
-        let (mut depth, mut conditional) = (0_usize, false);
+        let mut state = State::default();
         while let Some(c) = self.peek() {
             match c {
-                ' ' | '\t' | '\r' => self.at += 1,
+                ' ' | '\t' | '\r' | '<' | '>' => self.at += 1,
                 '\\' if self.continuation() => self.skip_continuation(),
                 '#' => self.skip_comment(),
                 '\n' | ';' | '&' | '|' | '(' | ')' => {
-                    let double = self.rest().as_bytes().get(1) == Some(&(c as u8));
-                    if !command.runs || command.declares {
-                        found.append(&mut command.pending);
-                    }
-                    command = Command::default();
-                    match c {
-                        '(' => depth += 1,
-                        ')' => depth = depth.saturating_sub(1),
-                        // `a & b` starts b for itself; `&&`, `||` and `|` tie b to a.
-                        '&' => conditional = double,
-                        '|' => conditional = true,
-                        _ => conditional = false,
-                    }
-                    self.at += if double && c != '\n' && c != '(' && c != ')' { 2 } else { 1 };
+                    let pair = ["&&", "||", ";;"].into_iter().find(|pair| self.rest().starts_with(pair));
+                    let operator = pair.unwrap_or(&self.rest()[..1]);
+                    state.end_command(operator);
+                    self.at += operator.len();
                 }
-                '<' | '>' => self.at += 1,
-                _ if (!command.runs || command.declares) && self.assignment_head().is_some() => {
-                    let alone = depth == 0 && !conditional;
-                    let assignment = self.assignment(alone)?;
-                    command.pending.extend(assignment);
+                _ if state.takes_assignments() && self.assignment_head().is_some() => {
+                    let alone = state.depth == 0 && !state.conditional;
+                    state.pending.extend(self.assignment(alone)?);
                 }
                 _ => {
                     let word = self.word(false)?;
-                    let text = &self.text[word.span];
-                    if command.runs {
-                        continue;
-                    }
-                    if OPENERS.contains(&text) {
-                        depth += 1;
-                    } else if CLOSERS.contains(&text) {
-                        depth = depth.saturating_sub(1);
-                    } else if !KEYWORDS.contains(&text) {
-                        command.runs = true;
-                        command.declares = DECLARERS.contains(&text);
+                    if !state.runs {
+                        state.first_word(&self.text[word.span]);
                     }
                 }
             }
         }
-        if !command.runs || command.declares {
-            found.append(&mut command.pending);
-        }
-        Ok(found)
+        state.end_command("");
+        Ok(state.found)
     }
 
     fn rest(&self) -> &'a str {

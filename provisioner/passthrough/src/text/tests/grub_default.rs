@@ -167,6 +167,8 @@ proptest! {
 
     #[test]
     fn sh_sees_the_parameters_and_everything_else(text in grub_default()) {
+        // Another variable that copies ours changes with it, in words of its own.
+        prop_assume!(!text.lines().any(|line| line.contains('$') && !line.contains("DEFAULT=")));
         let after = set_parameters(&text, &ours()).unwrap();
         let (before_tokens, after_tokens) = (sourced(&text), sourced(&after));
         let joined = after_tokens.join(" ");

@@ -26,7 +26,8 @@ fn literals(text: &str) -> Vec<(usize, &str, bool, bool, Option<String>)> {
 fn assignments_table() {
     let text = "# A=0\nA=1 # B=2\nexport B=\"x \\\"y\\\"\"\nC='s'\"d\"\\ e; D=$A\n\
                 E+=(a 'b c' # no)\n\"d\")\nF=1 run\nrun G=2\nif true; then H=1; fi\ntrue && I=1\nJ=\\\nk\n\
-                K=a#b\nL=\"$(echo \")\")\"\nM=(a{b,c})\nN=\"a\\\nb\"\nO=`x` P=";
+                K=a#b\nL=\"$(echo \")\")\"\nM=(a{b,c})\nN=\"a\\\nb\"\nO=`x` P=\n\
+                true &&\nQ=1\nf() {\nR=1\n}\n(S=1)\nT=1 | cat; T=1 &\nU=1";
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(
         literals(text),
@@ -45,6 +46,10 @@ fn assignments_table() {
             (16, "N", false, true, some("ab")),
             (18, "O", false, true, None),
             (18, "P", false, true, some("")),
+            (20, "Q", false, false, some("1")),
+            (22, "R", false, false, some("1")),
+            (24, "S", false, false, some("1")),
+            (26, "U", false, true, some("1")),
         ]
     );
 }

@@ -55,7 +55,7 @@ fn attempt(
     storage: &Bound<'_, PyAny>,
     progress: Py<PyAny>,
 ) -> Result<(), Stop> {
-    let job = Job::new(&from_python(configuration)?)?;
+    let job = Job::new(&from_python(configuration)?);
     let mut globals = Map::new();
     for key in job.reads() {
         // Asking for an absent key is a warning in Calamares' log.

@@ -1,10 +1,10 @@
 //! The module's `answers:` and the user's choice become one [`Answers`].
 
-use neuron_passthrough::answers::{Answers, Gpus, InvalidAnswers, Mode};
-use neuron_passthrough::id::FunctionName;
+use neuron_passthrough::answers::{Answers, InvalidAnswers, Mode};
 use serde_json::{Map, Value};
 
 use crate::choice::Choice;
+use crate::detect::naming;
 
 /// Reads `answers:` and lets the choice win over it.
 pub(crate) fn read(configured: &Map<String, Value>, choice: Choice) -> Result<Answers, InvalidAnswers> {
@@ -19,7 +19,7 @@ pub(crate) fn read(configured: &Map<String, Value>, choice: Choice) -> Result<An
             if answers.passthrough.mode == Mode::Off {
                 answers.passthrough.mode = Mode::Auto;
             }
-            answers.passthrough.guest_gpus = Gpus::Named(vec![FunctionName::Address(address)]);
+            return Ok(naming(&answers, address));
         }
     }
     Ok(answers)

@@ -7,6 +7,8 @@
 mod answers;
 mod choice;
 mod config;
+mod detect;
+mod install;
 mod job;
 pub mod page;
 mod report;

@@ -96,10 +96,7 @@ impl Installer {
             fs::copy(here.join("branding").join(file), installer.path("branding/plain").join(file)).unwrap();
         }
         fs::copy(built_module().join("branding/gpu.qml"), installer.path("branding/plain/gpu.qml")).unwrap();
-        installer.configure(
-            "standin-partition",
-            &format!("globals: {}", installer.path("globals.json").display()),
-        );
+        installer.configure("partition", &format!("globals: {}", installer.path("globals.json").display()));
         installer
             .configure("standin-verdict", &format!("result: {}", installer.path("result.json").display()));
         installer.configure("finished", "restartNowMode: never");
@@ -150,7 +147,7 @@ impl Installer {
 
     /// Writes `settings.conf`: phases as `("exec" or "show", instances)`.
     pub(crate) fn sequence(&self, phases: &[(&str, &[&str])]) {
-        let mut text = format!("---\nmodules-search: [ local, {} ]\n", self.path("folders").display());
+        let mut text = format!("---\nmodules-search: [ {}, local ]\n", self.path("folders").display());
         let mut instances = String::new();
         let mut sequence = String::new();
         for (phase, names) in phases {
@@ -253,6 +250,7 @@ impl Running<'_> {
                 let globals = serde_json::from_slice(&result).unwrap();
                 return Outcome { verdict: Verdict::Succeeded { globals }, log };
             }
+            assert!(!log.contains("failed modules are"), "a module cannot be used\n{log}");
             assert!(since.elapsed() < DEADLINE, "Calamares does not come to an end\n{log}");
             go_on();
         }

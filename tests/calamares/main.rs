@@ -4,6 +4,8 @@
 //! `in-suite`).
 
 #[cfg(test)]
+mod install;
+#[cfg(test)]
 mod installer;
 #[cfg(test)]
 mod module;

@@ -7,10 +7,7 @@ use crate::installer::{Installer, built_module, module_sources};
 /// One job of ours between the stand-ins.
 fn installation(configuration: &str) -> Installer {
     let installer = Installer::new();
-    installer.sequence(&[
-        ("exec", &["standin-partition", "vfio-setup", "standin-verdict"]),
-        ("show", &["finished"]),
-    ]);
+    installer.sequence(&[("exec", &["partition", "vfio-setup", "standin-verdict"]), ("show", &["finished"])]);
     installer.configure("vfio-setup", configuration);
     installer
 }
@@ -18,7 +15,7 @@ fn installation(configuration: &str) -> Installer {
 #[test]
 fn the_harness_sees_a_success() {
     let installer = Installer::new();
-    installer.sequence(&[("exec", &["standin-partition", "standin-verdict"]), ("show", &["finished"])]);
+    installer.sequence(&[("exec", &["partition", "standin-verdict"]), ("show", &["finished"])]);
     let outcome = installer.run();
     assert_eq!(outcome.globals()["rootMountPoint"], installer.target().to_str().unwrap());
 }

@@ -11,7 +11,7 @@ const CARD: &str = "0000:01:00.0";
 fn installation(found: &Value) -> Installer {
     let installer = Installer::new();
     installer.sequence(&[
-        ("exec", &["standin-partition"]),
+        ("exec", &["partition"]),
         ("show", &["welcome", "packagechooserq@gpu", "summary"]),
         ("exec", &["standin-verdict"]),
         ("show", &["finished"]),

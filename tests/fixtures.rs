@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::path::Path;
+use std::process::Command;
 
 use neuron_tests::machine::{self, Function, Machine};
 use neuron_tests::tree::{self, Difference};
@@ -39,7 +41,7 @@ fn the_index_names_every_machine_once() {
 }
 
 /// What the layout shows of a function, read back through the links a program would follow.
-fn read_back(root: &std::path::Path, function: &Function) -> Vec<(&'static str, Option<String>)> {
+fn read_back(root: &Path, function: &Function) -> Vec<(&'static str, Option<String>)> {
     let device = root.join("sys/bus/pci/devices").join(&function.address);
     let text = |name: &str| fs::read_to_string(device.join(name)).ok().map(|text| text.trim().to_owned());
     let link = |name: &str| {
@@ -159,6 +161,47 @@ fn fixtures_about_single_bytes_still_hold_them() {
     assert!(entry("arch-systemd-boot").contains("\noptions root="));
     let config = copied("modules-no-newline").unwrap()["etc/mkinitcpio.conf"].text().unwrap().to_owned();
     assert!(!config.ends_with('\n'));
+}
+
+/// What the real modprobe says for a module or alias of a copied target.
+fn modprobe(root: &Path, arguments: &[&str]) -> io::Result<String> {
+    let own_config = root.join("etc/modprobe.d");
+    let output = Command::new("modprobe")
+        .args(["-S", "6.12.1-arch1-1", "-d"])
+        .arg(root)
+        .arg("-C")
+        .arg(own_config)
+        .args(arguments)
+        .output()
+        .map_err(|error| io::Error::other(format!("cannot start modprobe (package kmod): {error}")))?;
+    String::from_utf8(output.stdout).map_err(io::Error::other)
+}
+
+#[test]
+fn the_real_modprobe_can_read_a_target() {
+    let dir = tempfile::tempdir().unwrap();
+    target::copy("arch-grub", dir.path()).unwrap();
+    let ask = |arguments: &[&str]| modprobe(dir.path(), arguments).unwrap();
+    let plain = ask(&["--show-depends", "vfio-pci"]);
+    assert!(plain.trim_end().ends_with("vfio/pci/vfio-pci.ko.zst"), "{plain}");
+    assert!(plain.contains("irqbypass.ko.zst"), "{plain}");
+    fs::write(dir.path().join("etc/modprobe.d/vfio.conf"), "options vfio-pci ids=10de:2484\n").unwrap();
+    let with_ids = ask(&["--show-depends", "vfio-pci"]);
+    assert!(with_ids.trim_end().ends_with("vfio-pci.ko.zst ids=10de:2484"), "{with_ids}");
+    let resolve =
+        |alias: &str| -> BTreeSet<String> { ask(&["-R", alias]).lines().map(str::to_owned).collect() };
+    let nvidia = resolve("pci:v000010DEd00002484sv00001458sd00004000bc03sc00i00");
+    assert!(nvidia.contains("nvidia") && nvidia.contains("nouveau"), "{nvidia:?}");
+    let usb = resolve("pci:v000010DEd00001AD8sv00001458sd000037A8bc0Csc03i30");
+    assert_eq!(usb.into_iter().collect::<Vec<_>>(), ["xhci_pci"]);
+    assert!(resolve("pci:v0000DEADd0000BEEFsv00000000sd00000000bc03sc00i00").is_empty());
+
+    let dir = tempfile::tempdir().unwrap();
+    target::copy("kernel-vfio-built-in", dir.path()).unwrap();
+    assert_eq!(modprobe(dir.path(), &["--show-depends", "vfio-pci"]).unwrap(), "builtin vfio_pci\n");
+    let dir = tempfile::tempdir().unwrap();
+    target::copy("kernel-without-vfio", dir.path()).unwrap();
+    assert_eq!(modprobe(dir.path(), &["--show-depends", "vfio-pci"]).unwrap(), "");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         of: &["text", "id"],
         never: &[EVERYTHING_ELSE],
-        except: &[],
+        except: &["id"],
         because: "pure text and names need nothing else of the crate",
     },
     Rule {

@@ -2,7 +2,10 @@
 //!
 //! Each is a folder with `layout.json` and, where it has files of its own, `root/`. A variant
 //! names its `base` and holds only what differs. What git does not keep (empty folders, modes
-//! other than 0644 and 0755) stands in `layout.json`.
+//! other than 0644 and 0755) stands in `layout.json`. What depmod and the
+//! kernel's package would add beside the `modules.*` texts is made from those at every copy.
+
+mod module_index;
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -44,13 +47,22 @@ pub fn names() -> io::Result<Vec<String>> {
 
 /// Copies the target called `name` into `into`, which is made.
 pub fn copy(name: &str, into: &Path) -> io::Result<()> {
+    copy_layers(name, into)?;
+    let kernels = into.join("usr/lib/modules");
+    for kernel in if kernels.is_dir() { crate::names_with(&kernels, "modules.dep")? } else { Vec::new() } {
+        module_index::complete(&kernels.join(kernel))?;
+    }
+    Ok(())
+}
+
+fn copy_layers(name: &str, into: &Path) -> io::Result<()> {
     let folder = crate::tests_folder().join("targets").join(name);
     let file = folder.join("layout.json");
     let layout: Layout = fs::read_to_string(&file)
         .and_then(|text| serde_json::from_str(&text).map_err(io::Error::from))
         .map_err(|error| at(&file, "read the layout", &error))?;
     match &layout.base {
-        Some(base) => copy(base, into)?,
+        Some(base) => copy_layers(base, into)?,
         None => make_folder(into)?,
     }
     for path in &layout.remove {

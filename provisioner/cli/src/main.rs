@@ -1,2 +1,71 @@
-//! The program `neuron-provisioner`.
-fn main() {}
+//! The program `neuron-provisioner`: the library's phases as verbs.
+//!
+//! Results go to standard output, narration to standard error; the exit code says how it ended
+//! (see [`exit_code::ExitCode`]).
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod exit_code;
+mod failure;
+mod interrupt;
+mod progress;
+mod render;
+mod report;
+mod roots;
+
+use clap::Parser;
+
+use args::{Args, Verb};
+use exit_code::ExitCode;
+use failure::Failure;
+
+fn main() -> std::process::ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are results; everything else is a usage error.
+            let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    args.common.color.apply();
+    narrate(args.common.verbose);
+    match run(&args) {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit_code().into()
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let common = &args.common;
+    match &args.verb {
+        Verb::Inspect => commands::inspect::run(common),
+        Verb::Plan(options) => commands::plan::run(common, options),
+        Verb::Apply(options) => commands::apply::run(common, options),
+        Verb::Revert(options) => commands::revert::run(common, options),
+        Verb::Status => commands::status::run(common),
+        Verb::Validate(options) => commands::validate::run(common, options),
+        Verb::Capture(options) => commands::capture::run(common, options),
+    }
+}
+
+/// Warnings always reach standard error; `-v` adds what is done, `-vv` everything.
+fn narrate(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(console::colors_enabled_stderr())
+        .without_time()
+        .with_target(false)
+        .init();
+}

@@ -71,8 +71,9 @@ pub struct Ours {
     pub tokens: Vec<String>,
     /// The files that are ours.
     pub files: BTreeMap<TargetPath, OwnFile>,
-    /// Programs that nobody has run yet though what they read has changed.
-    pub open_rebuilds: Vec<Vec<String>>,
+    /// Programs that failed when they were run, so that what they make is stale. What somebody else
+    /// was to run is theirs: an installer's own job does, and once is enough.
+    pub failed_rebuilds: Vec<Vec<String>>,
 }
 
 /// Everything that a plan is made from.
@@ -187,6 +188,9 @@ fn draft_steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding
     } else {
         draft.tokens.clone_from(&inputs.ours.tokens);
     }
+    draft.steps.extend(images(inputs, draft));
+    // Derived output comes last: it is made from every file, and made once.
+    draft.steps.sort_by_key(|step| matches!(step.action, Action::Rebuild { .. }));
     Ok(())
 }
 
@@ -230,15 +234,19 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
         .steps(judgement, target)
         .map_err(|error| vec![unusable(&error.path, &error.to_string())])?;
     draft.steps.extend(images);
-    let rebuild = generator.rebuild(target);
-    let is_open = |step: &Step| match &step.action {
-        Action::Rebuild { argv, .. } => inputs.ours.open_rebuilds.contains(argv),
-        _ => false,
-    };
-    if draft.has_changes(&["vfio-conf", "vfio-devices", "mkinitcpio-"]) || is_open(&rebuild) {
-        draft.steps.push(rebuild);
-    }
     Ok(())
+}
+
+/// The step that builds the images, if what goes into them changes or somebody left it undone.
+fn images(inputs: &Inputs<'_>, draft: &Draft) -> Option<Step> {
+    let generator = initramfs::active(inputs.target).ok()?;
+    let rebuild = generator.rebuild(inputs.target);
+    let is_open =
+        matches!(&rebuild.action, Action::Rebuild { argv, .. } if inputs.ours.failed_rebuilds.contains(argv));
+    // The command line is part of a unified kernel image.
+    let unified = draft.has_changes(&["kernel-cmdline"]) && generator.builds_unified_images(inputs.target);
+    let changed = draft.has_changes(&["vfio-conf", "vfio-devices", "mkinitcpio-", "retire-"]);
+    (changed || unified || is_open).then_some(rebuild)
 }
 
 /// A file of the target that cannot be edited safely, as a reason to refuse.

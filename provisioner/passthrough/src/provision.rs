@@ -227,7 +227,7 @@ fn ours(view: &View<'_>) -> Result<Ours, ProvisionError> {
     let applied = view.status()?;
     let mut ours = Ours {
         tokens: applied.tokens.clone(),
-        open_rebuilds: applied.rebuilds_open.clone(),
+        failed_rebuilds: applied.rebuilds_failed.clone(),
         ..Ours::default()
     };
     for file in &applied.files {
@@ -243,6 +243,7 @@ pub fn apply(
     machine: &Root,
     target: &Root,
     plan: &Plan,
+    options: Options<'_>,
     runner: &mut dyn Runner,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Done, ProvisionError> {
@@ -269,7 +270,7 @@ pub fn apply(
             outcome: with_settled(plan, Outcome::default()),
         });
     }
-    let mut store = Store::open(target, Options::default())?;
+    let mut store = Store::open(target, options)?;
     let outcome = store.apply(&transaction, runner, progress)?;
     store.remove_state_file(REFUSAL)?;
     let owed = reboot_owed(&store.view().status()?, now.as_deref());
@@ -318,6 +319,7 @@ fn keep_refusal(target: &Root, decision: &Decision) {
 pub fn revert(
     machine: &Root,
     target: &Root,
+    options: Options<'_>,
     runner: &mut dyn Runner,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Reverted, ProvisionError> {
@@ -332,7 +334,7 @@ pub fn revert(
         note: serde_json::to_value(Note { verdict: Verdict::Ready, reboot_needed: true }).unwrap_or_default(),
     };
     let tokens = applied.tokens;
-    let mut store = Store::open(target, Options::default())?;
+    let mut store = Store::open(target, options)?;
     let reverted =
         store.revert(&request, &mut |file| merge::without_ours(file, &tokens), runner, progress)?;
     store.remove_state_file(REFUSAL)?;

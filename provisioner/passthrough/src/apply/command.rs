@@ -117,6 +117,15 @@ impl Runner for Chroot<'_> {
             Ok(output) => {
                 let said = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
                 let said = tail(&String::from_utf8_lossy(said));
+                // chroot(8) ends with 126 or 127 and says so itself when it could not start the
+                // program: nothing ran, so nothing is half made.
+                if matches!(output.status.code(), Some(126 | 127)) && said.contains("chroot: ") {
+                    let why = format!(
+                        "it does not start there ({said}); run `{}` in the target",
+                        command_line(argv)
+                    );
+                    return RunResult::Deferred { who: "you".to_owned(), why };
+                }
                 RunResult::Failed { why: format!("`{}`: {}\n{said}", command_line(argv), output.status) }
             }
             Err(error) => {

@@ -208,6 +208,8 @@ pub struct Applied {
     pub tokens: Vec<String>,
     /// Programs that somebody else was to run, or that have to be run again.
     pub rebuilds_open: Vec<Vec<String>>,
+    /// Those of them that were run here and failed: whoever comes next runs them again.
+    pub rebuilds_failed: Vec<Vec<String>>,
     /// The files that are ours.
     pub files: Vec<OwnedFile>,
 }

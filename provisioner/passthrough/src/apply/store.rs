@@ -118,7 +118,10 @@ impl<'r> View<'r> {
             (None, Some(last)) if last.operation == Operation::Revert => State::Reverted,
             (None, _) => State::Unconfigured,
         };
-        let open = ledger.rebuilds.iter().filter(|rebuild| rebuild.state != RebuildState::Done);
+        let rebuilds = |wanted: &dyn Fn(RebuildState) -> bool| {
+            let chosen = ledger.rebuilds.iter().filter(|rebuild| wanted(rebuild.state));
+            chosen.map(|rebuild| rebuild.argv.clone()).collect()
+        };
         let files = ledger.files.iter().map(|(real, owned)| OwnedFile {
             path: owned.path.clone(),
             real: real.clone(),
@@ -136,7 +139,8 @@ impl<'r> View<'r> {
                 note: begin.note,
             }),
             tokens: ledger.tokens.clone(),
-            rebuilds_open: open.map(|rebuild| rebuild.argv.clone()).collect(),
+            rebuilds_open: rebuilds(&|state| state != RebuildState::Done),
+            rebuilds_failed: rebuilds(&|state| state == RebuildState::Failed),
             files: files.collect(),
         })
     }

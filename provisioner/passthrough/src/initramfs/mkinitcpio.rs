@@ -3,6 +3,8 @@
 //! Drop-ins are concatenated behind the main file, sorted by version, and sourced by bash. A
 //! configuration that a preset names turns them off, so that file gets the same lines at its end.
 
+use std::fmt::Write as _;
+
 use super::{Generator, UnusableFile};
 use crate::facts::Target;
 use crate::facts::target::Provides;
@@ -10,7 +12,7 @@ use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Judgement, Severity};
 use crate::step::{Action, FileState, Step, file_head};
 use crate::text::mkinitcpio_conf::{self, Form};
-use crate::text::mkinitcpio_preset::{ConfigUse, Presets};
+use crate::text::mkinitcpio_preset::{ConfigUse, Image, Presets};
 use crate::text::{TextError, block};
 
 const MAIN: &str = "/etc/mkinitcpio.conf";
@@ -20,6 +22,8 @@ const PRESETS: &str = "/etc/mkinitcpio.d";
 pub const DROP_IN: &str = "/etc/mkinitcpio.conf.d/95-neuron-vfio.conf";
 /// The live medium's configuration; in an installed system it asks for hooks that are not there.
 const ARCHISO: &str = "archiso";
+/// The hook that claims by address, where its package is installed.
+const EARLY_HOOK: &str = "neuron-vfio";
 
 /// The generator of Arch Linux.
 pub(super) struct Mkinitcpio;
@@ -47,6 +51,9 @@ impl Generator for Mkinitcpio {
     fn steps(&self, _: &Judgement, target: &Target) -> Result<Vec<Step>, UnusableFile> {
         let mut steps = Vec::new();
         let body = body(target, &[MAIN, DROP_IN])?;
+        if body.is_empty() {
+            return Ok(steps);
+        }
         if let Ok(path) = DROP_IN.parse::<TargetPath>() {
             // Behind a main file without a final newline, the first line would continue its last.
             let text = format!("\n{}{body}", file_head("vfio-pci comes first in every image."));
@@ -75,13 +82,12 @@ impl Generator for Mkinitcpio {
         Ok(steps)
     }
 
+    fn builds_unified_images(&self, target: &Target) -> bool {
+        images(target).any(|image| image.unified)
+    }
+
     fn rebuild(&self, target: &Target) -> Step {
-        let images = target
-            .in_directory(PRESETS)
-            .filter_map(|(_, state)| Some(Presets::parse(state.text()?).ok()?.images()))
-            .flatten()
-            .filter_map(|image| image.path.parse().ok())
-            .collect();
+        let images = images(target).filter_map(|image| image.path.parse().ok()).collect();
         Step {
             id: "initramfs".to_owned(),
             title: "Build the initramfs of every kernel".to_owned(),
@@ -91,10 +97,20 @@ impl Generator for Mkinitcpio {
     }
 }
 
+/// The images that the presets build.
+fn images(target: &Target) -> impl Iterator<Item = Image> {
+    let presets = target.in_directory(PRESETS).filter_map(|(_, state)| Presets::parse(state.text()?).ok());
+    presets.flat_map(|preset| preset.images())
+}
+
 /// The lines that put the modules in front. `sources` are the files whose variables they extend.
 fn body(target: &Target, sources: &[&str]) -> Result<String, UnusableFile> {
     let modules = modules(target).join(" ");
-    let (mut string_form, mut has_modconf) = (false, None);
+    if modules.is_empty() {
+        // Every kernel has vfio-pci built in.
+        return Ok(String::new());
+    }
+    let (mut string_form, mut hooks_form, mut has_modconf) = (false, false, None);
     for (path, text) in read_before(target, sources) {
         // What we wrote ourselves says nothing about the user's files.
         let foreign = block::remove_block(text);
@@ -103,20 +119,32 @@ fn body(target: &Target, sources: &[&str]) -> Result<String, UnusableFile> {
         for assignment in assignments {
             if assignment.variable == "MODULES" {
                 string_form = assignment.form == Form::Text || (string_form && assignment.appends);
-            } else if let Some(hooks) = &assignment.items {
+                continue;
+            }
+            hooks_form = assignment.form == Form::Text || (hooks_form && assignment.appends);
+            if let Some(hooks) = &assignment.items {
                 let here = hooks.iter().any(|hook| hook == "modconf");
                 has_modconf = Some(here || (assignment.appends && has_modconf.unwrap_or(false)));
             }
         }
     }
-    // A string has to be split into words, else all of it becomes one module's name.
-    let rest = if string_form { "${MODULES[@]}" } else { "\"${MODULES[@]}\"" };
-    let mut body = format!("MODULES=({modules} {rest})\n");
+    let mut body = format!("MODULES=({modules} {})\n", expansion("MODULES", string_form));
     if has_modconf == Some(false) {
         // The hook `modconf` would copy modprobe.d; without it the ids have to be brought along.
         body.push_str("FILES+=(/etc/modprobe.d/vfio.conf)\n");
     }
+    if target.has_early_hook() {
+        // It claims by address in an early hook, so it may stand anywhere among them.
+        let _ = writeln!(body, "HOOKS=({} {EARLY_HOOK})", expansion("HOOKS", hooks_form));
+    }
     Ok(body)
+}
+
+/// What a variable held before, as words of an array. A string has to be split, else all of it
+/// becomes one word.
+fn expansion(variable: &str, is_string: bool) -> String {
+    let quote = if is_string { "" } else { "\"" };
+    format!("{quote}${{{variable}[@]}}{quote}")
 }
 
 /// The texts that bash has read when it comes to our lines, in its order.

@@ -47,7 +47,7 @@ pub(super) fn rebuilds(target: &Target) -> Vec<Step> {
 }
 
 fn is_open(inputs: &Inputs<'_>, step: &Step) -> bool {
-    matches!(&step.action, Action::Rebuild { argv, .. } if inputs.ours.open_rebuilds.contains(argv))
+    matches!(&step.action, Action::Rebuild { argv, .. } if inputs.ours.failed_rebuilds.contains(argv))
 }
 
 /// Those of the parameters that were not there before us in every file: only they are ours, and

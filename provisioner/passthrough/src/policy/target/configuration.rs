@@ -6,6 +6,7 @@ use super::ask_unless;
 use crate::answers::{Answers, Override};
 use crate::facts::{Machine, Target};
 use crate::id::PciAddress;
+use crate::step::HEAD_MARK;
 use crate::text::command_line;
 use crate::text::{grub_default, kernel_cmdline, loader_entry, modprobe_conf};
 
@@ -26,6 +27,9 @@ pub(super) fn judge(
     let lines = command_lines(target);
     other_claims(judgement, target, &lines, notes);
     for (place, line) in &lines {
+        if let Some(token) = turns_iommu_off(line) {
+            notes.ask(iommu_off(place, &token), format!("{place} has {token}. May it go?"));
+        }
         if command_line::has(line, "nomodeset") {
             notes.find(nomodeset(place));
         }
@@ -83,6 +87,17 @@ fn other_claims(judgement: &Judgement, target: &Target, lines: &[(String, String
             );
         }
     }
+    if target.text(OURS).is_some_and(|text| !text.starts_with(HEAD_MARK)) {
+        notes.find(
+            Finding::new(
+                Code::ClaimedElsewhere,
+                Severity::Warning,
+                format!("{OURS} was written by somebody else, and it is replaced"),
+                "`neuron-provisioner revert` brings it back",
+            )
+            .in_file(OURS),
+        );
+    }
     for (path, state) in target.in_directory("/etc/modprobe.d").filter(|(path, _)| path.as_str() != OURS) {
         for directive in modprobe_conf::directives(state.text().unwrap_or_default()) {
             if directive.module == "vfio_pci" && directive.option("ids").is_some() {
@@ -91,6 +106,24 @@ fn other_claims(judgement: &Judgement, target: &Target, lines: &[(String, String
             }
         }
     }
+}
+
+/// The parameter that turns the IOMMU off, if there is one.
+fn turns_iommu_off(line: &str) -> Option<String> {
+    let off = [("intel_iommu", "off"), ("amd_iommu", "off"), ("iommu", "off"), ("iommu", "soft")];
+    off.into_iter()
+        .find(|(key, value)| command_line::value(line, key).flatten() == Some(value))
+        .map(|(key, value)| format!("{key}={value}"))
+}
+
+fn iommu_off(place: &str, token: &str) -> Finding {
+    Finding::new(
+        Code::IommuOffOnCmdline,
+        Severity::Warning,
+        format!("{place} has {token}, which turns the IOMMU off at the next boot"),
+        "somebody had a reason; find it out, take the parameter away, then try again",
+    )
+    .in_file(place)
 }
 
 fn nomodeset(place: &str) -> Finding {

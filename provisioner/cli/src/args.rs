@@ -1,0 +1,150 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+/// Sets up GPU passthrough: hands a GPU of this machine to a virtual machine, safely and revertibly.
+///
+/// Start with `inspect`, which only looks. Every change is shown by `plan` before `apply` makes it,
+/// and `revert` puts everything back byte for byte.
+#[derive(Debug, Parser)]
+#[command(name = "neuron-provisioner", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, or nothing to do
+  1    failed, everything put back
+  2    usage error, or invalid answers
+  3    refused as unsafe or undecided; nothing was written
+  4    done, and a reboot is needed
+  5    the target changed since it was planned or applied
+  6    failed, and not everything could be put back
+  7    plan --check: something would change
+  130  interrupted, nothing was written";
+
+/// Options that every verb knows.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// Read the hardware from this directory instead of "/", or from a file that `capture` wrote
+    #[arg(long, global = true, value_name = "PATH", default_value = "/")]
+    pub(crate) machine_root: PathBuf,
+    /// Change the system in this directory instead of "/"
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    pub(crate) target_root: PathBuf,
+    /// Follow this answers file instead of the target's /etc/neuron/provisioner.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) answers: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print nothing but results and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more about what is done; twice for everything
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    pub(crate) fn apply(self) {
+        let on = match self {
+            Self::Auto => {
+                // console looks at CLICOLOR; NO_COLOR (no-color.org) is what people set.
+                if std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+                    return;
+                }
+                false
+            }
+            Self::Always => true,
+            Self::Never => false,
+        };
+        console::set_colors_enabled(on);
+        console::set_colors_enabled_stderr(on);
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Look at the machine: its GPUs, their IOMMU groups, and what could be given away and why
+    Inspect,
+    /// Show what would be written, as a diff, with the reasons; writes nothing
+    Plan(PlanOptions),
+    /// Plan and write
+    Apply(ApplyOptions),
+    /// Undo everything that was applied, byte for byte
+    Revert(RevertOptions),
+    /// Say where the set-up stands
+    Status,
+    /// Check an answers file
+    Validate(ValidateOptions),
+    /// Record what this program reads on this machine into one file, for a bug report
+    Capture(CaptureOptions),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanOptions {
+    /// End with 7 if something would change
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Save the plan here, for `apply --plan`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ApplyOptions {
+    /// Apply this saved plan instead of making one
+    #[arg(long, value_name = "FILE", conflicts_with = "answers")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Leave building the initramfs and the boot menu to somebody else
+    #[arg(long)]
+    pub(crate) no_reload: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RevertOptions {
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Leave building the initramfs and the boot menu to somebody else
+    #[arg(long)]
+    pub(crate) no_reload: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ValidateOptions {
+    /// The answers file; without it, --answers or the target's own
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CaptureOptions {
+    /// Where to write it; `-` is standard output
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+}

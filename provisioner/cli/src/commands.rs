@@ -1,0 +1,10 @@
+//! One file a verb.
+
+pub(crate) mod apply;
+pub(crate) mod capture;
+mod consent;
+pub(crate) mod inspect;
+pub(crate) mod plan;
+pub(crate) mod revert;
+pub(crate) mod status;
+pub(crate) mod validate;

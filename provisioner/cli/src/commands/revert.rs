@@ -1,0 +1,79 @@
+//! `revert`: everything as it was.
+
+use std::fmt::Write as _;
+
+use neuron_passthrough::provision::{self, Standing};
+
+use crate::args::{Common, RevertOptions};
+use crate::commands::{apply, consent};
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::interrupt::Stop;
+use crate::progress::Steps;
+use crate::report::ResultReport;
+use crate::{render, roots};
+
+pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, Failure> {
+    let (machine, target) = (roots::machine(common)?, roots::target(common)?);
+    let status = provision::status(&machine, &target)?;
+    if matches!(status.standing, Standing::Unconfigured | Standing::Reverted) {
+        return finish(common, &ResultReport::new(false, false, Vec::new()));
+    }
+    if !common.json && !common.quiet {
+        let mut text = String::from("These files go back to what they were:\n");
+        for path in &status.files {
+            let _ = writeln!(text, "  {path}");
+        }
+        render::print(&text)?;
+    }
+    if !options.yes {
+        consent::ask("Put them back now?", "use --yes")?;
+    }
+    let stop = Stop::watch()?;
+    let reverted = {
+        let steps = Steps::new(common);
+        let mut runner = apply::runner(options.no_reload, &target);
+        provision::revert(&machine, &target, stop.options(), runner.as_mut(), &mut |progress| {
+            steps.show(&progress);
+        })
+    };
+    match reverted {
+        Ok(reverted) => {
+            let changed = reverted.outcome.changed;
+            let mut report = ResultReport::new(changed, changed, reverted.outcome.steps);
+            (report.left, report.merged) = (reverted.left, reverted.merged);
+            finish(common, &report)
+        }
+        Err(error) => Err(apply::report_failure(common, error, &stop)?),
+    }
+}
+
+fn finish(common: &Common, report: &ResultReport) -> Result<ExitCode, Failure> {
+    let foreign = !report.left.is_empty() || !report.merged.is_empty();
+    let code = match (foreign, report.reboot_needed) {
+        (true, _) => ExitCode::Changed,
+        (false, true) => ExitCode::RebootNeeded,
+        (false, false) => ExitCode::Done,
+    };
+    if common.json {
+        render::json(report)?;
+        return Ok(code);
+    }
+    let mut text = String::new();
+    for path in &report.left {
+        let _ = writeln!(text, "{path} was changed by somebody else since; it was left as it is.");
+    }
+    for path in &report.merged {
+        let _ =
+            writeln!(text, "{path} was changed by somebody else since; only what was ours was taken out.");
+    }
+    apply::say_deferred(report);
+    if !common.quiet {
+        text.push_str(if report.changed { "\nReverted.\n" } else { "Nothing to revert.\n" });
+        if report.reboot_needed {
+            text.push_str("Next: reboot, and the GPU is the host's again.\n");
+        }
+    }
+    render::print(&text)?;
+    Ok(code)
+}

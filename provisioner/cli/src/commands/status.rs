@@ -1,0 +1,60 @@
+//! `status`: where the set-up stands.
+
+use std::fmt::Write as _;
+
+use console::style;
+use neuron_passthrough::provision::{self, Standing};
+
+use crate::args::Common;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::report::StatusReport;
+use crate::{render, roots};
+
+pub(crate) fn run(common: &Common) -> Result<ExitCode, Failure> {
+    let (machine, target) = (roots::machine(common)?, roots::target(common)?);
+    let report = StatusReport::from(provision::status(&machine, &target)?);
+    if common.json {
+        render::json(&report)?;
+    } else {
+        render::print(&text(&report))?;
+    }
+    Ok(if report.state == Standing::Drifted { ExitCode::Changed } else { ExitCode::Done })
+}
+
+fn text(report: &StatusReport) -> String {
+    let (word, sentence) = match report.state {
+        Standing::Unconfigured => {
+            ("unconfigured", "nothing was set up here. `neuron-provisioner inspect` looks at the machine.")
+        }
+        Standing::Pending if report.reboot_needed => {
+            ("pending", "it is written; reboot to put it into effect.")
+        }
+        Standing::Pending => {
+            ("pending", "the IOMMU was to come on with this boot; run `neuron-provisioner apply` to go on.")
+        }
+        Standing::Trial => ("trial", "this boot is on trial."),
+        Standing::Active => ("active", "everything is as it was applied."),
+        Standing::Drifted if report.interrupted => {
+            ("drifted", "a run was cut off; the next `apply` or `revert` puts it right.")
+        }
+        Standing::Drifted => ("drifted", "files were changed since they were applied."),
+        Standing::Reverted => ("reverted", "everything is as it was before."),
+    };
+    let mut out = format!("{}: {sentence}\n", style(word).bold());
+    for path in &report.files {
+        let mark =
+            if report.drifted.contains(path) { style("changed").red() } else { style("in place").green() };
+        let _ = writeln!(out, "  {path}  {mark}");
+    }
+    if !report.parameters.is_empty() {
+        let _ = writeln!(out, "Kernel parameters of ours: {}", report.parameters.join(" "));
+    }
+    for argv in &report.open_rebuilds {
+        let _ = writeln!(out, "Left to somebody else: {}", argv.join(" "));
+    }
+    if let Some(refusal) = &report.refusal {
+        let _ = write!(out, "\nThe last run did nothing:\n{}", render::decision(refusal));
+    }
+    out
+}

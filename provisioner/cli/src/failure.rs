@@ -1,0 +1,146 @@
+//! Everything that can end a verb early, with its exit code and what to do about it.
+
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use console::style;
+use neuron_passthrough::answers::InvalidAnswers;
+use neuron_passthrough::apply::ErrorKind;
+use neuron_passthrough::facts::FactsError;
+use neuron_passthrough::plan::InvalidPlan;
+use neuron_passthrough::policy::{Decision, Severity, Verdict};
+use neuron_passthrough::provision::ProvisionError;
+use neuron_passthrough::root::{CaptureError, ReadError};
+
+use crate::exit_code::ExitCode;
+
+/// Why a verb ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+    #[error("cannot {attempt} {}", path.display())]
+    File { attempt: &'static str, path: PathBuf, source: io::Error },
+    #[error("{}: {problem}", path.display())]
+    Answers { path: PathBuf, problem: InvalidAnswers },
+    #[error("{} must belong to root and not be writable by others, since root follows it", .0.display())]
+    Untrusted(PathBuf),
+    #[error("{}: {problem}", path.display())]
+    Capture { path: PathBuf, problem: CaptureError },
+    #[error("{}: {problem}", path.display())]
+    Plan { path: PathBuf, problem: InvalidPlan },
+    #[error("nobody is there to ask: {question}")]
+    NoTerminal { question: &'static str, hint: &'static str },
+    #[error("interrupted; nothing was written")]
+    Interrupted,
+    #[error("cannot watch for signals")]
+    Signals(#[source] io::Error),
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    #[error("cannot render the result: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        Self::Provision(error.into())
+    }
+}
+
+impl From<FactsError> for Failure {
+    fn from(error: FactsError) -> Self {
+        Self::Provision(error.into())
+    }
+}
+
+impl Failure {
+    pub(crate) fn file(attempt: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::File { attempt, path: path.to_owned(), source }
+    }
+
+    /// The one place that maps errors to exit codes.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Provision(ProvisionError::Refused(_) | ProvisionError::Untrusted { .. })
+            | Self::NoTerminal { .. }
+            | Self::Untrusted(_) => ExitCode::Refused,
+            Self::Provision(ProvisionError::Answers { .. })
+            | Self::Answers { .. }
+            | Self::Capture { .. }
+            | Self::Plan { .. }
+            | Self::File { attempt: "read" | "open", .. } => ExitCode::Usage,
+            Self::Provision(ProvisionError::Apply(error)) => match error.kind() {
+                ErrorKind::Failed => ExitCode::Failed,
+                ErrorKind::Refused => ExitCode::Refused,
+                ErrorKind::Changed => ExitCode::Changed,
+                ErrorKind::NotPutBack => ExitCode::NotPutBack,
+            },
+            Self::Interrupted => ExitCode::Interrupted,
+            Self::Provision(ProvisionError::Facts(_) | ProvisionError::Read(_))
+            | Self::File { .. }
+            | Self::Output(_)
+            | Self::Signals(_)
+            | Self::Json(_) => ExitCode::Failed,
+        }
+    }
+
+    /// Prints the error, its causes, and what to do.
+    pub(crate) fn print(&self) {
+        let mut message = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        eprintln!("{} {message}", style("error:").for_stderr().red().bold());
+        for hint in self.hints() {
+            eprintln!("{}  {hint}", style("hint:").for_stderr().cyan().bold());
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Provision(ProvisionError::Refused(decision)) => hints_of(decision),
+            Self::Provision(ProvisionError::Answers { problem, .. }) | Self::Answers { problem, .. } => {
+                problem.hint.iter().cloned().collect()
+            }
+            Self::Provision(ProvisionError::Apply(error)) => error.hint().into_iter().collect(),
+            Self::Provision(ProvisionError::Untrusted { path }) => {
+                vec![format!("chown root:root {path}; chmod go-w {path}")]
+            }
+            Self::Untrusted(path) => {
+                let path = path.display();
+                vec![format!("chown root:root {path}; chmod go-w {path}")]
+            }
+            Self::Provision(ProvisionError::Facts(FactsError::NoPci)) => {
+                vec![
+                    "give the root of a running system, or a file that `capture` wrote, as --machine-root"
+                        .to_owned(),
+                ]
+            }
+            Self::Plan { problem: InvalidPlan::Changed { .. }, .. } => {
+                vec!["make it anew with `neuron-provisioner plan --out FILE`".to_owned()]
+            }
+            Self::NoTerminal { hint, .. } => vec![(*hint).to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The hints of what stands in the way: of the blockers, or of what the question is about.
+fn hints_of(decision: &Decision) -> Vec<String> {
+    let asked = decision.verdict == Verdict::Ask;
+    let matters =
+        |severity: Severity| severity == Severity::Blocker || (asked && severity == Severity::Warning);
+    decision
+        .findings
+        .iter()
+        .filter(|finding| matters(finding.severity))
+        .map(|finding| finding.hint.clone())
+        .collect()
+}

@@ -1,0 +1,51 @@
+//! Ctrl-C while something is written: it is finished by putting everything back, not by dying.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use neuron_passthrough::apply::{Interrupt, Options};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::failure::Failure;
+
+/// Whether somebody wants this program to stop.
+#[derive(Debug, Clone)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// From now on the signals that ask for an end are kept until the next safe moment.
+    pub(crate) fn watch() -> Result<Self, Failure> {
+        let wanted = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&wanted)).map_err(Failure::Signals)?;
+        }
+        Ok(Self(wanted))
+    }
+
+    /// Options for an apply that stops, and puts everything back, when it is asked to.
+    pub(crate) fn options(&self) -> Options<'static> {
+        let once = Once { stop: self.clone(), told: false };
+        Options { interrupt: Box::new(once), ..Options::default() }
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Says it once: putting back what was done must not be interrupted in its turn.
+struct Once {
+    stop: Stop,
+    told: bool,
+}
+
+impl Interrupt for Once {
+    fn at(&mut self, _: &str) -> io::Result<()> {
+        if self.stop.is_wanted() && !self.told {
+            self.told = true;
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        Ok(())
+    }
+}

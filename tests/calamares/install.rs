@@ -261,3 +261,19 @@ fn every_case_leaves_the_tree_that_was_written_down() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// The entry that the stock module wrote is edited by the stage behind it, and still has its root.
+#[test]
+fn the_stock_modules_own_entry_gets_the_parameters() {
+    let installation = Installation::new("z390m-9900k-rtx2080s-usbc", "arch-systemd-boot", "systemd-boot");
+    installation.stored(Some("0000:01:00.0"));
+    installation.sequence(true);
+    let log = installation.installer.run().log;
+    let entry = fs::read_to_string(installation.installer.target().join("boot/loader/entries/Plain.conf"))
+        .unwrap_or_else(|error| panic!("{error}\n{log}"));
+    let options = entry.lines().find(|line| line.starts_with("options")).unwrap();
+    assert_eq!(
+        options,
+        "options quiet root=UUID=0b1fd2c4-5a0e-4f43-9d5c-3d9a6b2f7e11 rw intel_iommu=on iommu=pt"
+    );
+}

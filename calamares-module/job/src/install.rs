@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use neuron_passthrough::answers::Answers;
-use neuron_passthrough::apply::{Chroot, Deferred, ErrorKind, Progress, Runner};
+use neuron_passthrough::apply::{Chroot, Deferred, ErrorKind, Options, Progress, Runner};
 use neuron_passthrough::plan::Stage;
 use neuron_passthrough::policy::{Decision, Severity};
 use neuron_passthrough::provision::{self, ProvisionError, Source};
@@ -38,7 +38,7 @@ pub(crate) fn run(
     // Behind the job that installs the boot loader nobody makes its menu anew but we.
     let runner: &mut dyn Runner = if stage == Stage::Cmdline { &mut chroot } else { &mut deferred };
     let mut tell = |step: Progress<'_>| progress(fraction(&step));
-    match provision::apply(machine, &target, &planned.plan, runner, &mut tell) {
+    match provision::apply(machine, &target, &planned.plan, Options::default(), runner, &mut tell) {
         Ok(_) => Ok(Ended::Done),
         Err(ProvisionError::Refused(decision)) => Ok(Ended::Refused(reasons(&decision))),
         Err(error) => Err(trouble(&error)),

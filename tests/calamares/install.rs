@@ -277,3 +277,76 @@ fn the_stock_modules_own_entry_gets_the_parameters() {
         "options quiet root=UUID=0b1fd2c4-5a0e-4f43-9d5c-3d9a6b2f7e11 rw intel_iommu=on iommu=pt"
     );
 }
+
+/// The same installation, with the whole tree before and after; the machine is a twin's.
+fn refusing(on_refused: &str) -> Installation {
+    let installation = Installation::new("dual-gtx480-identical", "arch-grub", "grub");
+    installation.stored(Some("0000:02:00.0"));
+    let machine = installation.installer.path("machine");
+    let ours = format!(
+        "stage: all\nchoice: packagechooser_gpu\nonRefused: {on_refused}\nmachineRoot: {}",
+        machine.display()
+    );
+    installation.installer.configure("vfio-setup", &ours);
+    installation
+        .installer
+        .sequence(&[("exec", &["partition", "vfio-setup", "standin-verdict"]), ("show", &["finished"])]);
+    installation
+}
+
+#[test]
+fn a_medium_that_insists_stops_with_the_reason() {
+    let installation = refusing("fail");
+    let outcome = installation.installer.run();
+    let (title, detail) = outcome.failure();
+    assert_eq!(title, "This computer cannot hand a graphics card to a virtual machine");
+    assert!(detail.contains("neuron-initcpio-hooks"), "{detail}");
+    assert!(installation.installer.target().join(STATE).join("refusal.json").exists());
+
+    let skipping = refusing("skip");
+    skipping.installer.run().globals();
+}
+
+#[test]
+fn a_broken_target_fails_in_our_words_and_is_put_back() {
+    let installation = Installation::new("z390m-9900k-rtx2080s-usbc", "arch-grub", "grub");
+    installation.stored(Some("0000:01:00.0"));
+    installation
+        .installer
+        .sequence(&[("exec", &["partition", "vfio-setup", "standin-verdict"]), ("show", &["finished"])]);
+    // A file where a folder has to be.
+    let folder = installation.installer.target().join("etc/modprobe.d");
+    fs::remove_dir(&folder).unwrap();
+    fs::write(&folder, "not a folder\n").unwrap();
+    let before = installation.tree();
+    let outcome = installation.installer.run();
+    let (title, detail) = outcome.failure();
+    assert_eq!(title, "The new system could not be prepared for GPU passthrough");
+    assert!(detail.contains("/etc/modprobe.d"), "{detail}");
+    let after = installation.tree();
+    let changed: Vec<_> =
+        tree::diff(&before, &after).into_iter().filter(|one| !one.path().starts_with("var/lib")).collect();
+    assert!(changed.is_empty(), "{changed:?}");
+}
+
+#[test]
+fn a_second_run_in_the_same_process_changes_nothing() {
+    let installation = Installation::new("z390m-9900k-rtx2080s-usbc", "arch-grub", "grub");
+    installation.stored(Some("0000:01:00.0"));
+    let once = Installation::new("z390m-9900k-rtx2080s-usbc", "arch-grub", "grub");
+    once.stored(Some("0000:01:00.0"));
+    once.installer
+        .sequence(&[("exec", &["partition", "vfio-setup", "standin-verdict"]), ("show", &["finished"])]);
+    once.installer.run().globals();
+    installation.installer.sequence(&[
+        ("exec", &["partition", "vfio-setup"]),
+        ("exec", &["vfio-setup", "standin-verdict"]),
+        ("show", &["finished"]),
+    ]);
+    installation.installer.run().globals();
+    let changed: Vec<_> = tree::diff(&once.tree(), &installation.tree())
+        .into_iter()
+        .filter(|one| !one.path().starts_with(STATE))
+        .collect();
+    assert!(changed.is_empty(), "{changed:?}");
+}

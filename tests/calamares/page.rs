@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::install::Installation;
 use crate::installer::{Installer, Outcome, Running, module_sources};
 use crate::screen::Screen;
 
@@ -148,4 +149,76 @@ fn dark_desktop(installer: &mut Installer) {
     {
         installer.environment(name, value);
     }
+}
+
+/// The real `detect`, the real page and the real job, on a machine.
+fn whole(machine: &str) -> Installation {
+    let installation = Installation::new(machine, "arch-grub", "grub");
+    let installer = &installation.installer;
+    installer.configure(
+        "welcome",
+        "requirements: { requiredStorage: 0, requiredRam: 0, check: [], required: [] }",
+    );
+    installer.configure("summary", "{}");
+    installer.sequence(&[
+        ("exec", &["vfio-setup@detect"]),
+        ("show", &["welcome", "packagechooserq@gpu", "summary"]),
+        ("exec", &["partition", "vfio-setup", "standin-verdict"]),
+        ("show", &["finished"]),
+    ]);
+    installation
+}
+
+fn read(installation: &Installation, path: &str) -> Option<String> {
+    std::fs::read_to_string(installation.installer.target().join(path)).ok()
+}
+
+#[test]
+fn a_card_that_was_found_and_chosen_ends_up_in_the_target() {
+    let (installation, screen) = (whole("z390m-9900k-rtx2080s-usbc"), Screen::new());
+    let running = show(&installation.installer, &screen);
+    screen.picture("found-choice");
+    screen.click(600, 210);
+    screen.picture("found-chosen");
+    let outcome = install(running, &screen);
+    assert_eq!(outcome.globals()["vfioSetup"]["state"], "choice");
+    assert_eq!(outcome.globals()["packagechooser_gpu"], CARD);
+    let conf = read(&installation, "etc/modprobe.d/vfio.conf").unwrap();
+    assert!(conf.contains("options vfio-pci ids=10de:1e81,10de:10f8,10de:1ad8,10de:1ad9"), "{conf}");
+}
+
+#[test]
+fn a_machine_without_a_choice_is_not_asked_and_not_changed() {
+    let (installation, screen) = (whole("tum-4124gs-epyc-iommu-off"), Screen::new());
+    let mut running = show(&installation.installer, &screen);
+    running.wait_for("nothing to ask, skipped forwards", 1);
+    let outcome = install(running, &screen);
+    assert_eq!(outcome.globals()["vfioSetup"]["state"], "nothing");
+    assert!(read(&installation, "etc/modprobe.d/vfio.conf").is_none());
+    assert!(!installation.installer.target().join("var/lib/neuron-provisioner").exists());
+}
+
+#[test]
+fn a_pending_machine_says_so_and_notes_the_card_down() {
+    let (installation, screen) = (whole("made-intel-pending"), Screen::new());
+    let running = show(&installation.installer, &screen);
+    screen.picture("found-pending");
+    screen.click(600, 225);
+    screen.picture("found-pending-chosen");
+    let outcome = install(running, &screen);
+    assert_eq!(outcome.globals()["vfioSetup"]["state"], "pending");
+    assert_eq!(outcome.globals()["packagechooser_gpu"], CARD);
+    assert!(read(&installation, "etc/modprobe.d/vfio.conf").is_none());
+    assert!(read(&installation, "etc/default/grub").unwrap().contains("intel_iommu=on"));
+    assert!(read(&installation, "var/lib/neuron-provisioner/candidate.json").unwrap().contains(CARD));
+}
+
+#[test]
+fn a_machine_that_cannot_is_told_why() {
+    let (installation, screen) = (whole("z270e-gtx1080-igpu0380"), Screen::new());
+    let running = show(&installation.installer, &screen);
+    screen.picture("found-refused");
+    let outcome = install(running, &screen);
+    assert_eq!(outcome.globals()["vfioSetup"]["state"], "refused");
+    assert_eq!(outcome.globals()["packagechooser_gpu"], "off");
 }

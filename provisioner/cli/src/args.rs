@@ -98,6 +98,8 @@ pub(crate) enum Verb {
     Status,
     /// Check an answers file
     Validate(ValidateOptions),
+    /// The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert
+    Demo(DemoOptions),
     /// Record what this program reads on this machine into one file, for a bug report
     Capture(CaptureOptions),
 }
@@ -147,4 +149,11 @@ pub(crate) struct CaptureOptions {
     /// Where to write it; `-` is standard output
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoOptions {
+    /// Keep the folder, to look at it and to try the verbs there
+    #[arg(long)]
+    pub(crate) keep: bool,
 }

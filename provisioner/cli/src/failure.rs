@@ -32,6 +32,8 @@ pub(crate) enum Failure {
     Plan { path: PathBuf, problem: InvalidPlan },
     #[error("nobody is there to ask: {question}")]
     NoTerminal { question: &'static str, hint: &'static str },
+    #[error("the demo brings its own machine, target and answers")]
+    DemoRoots,
     #[error("interrupted; nothing was written")]
     Interrupted,
     #[error("cannot watch for signals")]
@@ -69,6 +71,7 @@ impl Failure {
             | Self::Answers { .. }
             | Self::Capture { .. }
             | Self::Plan { .. }
+            | Self::DemoRoots
             | Self::File { attempt: "read" | "open", .. } => ExitCode::Usage,
             Self::Provision(ProvisionError::Apply(error)) => match error.kind() {
                 ErrorKind::Failed => ExitCode::Failed,
@@ -126,6 +129,9 @@ impl Failure {
             Self::Plan { problem: InvalidPlan::Changed { .. }, .. } => {
                 vec!["make it anew with `neuron-provisioner plan --out FILE`".to_owned()]
             }
+            Self::DemoRoots => vec![
+                "leave --machine-root, --target-root and --answers out, or give them to `plan`".to_owned(),
+            ],
             Self::NoTerminal { hint, .. } => vec![(*hint).to_owned()],
             _ => Vec::new(),
         }

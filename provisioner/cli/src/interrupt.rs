@@ -48,4 +48,9 @@ impl Interrupt for Once {
         }
         Ok(())
     }
+
+    /// A program that Ctrl-C ended has failed before anybody was asked at a safe moment.
+    fn putting_back(&mut self) {
+        self.told = true;
+    }
 }

@@ -6,6 +6,7 @@
 
 mod args;
 mod commands;
+mod demo;
 mod exit_code;
 mod failure;
 mod interrupt;
@@ -50,6 +51,7 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Revert(options) => commands::revert::run(common, options),
         Verb::Status => commands::status::run(common),
         Verb::Validate(options) => commands::validate::run(common, options),
+        Verb::Demo(options) => demo::run(common, options),
         Verb::Capture(options) => commands::capture::run(common, options),
     }
 }
@@ -64,8 +66,6 @@ fn narrate(verbose: u8) {
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
-        // The subscriber is built without colours, and panics where they are asked for.
-        .with_ansi(false)
         .without_time()
         .with_target(false)
         .init();

@@ -3,14 +3,16 @@
 mod diff;
 mod findings;
 mod gpus;
+mod wrap;
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
 pub(crate) use diff::plan;
-pub(crate) use findings::decision;
+pub(crate) use findings::{decision, next_step};
 pub(crate) use gpus::inspect;
+pub(crate) use wrap::wrapped;
 
 use crate::failure::Failure;
 

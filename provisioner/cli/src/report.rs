@@ -14,30 +14,45 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InspectReport {
+    /// `neuron-inspect/1`.
     schema: String,
+    /// The box.
     machine: MachineReport,
+    /// The IOMMU.
     iommu: IommuReport,
+    /// Every GPU, by address.
     pub(crate) gpus: Vec<GpuReport>,
+    /// What would be given away, and why or why not.
     pub(crate) decision: Decision,
     /// The kernel parameters that the next boot would get.
     parameters: Vec<String>,
 }
 
+/// The box. What it does not tell is null or `unknown`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MachineReport {
+    /// `intel`, `amd` or `other`.
     cpu_vendor: String,
+    /// `desktop`, `laptop`, `server`, `vm` or `unknown`.
     chassis: String,
+    /// Whether the processor can run virtual machines.
     virtualization: Option<bool>,
+    /// `uefi`, `bios` or `unknown`.
     firmware: String,
+    /// Whether Secure Boot is on.
     secure_boot: Option<bool>,
 }
 
+/// The IOMMU.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct IommuReport {
+    /// Whether it works.
     state: IommuState,
+    /// How many IOMMU groups there are.
     groups: Option<usize>,
+    /// How one knows, in a sentence.
     why: String,
 }
 
@@ -45,19 +60,31 @@ struct IommuReport {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GpuReport {
+    /// Its PCI address, lower case, with the domain as the kernel writes it.
     pub(crate) address: PciAddress,
+    /// Vendor and device, four hexadecimal digits each.
     pub(crate) ids: Option<PciId>,
+    /// What people call it, from this system's `pci.ids`.
     pub(crate) name: Option<String>,
+    /// What kind of GPU it is.
     pub(crate) kind: GpuKind,
+    /// Who gets it.
     pub(crate) role: GpuRole,
     /// Why it has this role, in sentences.
     pub(crate) because: Vec<String>,
+    /// Whether the firmware shows its picture here.
     boot_vga: Option<bool>,
+    /// The driver that has it now.
     pub(crate) driver: Option<String>,
+    /// Its IOMMU group.
     pub(crate) iommu_group: Option<GroupId>,
+    /// The GPU itself and its companion functions.
     functions: Vec<PciAddress>,
+    /// Foreign endpoints in the groups of these.
     group_peers: Vec<PciAddress>,
+    /// Whether it could be given away, as far as its group is concerned.
     pub(crate) viability: Viability,
+    /// Codes of the findings about it.
     findings: Vec<Code>,
 }
 
@@ -126,14 +153,19 @@ impl GpuReport {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResultReport {
+    /// `neuron-result/1`.
     schema: String,
+    /// Whether anything in the target is different now.
     pub(crate) changed: bool,
+    /// Whether a reboot is owed.
     pub(crate) reboot_needed: bool,
+    /// Every step and how it ended.
     pub(crate) steps: Vec<StepOutcome>,
     /// Files that somebody else changed and that were left alone (`revert`).
     pub(crate) left: Vec<TargetPath>,
     /// Files that somebody else changed, of which only what was ours was taken out (`revert`).
     pub(crate) merged: Vec<TargetPath>,
+    /// Why it failed; null when it did not.
     pub(crate) error: Option<String>,
 }
 
@@ -155,14 +187,23 @@ impl ResultReport {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StatusReport {
+    /// `neuron-status/1`.
     schema: String,
+    /// In a word.
     pub(crate) state: Standing,
+    /// Whether a reboot is owed.
     pub(crate) reboot_needed: bool,
+    /// Whether a run was cut off in the middle.
     pub(crate) interrupted: bool,
+    /// Files of ours.
     pub(crate) files: Vec<TargetPath>,
+    /// Files of ours that somebody changed.
     pub(crate) drifted: Vec<TargetPath>,
+    /// Kernel parameters of ours.
     pub(crate) parameters: Vec<String>,
+    /// Programs that somebody else was to run, with their arguments.
     pub(crate) open_rebuilds: Vec<Vec<String>>,
+    /// Why the last run did nothing.
     pub(crate) refusal: Option<Decision>,
 }
 
@@ -179,5 +220,54 @@ impl From<Status> for StatusReport {
             open_rebuilds: status.open_rebuilds,
             refusal: status.refusal,
         }
+    }
+}
+
+/// What `demo` says (`neuron-demo/1`).
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DemoReport {
+    /// `neuron-demo/1`.
+    schema: String,
+    /// The machine that was looked at.
+    machine: String,
+    /// What was done, in this order.
+    steps: Vec<DemoStep>,
+    /// How many files the target has.
+    files: usize,
+    /// Whether every one of them is the same again after the revert: bytes, mode and owner.
+    identical: bool,
+    /// The folder, when it was kept.
+    folder: Option<String>,
+}
+
+/// One step of the demo.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DemoStep {
+    /// The verb that does it.
+    verb: String,
+    /// The exit code that this verb would end with.
+    exit_code: u8,
+    /// The document that this verb prints with `--json`.
+    result: serde_json::Value,
+}
+
+impl DemoReport {
+    pub(crate) fn new(
+        machine: &str,
+        steps: Vec<DemoStep>,
+        files: usize,
+        identical: bool,
+        folder: Option<String>,
+    ) -> Self {
+        let (schema, machine) = ("neuron-demo/1".to_owned(), machine.to_owned());
+        Self { schema, machine, steps, files, identical, folder }
+    }
+}
+
+impl DemoStep {
+    pub(crate) fn new(verb: &str, exit_code: u8, result: serde_json::Value) -> Self {
+        Self { verb: verb.to_owned(), exit_code, result }
     }
 }

@@ -2,22 +2,23 @@
 
 use console::style;
 use neuron_passthrough::apply::{Chroot, Deferred, ErrorKind, Runner, StepResult};
-use neuron_passthrough::plan::{Plan, PlanDocument, Stage};
+use neuron_passthrough::plan::{Plan, PlanDocument};
 use neuron_passthrough::provision::{self, Done, ProvisionError};
 use neuron_passthrough::root::Root;
 
 use crate::args::{ApplyOptions, Common};
-use crate::commands::consent;
+use crate::commands::{consent, plan};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::interrupt::Stop;
 use crate::progress::Steps;
+use crate::render::plain;
 use crate::report::ResultReport;
 use crate::{render, roots};
 
 pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
-    let plan = plan(common, options, &machine, &target)?;
+    let plan = saved_or_new(common, options, &machine, &target)?;
     let document = PlanDocument::from(&plan);
     if !common.json && !common.quiet {
         render::print(&render::plan(&document))?;
@@ -48,13 +49,18 @@ pub(super) fn runner<'a>(no_reload: bool, target: &'a Root) -> Box<dyn Runner + 
     }
 }
 
-fn plan(common: &Common, options: &ApplyOptions, machine: &Root, target: &Root) -> Result<Plan, Failure> {
+fn saved_or_new(
+    common: &Common,
+    options: &ApplyOptions,
+    machine: &Root,
+    target: &Root,
+) -> Result<Plan, Failure> {
     match &options.plan {
         Some(path) => {
             let problem = |problem| Failure::Plan { path: path.clone(), problem };
             PlanDocument::parse(&roots::read(path)?).map_err(problem)
         }
-        None => Ok(provision::plan(machine, target, &roots::source(common)?, Stage::All)?.plan),
+        None => plan::make(machine, target, &roots::source(common)?),
     }
 }
 
@@ -80,29 +86,42 @@ pub(super) fn report_failure(
 }
 
 fn finish(common: &Common, done: Done) -> Result<ExitCode, Failure> {
-    let code = if done.reboot_needed { ExitCode::RebootNeeded } else { ExitCode::Done };
-    let report = ResultReport::new(done.changed, done.reboot_needed, done.outcome.steps);
+    let (report, code) = outcome(done);
     if common.json {
         render::json(&report)?;
+    } else if common.quiet {
+        eprint!("{}", deferred(&report));
     } else {
-        say_deferred(&report);
-    }
-    if !common.json && !common.quiet {
-        let mut text =
-            String::from(if done.changed { "\nDone.\n" } else { "\nNothing changed: it is all in place.\n" });
-        if done.reboot_needed {
-            text.push_str("Next: reboot, then run `neuron-provisioner status`.\n");
-            text.push_str("To undo everything: `neuron-provisioner revert`.\n");
-        }
-        render::print(&text)?;
+        render::print(&text(&report))?;
     }
     Ok(code)
 }
 
-/// Says what is left to others, and why; even `--quiet` does not hide that something is not done.
-pub(super) fn say_deferred(report: &ResultReport) {
+/// How an apply ended, as a document and as an exit code.
+pub(crate) fn outcome(done: Done) -> (ResultReport, ExitCode) {
+    let code = if done.reboot_needed { ExitCode::RebootNeeded } else { ExitCode::Done };
+    (ResultReport::new(done.changed, done.reboot_needed, done.outcome.steps), code)
+}
+
+/// How an apply ended, for a person.
+pub(crate) fn text(report: &ResultReport) -> String {
+    let mut text = deferred(report);
+    text.push_str(if report.changed { "\nDone.\n" } else { "\nNothing changed: it is all in place.\n" });
+    if report.reboot_needed {
+        text.push_str("Next: reboot, then run `neuron-provisioner status`.\n");
+        text.push_str("To undo everything: `neuron-provisioner revert`.\n");
+    }
+    text
+}
+
+/// What is left to others, and why; even `--quiet` does not hide that something is not done.
+pub(super) fn deferred(report: &ResultReport) -> String {
+    let mut text = String::new();
     for step in report.steps.iter().filter(|step| step.outcome == StepResult::Deferred) {
         let why = step.why.as_deref().unwrap_or("somebody else does it");
-        eprintln!("{} {}: {why}", style("not done here:").for_stderr().yellow().bold(), step.id);
+        let label = format!("{} {}: ", style("not done here:").yellow().bold(), step.id);
+        text.push_str(&render::wrapped(&plain(why), &label, "  "));
+        text.push('\n');
     }
+    text
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use neuron_passthrough::answers::Answers;
 use neuron_passthrough::facts::names;
 use neuron_passthrough::id::PciId;
-use neuron_passthrough::policy::Judgement;
 use neuron_passthrough::provision;
 use neuron_passthrough::root::Root;
 
@@ -17,19 +17,23 @@ use crate::{render, roots};
 
 pub(crate) fn run(common: &Common) -> Result<ExitCode, Failure> {
     let answers = roots::answers(common)?;
-    let (machine, judgement) = provision::inspect(&roots::machine(common)?, &answers)?;
-    let names = gpu_names(&judgement);
-    let report = InspectReport::new(&machine, judgement, &names);
+    let report = report(&roots::machine(common)?, &Root::directory(Path::new("/"))?, &answers)?;
     if common.json {
         render::json(&report)?;
     } else {
         render::print(&render::inspect(&report))?;
+        if !common.quiet {
+            render::print(render::next_step(&report.decision))?;
+        }
     }
     Ok(ExitCode::Done)
 }
 
-/// What people call these GPUs; nothing where this system has no list of names.
-fn gpu_names(judgement: &Judgement) -> BTreeMap<PciId, String> {
+/// The machine and the verdict. What people call the GPUs comes from a list of names in `system`;
+/// where there is none, they have none.
+pub(crate) fn report(machine: &Root, system: &Root, answers: &Answers) -> Result<InspectReport, Failure> {
+    let (machine, judgement) = provision::inspect(machine, answers)?;
     let ids: Vec<PciId> = judgement.gpus.iter().filter_map(|gpu| gpu.id).collect();
-    Root::directory(Path::new("/")).map(|system| names(&system, &ids)).unwrap_or_default()
+    let names: BTreeMap<PciId, String> = names(system, &ids);
+    Ok(InspectReport::new(&machine, judgement, &names))
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use neuron_passthrough::plan::{PlanDocument, Stage};
-use neuron_passthrough::provision;
+use neuron_passthrough::plan::{Plan, PlanDocument, Stage};
+use neuron_passthrough::provision::{self, Source};
+use neuron_passthrough::root::Root;
 
 use crate::args::{Common, PlanOptions};
 use crate::exit_code::ExitCode;
@@ -12,8 +13,8 @@ use crate::{render, roots};
 
 pub(crate) fn run(common: &Common, options: &PlanOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
-    let planned = provision::plan(&machine, &target, &roots::source(common)?, Stage::All)?;
-    let document = PlanDocument::from(&planned.plan);
+    let planned = make(&machine, &target, &roots::source(common)?)?;
+    let document = PlanDocument::from(&planned);
     if let Some(path) = &options.out {
         save(path, &document)?;
     }
@@ -21,9 +22,22 @@ pub(crate) fn run(common: &Common, options: &PlanOptions) -> Result<ExitCode, Fa
         render::json(&document)?;
     } else {
         render::print(&render::plan(&document))?;
+        if !common.quiet && planned.is_allowed() && !planned.steps.is_empty() {
+            render::print(&next_step(options.out.as_deref()))?;
+        }
     }
-    let would_change = options.check && !planned.plan.steps.is_empty();
+    let would_change = options.check && !planned.steps.is_empty();
     Ok(if would_change { ExitCode::WouldChange } else { ExitCode::Done })
+}
+
+/// The whole plan for a target; writes nothing.
+pub(crate) fn make(machine: &Root, target: &Root, source: &Source) -> Result<Plan, Failure> {
+    Ok(provision::plan(machine, target, source, Stage::All)?.plan)
+}
+
+fn next_step(saved: Option<&Path>) -> String {
+    let plan = saved.map_or_else(String::new, |path| format!(" --plan {}", path.display()));
+    format!("Next: `neuron-provisioner apply{plan}` writes it, as root; `revert` undoes it.\n")
 }
 
 fn save(path: &Path, document: &PlanDocument) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use neuron_passthrough::apply::Reverted;
 use neuron_passthrough::provision::{self, Standing};
 
 use crate::args::{Common, RevertOptions};
@@ -39,9 +40,7 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     };
     match reverted {
         Ok(reverted) => {
-            let changed = reverted.outcome.changed;
-            let mut report = ResultReport::new(changed, changed, reverted.outcome.steps);
-            (report.left, report.merged) = (reverted.left, reverted.merged);
+            let (report, _) = outcome(reverted);
             finish(common, &report)
         }
         Err(error) => Err(apply::report_failure(common, error, &stop)?),
@@ -49,16 +48,47 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
 }
 
 fn finish(common: &Common, report: &ResultReport) -> Result<ExitCode, Failure> {
+    if common.json {
+        render::json(report)?;
+    } else if common.quiet {
+        eprint!("{}", apply::deferred(report));
+        render::print(&left(report))?;
+    } else {
+        render::print(&text(report))?;
+    }
+    Ok(code(report))
+}
+
+/// How a revert ended, as a document and as an exit code.
+pub(crate) fn outcome(reverted: Reverted) -> (ResultReport, ExitCode) {
+    let changed = reverted.outcome.changed;
+    let mut report = ResultReport::new(changed, changed, reverted.outcome.steps);
+    (report.left, report.merged) = (reverted.left, reverted.merged);
+    let code = code(&report);
+    (report, code)
+}
+
+fn code(report: &ResultReport) -> ExitCode {
     let foreign = !report.left.is_empty() || !report.merged.is_empty();
-    let code = match (foreign, report.reboot_needed) {
+    match (foreign, report.reboot_needed) {
         (true, _) => ExitCode::Changed,
         (false, true) => ExitCode::RebootNeeded,
         (false, false) => ExitCode::Done,
-    };
-    if common.json {
-        render::json(report)?;
-        return Ok(code);
     }
+}
+
+/// How a revert ended, for a person.
+pub(crate) fn text(report: &ResultReport) -> String {
+    let mut text = apply::deferred(report) + &left(report);
+    text.push_str(if report.changed { "\nReverted.\n" } else { "Nothing to revert.\n" });
+    if report.reboot_needed {
+        text.push_str("Next: reboot, and the GPU is the host's again.\n");
+    }
+    text
+}
+
+/// What somebody else changed since.
+fn left(report: &ResultReport) -> String {
     let mut text = String::new();
     for path in &report.left {
         let _ = writeln!(text, "{path} was changed by somebody else since; it was left as it is.");
@@ -67,13 +97,5 @@ fn finish(common: &Common, report: &ResultReport) -> Result<ExitCode, Failure> {
         let _ =
             writeln!(text, "{path} was changed by somebody else since; only what was ours was taken out.");
     }
-    apply::say_deferred(report);
-    if !common.quiet {
-        text.push_str(if report.changed { "\nReverted.\n" } else { "Nothing to revert.\n" });
-        if report.reboot_needed {
-            text.push_str("Next: reboot, and the GPU is the host's again.\n");
-        }
-    }
-    render::print(&text)?;
-    Ok(code)
+    text
 }

@@ -19,10 +19,15 @@ pub(crate) fn run(common: &Common) -> Result<ExitCode, Failure> {
     } else {
         render::print(&text(&report))?;
     }
-    Ok(if report.state == Standing::Drifted { ExitCode::Changed } else { ExitCode::Done })
+    Ok(code(&report))
 }
 
-fn text(report: &StatusReport) -> String {
+pub(crate) fn code(report: &StatusReport) -> ExitCode {
+    if report.state == Standing::Drifted { ExitCode::Changed } else { ExitCode::Done }
+}
+
+/// Where it stands, for a person.
+pub(crate) fn text(report: &StatusReport) -> String {
     let (word, sentence) = match report.state {
         Standing::Unconfigured => {
             ("unconfigured", "nothing was set up here. `neuron-provisioner inspect` looks at the machine.")
@@ -41,11 +46,12 @@ fn text(report: &StatusReport) -> String {
         Standing::Drifted => ("drifted", "files were changed since they were applied."),
         Standing::Reverted => ("reverted", "everything is as it was before."),
     };
-    let mut out = format!("{}: {sentence}\n", style(word).bold());
+    let mut out = render::wrapped(sentence, &format!("{}: ", style(word).bold()), "  ") + "\n";
+    let width = report.files.iter().map(|path| path.as_str().len()).max().unwrap_or_default();
     for path in &report.files {
         let mark =
             if report.drifted.contains(path) { style("changed").red() } else { style("in place").green() };
-        let _ = writeln!(out, "  {path}  {mark}");
+        let _ = writeln!(out, "  {:width$}  {mark}", path.as_str());
     }
     if !report.parameters.is_empty() {
         let _ = writeln!(out, "Kernel parameters of ours: {}", report.parameters.join(" "));

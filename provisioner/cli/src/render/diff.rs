@@ -6,7 +6,7 @@ use console::style;
 use neuron_passthrough::plan::{ActionKind, PlanDocument};
 use neuron_passthrough::policy::Verdict;
 
-use super::{findings, plain};
+use super::{findings, plain, wrapped};
 
 /// Where this program keeps what no person has to read.
 const STATE: &str = "/var/lib/neuron-provisioner/";
@@ -22,7 +22,8 @@ pub(crate) fn plan(plan: &PlanDocument) -> String {
             style(format!("[{}/{total}]", index + 1)).dim(),
             style(&step.title).bold()
         );
-        let _ = writeln!(out, "      {}", style(plain(&step.because)).dim());
+        let because = wrapped(&plain(&step.because), "      ", "      ");
+        let _ = writeln!(out, "{}", style(because).dim());
         if let (ActionKind::Rebuild, Some(argv)) = (step.action.kind, &step.action.argv) {
             let _ = writeln!(out, "  run {}", argv.join(" "));
         }

@@ -6,28 +6,39 @@ use console::style;
 use neuron_passthrough::answers::Mode;
 use neuron_passthrough::policy::{Decision, Matching, Severity, Verdict};
 
-use super::plain;
+use super::{plain, wrapped};
 
 /// The verdict in a sentence, then every finding with its hint.
 pub(crate) fn decision(decision: &Decision) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "{}", headline(decision));
+    let mut out = wrapped(&headline(decision), "", "  ") + "\n";
     for finding in &decision.findings {
-        let (mark, subject) = (mark(finding.severity), finding.subject.as_deref());
+        let subject = finding.subject.as_deref();
         let about = subject.map_or_else(String::new, |subject| format!("{}: ", plain(subject)));
-        let _ = writeln!(
-            out,
-            "  {mark} {about}{} {}",
-            plain(&finding.message),
-            style(format!("[{}]", finding.code)).dim()
-        );
-        let _ = writeln!(out, "      {} {}", style("->").cyan(), plain(&finding.hint));
+        let code = style(format!("[{}]", finding.code)).dim();
+        let text = format!("{about}{} {code}", plain(&finding.message));
+        let _ = writeln!(out, "{}", wrapped(&text, &format!("  {} ", mark(finding.severity)), "       "));
+        let arrow = format!("       {} ", style("->").cyan());
+        let _ = writeln!(out, "{}", wrapped(&plain(&finding.hint), &arrow, "          "));
     }
     if let Some(question) = &decision.question {
-        let _ = writeln!(out, "\n{} {}", style("Question:").yellow().bold(), plain(question));
+        let label = format!("\n{} ", style("Question:").yellow().bold());
+        let _ = writeln!(out, "{}", wrapped(&plain(question), &label, "  "));
         out.push_str("Answer it in /etc/neuron/provisioner.toml, or in a file given with --answers.\n");
     }
     out
+}
+
+/// What somebody who has just read the verdict would do next.
+pub(crate) fn next_step(decision: &Decision) -> &'static str {
+    match decision.verdict {
+        Verdict::Ready | Verdict::Pending if decision.mode == Mode::Off => "",
+        Verdict::Ready => "\nNext: `neuron-provisioner plan` shows what would be written.\n",
+        Verdict::Pending => {
+            "\nNext: `neuron-provisioner plan` shows what would be written to turn the IOMMU on.\n"
+        }
+        Verdict::Ask => "\nNext: answer the question, then run this again.\n",
+        Verdict::Refused => "\nNext: follow the arrows above, where there is something to do.\n",
+    }
 }
 
 fn mark(severity: Severity) -> console::StyledObject<&'static str> {

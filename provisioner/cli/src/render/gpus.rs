@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use console::{Style, measure_text_width, pad_str, style};
 use neuron_passthrough::policy::{GpuKind, GpuRole, Viability};
 
-use super::{findings, plain};
+use super::{findings, plain, wrap, wrapped};
 use crate::report::{GpuReport, InspectReport};
 
 /// The whole report: GPUs with role and reason, then the verdict and what to do.
@@ -17,12 +17,13 @@ pub(crate) fn inspect(report: &InspectReport) -> String {
         let cells = rows.iter().map(|row| measure_text_width(&row[column]));
         cells.chain([header[column].len()]).max().unwrap_or(0)
     };
-    let widths: [usize; 5] = std::array::from_fn(width);
+    let mut widths: [usize; 5] = std::array::from_fn(width);
+    widths[0] = name_width(&widths);
     let line = |cells: [&str; 5]| {
         let cells = cells
             .iter()
             .zip(widths)
-            .map(|(cell, width)| pad_str(cell, width, console::Alignment::Left, None));
+            .map(|(cell, width)| pad_str(cell, width, console::Alignment::Left, Some("...")));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     if !rows.is_empty() {
@@ -30,7 +31,8 @@ pub(crate) fn inspect(report: &InspectReport) -> String {
     }
     for (row, gpu) in rows.iter().zip(&report.gpus) {
         let _ = writeln!(out, "{}", line(std::array::from_fn(|column| row[column].as_str())));
-        let _ = writeln!(out, "    {}", style(gpu.because.join("; ")).dim());
+        let because = wrapped(&plain(&gpu.because.join("; ")), "    ", "    ");
+        let _ = writeln!(out, "{}", style(because).dim());
     }
     if rows.is_empty() {
         out.push_str("This machine has no GPU on PCI.\n");
@@ -38,6 +40,13 @@ pub(crate) fn inspect(report: &InspectReport) -> String {
     out.push('\n');
     out.push_str(&findings::decision(&report.decision));
     out
+}
+
+/// How wide the names may be, so that a line fits the terminal; the other columns never shrink.
+fn name_width(widths: &[usize; 5]) -> usize {
+    let others: usize = widths[1..].iter().map(|width| width + 2).sum();
+    let room = wrap::width().map_or(usize::MAX, |width| width.saturating_sub(others));
+    widths[0].min(room.max(12))
 }
 
 fn row(gpu: &GpuReport) -> [String; 5] {

@@ -279,6 +279,10 @@ impl<'r> Store<'r> {
         &mut self.view.tree
     }
 
+    pub(super) fn interrupt_mut(&mut self) -> &mut (dyn Interrupt + 'r) {
+        self.hand.0.as_mut()
+    }
+
     pub(super) fn ledger(&self) -> &Ledger {
         &self.view.ledger
     }

@@ -1,0 +1,95 @@
+//! `neuron-provisioner demo`: the whole trip, without a trace outside its folder.
+
+use std::fs;
+use std::path::Path;
+
+use neuron_tests::{machine, program, tests_folder, tree};
+
+/// Runs the demo with a temporary folder of its own.
+fn demo(temporary: &Path, arguments: &[&str]) -> program::Output {
+    let mut command = program::command().unwrap();
+    command.env("TMPDIR", temporary).arg("demo").args(arguments);
+    program::output(&mut command).unwrap()
+}
+
+#[test]
+fn the_trip_ends_where_it_began_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = demo(folder.path(), &[]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let in_order = [
+        "1. What is in this machine?",
+        "NVIDIA GeForce RTX 2080 SUPER  0000:01:00.0  guest",
+        "Ready: 0000:01:00.0 can go to a guest",
+        "+options vfio-pci ids=10de:1e81,10de:10f8,10de:1ad8,10de:1ad9",
+        "+GRUB_CMDLINE_LINUX_DEFAULT='nowatchdog nvme_load=YES loglevel=3 quiet intel_iommu=on iommu=pt'",
+        "pending: it is written",
+        "Reverted.",
+        "Yes: all 17 files of the target have the same bytes, modes and owners as before.",
+    ];
+    let mut rest = done.stdout.as_str();
+    for wanted in in_order {
+        let at = rest.find(wanted).unwrap_or_else(|| panic!("no `{wanted}` in its place:\n{}", done.stdout));
+        rest = &rest[at + wanted.len()..];
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the folder is left behind");
+}
+
+#[test]
+fn a_kept_folder_can_be_used_and_the_document_says_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = demo(folder.path(), &["--keep", "--json"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let document: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(document["identical"], true);
+    let verbs: Vec<_> = document["steps"].as_array().unwrap().iter().map(|step| &step["verb"]).collect();
+    assert_eq!(verbs, ["inspect", "plan", "apply", "status", "revert"]);
+    assert_eq!(document["steps"][2]["result"]["changed"], true);
+    let kept = Path::new(document["folder"].as_str().unwrap());
+    assert!(kept.starts_with(folder.path()));
+    let roots = ["--machine-root", "machine.json", "--target-root", "target"];
+    let mut again = program::command().unwrap();
+    again.current_dir(kept).arg("plan").args(roots);
+    let planned = program::output(&mut again).unwrap();
+    assert_eq!(planned.code, 0, "{}", planned.stderr);
+    assert!(planned.stdout.contains("intel_iommu=on"), "{}", planned.stdout);
+}
+
+#[test]
+fn roots_and_answers_of_the_user_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    for option in ["--machine-root", "--target-root", "--answers"] {
+        let refused = demo(folder.path(), &[option, path]);
+        assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{option}");
+    }
+}
+
+/// Where the demo cannot make its folder it says so, and does not go anywhere else.
+#[test]
+fn no_place_for_the_folder_is_an_error_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = demo(&folder.path().join("not-there"), &[]);
+    assert_eq!(done.code, 1, "{}", done.stdout);
+    assert!(done.stderr.contains("not-there"), "{}", done.stderr);
+}
+
+/// The built-in machine is what `capture` makes of the machine that it says it is.
+#[test]
+fn the_built_in_machine_is_a_capture_of_the_real_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let real = machine::Machine::load("z390m-9900k-rtx2080s-usbc").unwrap();
+    assert!(!real.made);
+    machine::lay_out(&real, folder.path()).unwrap();
+    let before = tree::snapshot(folder.path()).unwrap();
+    let captured =
+        program::run(["capture".as_ref(), "--machine-root".as_ref(), folder.path().as_os_str()]).unwrap();
+    assert_eq!(captured.code, 0, "{}", captured.stderr);
+    let built_in = fs::read_to_string(tests_folder().join("../provisioner/cli/demo/machine.json")).unwrap();
+    if captured.stdout != built_in {
+        let made = std::env::temp_dir().join("neuron-demo-machine.json");
+        fs::write(&made, &captured.stdout).unwrap();
+        panic!("the capture changed: look at {} and put it in the place of the old one", made.display());
+    }
+    assert_eq!(tree::diff(&before, &tree::snapshot(folder.path()).unwrap()), []);
+}

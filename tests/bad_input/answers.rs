@@ -19,7 +19,7 @@ const WRONG: [(&str, Option<u32>, &[&str]); 13] = [
     ("[passthrough]\nextra_parameters = \"quiet\"\n", Some(2), &["sequence"]),
     ("[passthrough]\nguest_gpus = [\"0000:01:20.0\"]\n", Some(2), &["0000:01:20.0"]),
     ("[passthrough]\nguest_gpus = [\"01:00\"]\n", Some(2), &["01:00"]),
-    ("[passthrough]\nhost_gpu = \"intel\"\n", Some(2), &["intel", "auto"]),
+    ("[passthrough]\nhost_gpu = \"intel\"\n", Some(2), &["`intel`", "like 0000:01:00.0"]),
     ("[passthrough]\nallow = [\"only-gpus\"]\n", Some(2), &["did you mean `only-gpu`?"]),
     ("[passthrough]\nextra_parameters = [\"a b\"]\n", Some(2), &["`a b`"]),
     ("schema = 2\n", Some(1), &["schema 2", "schema = 1"]),

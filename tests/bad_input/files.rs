@@ -69,7 +69,7 @@ fn a_file_that_cannot_be_understood_is_not_edited() {
     broken("etc/mkinitcpio.conf", "HOOKS=(base udev)\nMODULES=(ext4\n", &["line 2"]);
     broken("etc/mkinitcpio.conf.d/20-other.conf", "# one\nMODULES+=(ext4\n", &["line 2"]);
     broken("etc/mkinitcpio.conf.d/99-late.conf", "MODULES=(nvidia)\n", &["line 1", "MODULES+="]);
-    broken("etc/mkinitcpio.d/linux.preset", "PRESETS=('default')\ndefault_config=\"/etc/none.conf\"\n", &["line 2", "/etc/none.conf"]);
+    broken("etc/mkinitcpio.d/linux.preset", "PRESETS=('default')\ndefault_config=\"/etc/none.conf\"\ndefault_image=\"/boot/a.img\"\n", &["line 2", "/etc/none.conf"]);
     broken("etc/mkinitcpio.d/linux.preset", "PRESETS=('archiso')\n", &["line 1"]);
     broken("etc/default/grub", "GRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\n", &["line 2"]);
     broken("etc/modprobe.d/other.conf", "# mine\noptions vfio-pci ids=10de:1234\n", &["line 2"]);

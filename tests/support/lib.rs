@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 pub mod machine;
 pub mod program;
 pub mod rules;
+pub mod scenario;
 pub mod seen;
 pub mod target;
 pub mod tree;

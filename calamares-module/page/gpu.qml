@@ -63,6 +63,7 @@ Rectangle {
     // Where the user is after this page was skipped: behind it or before it. Calamares does not
     // tell from which side a page is entered, but a skipped page is always left on the other one.
     property bool behind: false
+    property bool shown: false
 
     readonly property bool choosing: found.state === "choice" || found.state === "pending"
 
@@ -156,11 +157,29 @@ Rectangle {
             choose("off");
         else
             choose(offers(config.packageChoice) ? config.packageChoice : found.preset);
+        shown = true;
         list.forceActiveFocus();
         return found.state + ", chosen: " + chosen;
     }
 
     function onLeave() {
+        shown = false;
+    }
+
+    // In Calamares 3.3 and later (Qt 6) the Tab key does not come into the page, so while it is shown
+    // the arrow keys choose wherever the focus is. Where the list has it, it takes them itself.
+    // A page is no window of its own there, so the context of a window never matches.
+    Shortcut {
+        sequence: "Up"
+        context: Qt.ApplicationShortcut
+        enabled: page.shown && page.choosing && !list.activeFocus
+        onActivated: page.chooseNeighbour(-1)
+    }
+    Shortcut {
+        sequence: "Down"
+        context: Qt.ApplicationShortcut
+        enabled: page.shown && page.choosing && !list.activeFocus
+        onActivated: page.chooseNeighbour(1)
     }
 
     // ---- looks

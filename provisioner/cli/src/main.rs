@@ -6,6 +6,8 @@
 
 mod args;
 mod commands;
+#[cfg(test)]
+mod committed;
 mod demo;
 mod exit_code;
 mod failure;

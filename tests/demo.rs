@@ -93,3 +93,31 @@ fn the_built_in_machine_is_a_capture_of_the_real_one() {
     }
     assert_eq!(tree::diff(&before, &tree::snapshot(folder.path()).unwrap()), []);
 }
+
+/// The README shows what the program really says: every line of its example is in the demo.
+#[test]
+fn the_example_of_the_readme_is_real() {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let readme = fs::read_to_string(tests_folder().join("../README.md")).unwrap();
+    let (_, example) = readme.split_once("    $ neuron-provisioner inspect\n").unwrap();
+    let (example, _) = example.split_once("    Next:").unwrap();
+    assert!(words(example).starts_with("GPU Address Role") && words(example).ends_with("0000:00:02.0."));
+    let folder = tempfile::tempdir().unwrap();
+    let shown = demo(folder.path(), &[]).stdout;
+    assert!(words(&shown).contains(&words(example)), "{example}\nis not in\n{shown}");
+    assert!(readme.contains("\n    cargo run -q -p neuron-provisioner -- demo\n"));
+    assert!(readme.contains("\n    tests/run\n"));
+}
+
+/// Links of the README lead somewhere.
+#[test]
+fn the_links_of_the_readme_lead_somewhere() {
+    let root = tests_folder().join("..");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let links: Vec<&str> =
+        readme.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(to, _)| to)).collect();
+    assert!(links.len() > 8, "{links:?}");
+    for link in links {
+        assert!(root.join(link).exists(), "{link}");
+    }
+}

@@ -100,7 +100,11 @@ impl Trial {
         }
         let wanted = fs::read_to_string(&file).unwrap_or_default();
         if shown != wanted {
-            self.fault(format!("the plan is not that of plan.txt; it is\n{shown}"));
+            let (shown, wanted) = (shown.lines().map(Some), wanted.lines().map(Some));
+            let ends = || std::iter::repeat(None);
+            let mut both = shown.chain(ends()).zip(wanted.chain(ends())).zip(1..);
+            let differs = both.find(|((shown, wanted), _)| shown != wanted);
+            self.fault(format!("the plan is not that of plan.txt; the first line: {differs:?}"));
         }
         let would_change = if self.scenario.is_carried_out() { 7 } else { 0 };
         self.run(&["plan", "--check"], would_change);
@@ -136,7 +140,8 @@ impl Trial {
         let code = self.scenario.exit;
         let result = self.run_json(&["apply", "--yes"], code);
         self.equal("changed by the second apply", &result["changed"], &Value::Bool(false));
-        let outcomes: BTreeSet<&str> = steps(&result).iter().filter_map(|step| step["outcome"].as_str()).collect();
+        let outcomes: BTreeSet<&str> =
+            steps(&result).iter().filter_map(|step| step["outcome"].as_str()).collect();
         self.equal("outcomes of the second apply", &outcomes, &BTreeSet::from(["unchanged"]));
         self.same("after the second apply", after);
         self.run(&["plan", "--check"], 0);
@@ -150,8 +155,13 @@ impl Trial {
         let state = |pending: bool| Value::from(if pending { "pending" } else { "active" });
         self.equal("status before the reboot", &now["state"], &state(pending));
         self.equal("reboot_needed before the reboot", &now["reboot_needed"], &Value::Bool(pending));
-        let named: BTreeSet<String> =
-            now["files"].as_array().into_iter().flatten().filter_map(|path| path.as_str()).map(str::to_owned).collect();
+        let named: BTreeSet<String> = now["files"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|path| path.as_str())
+            .map(str::to_owned)
+            .collect();
         let changed = tree::diff(&self.before, after);
         let changed = changed.iter().map(Difference::path).filter(|path| is_ours(after, path));
         let changed: BTreeSet<String> = changed.map(|path| format!("/{path}")).collect();

@@ -27,7 +27,9 @@ fn entries(boot: &Path) -> BTreeMap<String, String> {
     for document in serde_json::Deserializer::from_str(&said).into_iter::<Value>() {
         let document = document.unwrap();
         let list = document.as_array().cloned().unwrap_or_else(|| vec![document]);
-        for entry in list.iter().filter(|entry| entry["path"].as_str().is_some_and(|path| path.ends_with(".conf"))) {
+        for entry in
+            list.iter().filter(|entry| entry["path"].as_str().is_some_and(|path| path.ends_with(".conf")))
+        {
             let options = entry["options"].as_str().unwrap_or_default();
             found.insert(entry["id"].as_str().unwrap().to_owned(), options.to_owned());
         }
@@ -36,7 +38,10 @@ fn entries(boot: &Path) -> BTreeMap<String, String> {
 }
 
 fn boots(root: &Path) -> impl Iterator<Item = std::path::PathBuf> {
-    ["boot", "efi"].map(|name| root.join(name)).into_iter().filter(|boot| boot.join("loader/entries").is_dir())
+    ["boot", "efi"]
+        .map(|name| root.join(name))
+        .into_iter()
+        .filter(|boot| boot.join("loader/entries").is_dir())
 }
 
 #[test]
@@ -81,7 +86,9 @@ fn the_kernel_command_line_file_keeps_its_root_and_gains_the_parameters() {
     let mut checked = 0;
     for_each(|applied| {
         let read = |root: &Path| std::fs::read_to_string(root.join("etc/kernel/cmdline"));
-        let (Ok(before), Ok(after)) = (read(&applied.untouched()), read(&applied.ground.target())) else { return };
+        let (Ok(before), Ok(after)) = (read(&applied.untouched()), read(&applied.ground.target())) else {
+            return;
+        };
         let ours = applied.scenario.parameters.iter().map(String::as_str);
         let wanted: Vec<&str> = before.split_whitespace().chain(ours).collect();
         assert_eq!(after.split_whitespace().collect::<Vec<_>>(), wanted, "{}", applied.scenario.name);

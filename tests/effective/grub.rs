@@ -8,7 +8,8 @@ use super::{Applied, for_each, in_own_mounts, output};
 
 /// The two variables, as sh leaves them: that of all entries, and that of the default ones.
 fn source(root: &Path) -> Result<(String, String), String> {
-    let script = ". \"$1\"; printf '%s\\n%s\\n' \"${GRUB_CMDLINE_LINUX:-}\" \"${GRUB_CMDLINE_LINUX_DEFAULT:-}\"";
+    let script =
+        ". \"$1\"; printf '%s\\n%s\\n' \"${GRUB_CMDLINE_LINUX:-}\" \"${GRUB_CMDLINE_LINUX_DEFAULT:-}\"";
     let mut command = Command::new("sh");
     command.args(["-euc", script, "sh"]).arg(root.join("etc/default/grub"));
     let (good, said, error) = output(&mut command, "dash").unwrap();
@@ -78,11 +79,16 @@ fn sh_reads_every_parameter_once_and_what_was_there_before() {
             return;
         }
         let name = &applied.scenario.name;
-        let (before, after) = (source(&applied.untouched()).unwrap(), source(&applied.ground.target()).unwrap());
+        let (before, after) =
+            (source(&applied.untouched()).unwrap(), source(&applied.ground.target()).unwrap());
         let (old, new) = (words(&before), words(&after));
         for parameter in &applied.scenario.parameters {
             assert!(!old.contains(&parameter.as_str()), "{name}: {parameter} stood there before");
-            assert_eq!(new.iter().filter(|word| *word == parameter).count(), 1, "{name}: {parameter} in {new:?}");
+            assert_eq!(
+                new.iter().filter(|word| *word == parameter).count(),
+                1,
+                "{name}: {parameter} in {new:?}"
+            );
         }
         let ours = |word: &&str| applied.scenario.parameters.iter().any(|parameter| parameter == word);
         let others: Vec<&str> = new.into_iter().filter(|word| !ours(word)).collect();
@@ -94,7 +100,9 @@ fn sh_reads_every_parameter_once_and_what_was_there_before() {
 
 #[test]
 fn the_menu_of_the_real_grub_mkconfig_has_them_in_every_entry() {
-    for name in ["grub-single-quotes", "grub-double-quotes", "grub-cmdline-linux", "grub-computed", "vfio-built-in"] {
+    for name in
+        ["grub-single-quotes", "grub-double-quotes", "grub-cmdline-linux", "grub-computed", "vfio-built-in"]
+    {
         let applied = Applied::new(name).unwrap();
         let (_, before) = mkconfig(&applied.untouched()).unwrap();
         let root = applied.ground.target();

@@ -21,7 +21,8 @@ fn modprobe(root: &Path, kernel: &str, arguments: &[&str]) -> Vec<String> {
 fn drivers(applied: &Applied, kernel: &str) -> BTreeSet<String> {
     let root = applied.untouched();
     let aliases = applied.assigned().map(|function| {
-        let event = applied.ground.machine().join("sys/bus/pci/devices").join(&function.address).join("uevent");
+        let event =
+            applied.ground.machine().join("sys/bus/pci/devices").join(&function.address).join("uevent");
         let event = std::fs::read_to_string(event).unwrap();
         event.lines().find_map(|line| line.strip_prefix("MODALIAS=")).unwrap().to_owned()
     });
@@ -55,7 +56,11 @@ fn vfio_pci_is_loaded_first_with_the_ids_of_what_is_assigned() {
             let after = modprobe(&root, &kernel, &["--show-depends", "vfio-pci"]);
             let built_in = after == ["builtin vfio_pci"];
             if !applied.claims() {
-                assert_eq!((ids(&after), after.len()), (None, before.len()), "{name}: pending claims nothing");
+                assert_eq!(
+                    (ids(&after), after.len()),
+                    (None, before.len()),
+                    "{name}: pending claims nothing"
+                );
                 continue;
             }
             claimed += 1;
@@ -105,7 +110,8 @@ fn a_misspelt_configuration_has_no_effect_and_is_told_apart() {
     let (root, kernel) = (applied.ground.target(), &applied.kernels()[0]);
     let file = root.join("etc/modprobe.d/vfio.conf");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("options vfio-pci", "option vfio-pci").replace("softdep", "softdeb")).unwrap();
+    std::fs::write(&file, text.replace("options vfio-pci", "option vfio-pci").replace("softdep", "softdeb"))
+        .unwrap();
     assert_eq!(ids(&modprobe(&root, kernel, &["--show-depends", "vfio-pci"])), None);
     assert_eq!(position(&modprobe(&root, kernel, &["--show-depends", "nouveau"]), "vfio_pci"), None);
 }

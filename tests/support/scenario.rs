@@ -146,5 +146,8 @@ impl Ground {
 /// A tree without what the program keeps for itself.
 pub fn without_state(tree: &Tree) -> Tree {
     let is_state = |path: &str| Path::new(path).starts_with(STATE);
-    tree.iter().filter(|(path, _)| !is_state(path)).map(|(path, entry)| (path.clone(), entry.clone())).collect()
+    tree.iter()
+        .filter(|(path, _)| !is_state(path))
+        .map(|(path, entry)| (path.clone(), entry.clone()))
+        .collect()
 }

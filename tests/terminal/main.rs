@@ -22,7 +22,8 @@ fn as_root() -> Vec<&'static str> {
 /// A target whose programs run.
 fn ground() -> Ground {
     let ground = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap();
-    let busybox = ["/bin/busybox", "/usr/lib/initcpio/busybox"].into_iter().find(|path| Path::new(path).exists());
+    let busybox =
+        ["/bin/busybox", "/usr/lib/initcpio/busybox"].into_iter().find(|path| Path::new(path).exists());
     let busybox = busybox.expect("no busybox (Debian: busybox-static, Arch: mkinitcpio-busybox)");
     for name in ["sh", "sleep"] {
         fs::copy(busybox, ground.target().join("usr/bin").join(name)).unwrap();
@@ -80,7 +81,9 @@ fn assert_same(ground: &Ground, before: &Tree) {
 
 #[test]
 fn a_yes_writes_and_a_no_does_not() {
-    for (key, code, is_written) in [("y", 4, true), ("n", 130, false), ("\r", 130, false), ("\x1b", 130, false)] {
+    for (key, code, is_written) in
+        [("y", 4, true), ("n", 130, false), ("\r", 130, false), ("\x1b", 130, false)]
+    {
         let ground = ground();
         let before = tree(&ground);
         let mut terminal = in_terminal(&ground, &["apply"]);
@@ -192,9 +195,9 @@ fn the_initramfs_is_built_once_for_a_change_and_never_for_none() {
 
 /// A colour or another rendition.
 fn is_coloured(text: &str) -> bool {
-    text.split("\x1b[").skip(1).any(|rest| {
-        rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m')
-    })
+    text.split("\x1b[")
+        .skip(1)
+        .any(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'))
 }
 
 #[test]
@@ -212,12 +215,22 @@ fn colours_are_for_terminals_and_can_be_told_off_and_on() {
     assert!(!is_coloured(&plan(&["plan", "--color", "never"], &[])));
     assert!(is_coloured(&plan(&["plan", "--color", "always"], &[("NO_COLOR", "1")])));
     assert!(is_coloured(&run(&ground, &["plan", "--color", "always"]).stdout));
-    let verbs =
-        [&["inspect"][..], &["plan"], &["apply", "--yes"], &["status"], &["-vv", "plan"], &["apply"], &["revert", "-y"]];
+    let verbs = [
+        &["inspect"][..],
+        &["plan"],
+        &["apply", "--yes"],
+        &["status"],
+        &["-vv", "plan"],
+        &["apply"],
+        &["revert", "-y"],
+    ];
     for arguments in verbs {
         let output = run(&ground, arguments);
         assert!(!output.stdout.is_empty(), "{arguments:?}");
-        assert!(!output.stdout.contains('\x1b') && !output.stderr.contains('\x1b'), "{arguments:?}: {output:?}");
+        assert!(
+            !output.stdout.contains('\x1b') && !output.stderr.contains('\x1b'),
+            "{arguments:?}: {output:?}"
+        );
     }
 }
 
@@ -235,6 +248,10 @@ fn nothing_is_asked_where_nobody_can_answer() {
     let before = ground.tree().unwrap();
     let output = run(&ground, &["apply"]);
     assert_eq!(output.code, 3);
-    assert!(output.stderr.contains("Write this now?") && output.stderr.contains("--yes"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("Write this now?") && output.stderr.contains("--yes"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(tree::diff(&before, &ground.tree().unwrap()), []);
 }

@@ -57,7 +57,11 @@ impl Terminal {
         // `setsid` makes the terminal the controlling one, then becomes the program.
         let mut command = Command::new("setsid");
         command.args(["--ctty", "--wait"]).args(super::as_root()).arg(program::path().unwrap());
-        command.args(arguments).env("TERM", "xterm-256color").env_remove("NO_COLOR").envs(environment.iter().copied());
+        command
+            .args(arguments)
+            .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR")
+            .envs(environment.iter().copied());
         let child = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
         let master = File::from(pty.master);
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -112,9 +116,8 @@ impl Terminal {
             std::thread::sleep(Duration::from_millis(10));
         };
         let after = tcgetattr(&self.slave).unwrap();
-        let modes = |modes: &Termios| {
-            (modes.input_flags, modes.output_flags, modes.control_flags, modes.local_flags)
-        };
+        let modes =
+            |modes: &Termios| (modes.input_flags, modes.output_flags, modes.control_flags, modes.local_flags);
         let modes_kept = modes(&after) == modes(&self.before);
         drop(self.slave);
         self.reader.join().unwrap();

@@ -14,6 +14,7 @@ use neuron_passthrough::provision::ProvisionError;
 use neuron_passthrough::root::{CaptureError, ReadError};
 
 use crate::exit_code::ExitCode;
+use crate::render::wrapped_for_stderr;
 
 /// Why a verb ended early.
 #[derive(Debug, thiserror::Error)]
@@ -115,9 +116,11 @@ impl Failure {
     /// Prints the error, its causes, and what to do.
     pub(crate) fn print(&self) {
         let message = self.message();
-        eprintln!("{} {message}", style("error:").for_stderr().red().bold());
+        let label = format!("{} ", style("error:").for_stderr().red().bold());
+        eprintln!("{}", wrapped_for_stderr(&message, &label, "       "));
         for hint in self.hints() {
-            eprintln!("{}  {hint}", style("hint:").for_stderr().cyan().bold());
+            let label = format!("{}  ", style("hint:").for_stderr().cyan().bold());
+            eprintln!("{}", wrapped_for_stderr(&hint, &label, "       "));
         }
     }
 

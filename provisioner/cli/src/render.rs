@@ -12,7 +12,7 @@ use serde::Serialize;
 pub(crate) use diff::plan;
 pub(crate) use findings::{decision, next_step};
 pub(crate) use gpus::inspect;
-pub(crate) use wrap::wrapped;
+pub(crate) use wrap::{wrapped, wrapped_for_stderr};
 
 use crate::failure::Failure;
 

@@ -23,7 +23,7 @@ pub(crate) fn run(common: &Common) -> Result<ExitCode, Failure> {
     } else {
         render::print(&render::inspect(&report))?;
         if !common.quiet {
-            render::print(render::next_step(&report.decision))?;
+            render::print(&render::next_step(&report.decision))?;
         }
     }
     Ok(ExitCode::Done)

@@ -21,24 +21,23 @@ pub(crate) fn decision(decision: &Decision) -> String {
         let _ = writeln!(out, "{}", wrapped(&plain(&finding.hint), &arrow, "          "));
     }
     if let Some(question) = &decision.question {
-        let label = format!("\n{} ", style("Question:").yellow().bold());
-        let _ = writeln!(out, "{}", wrapped(&plain(question), &label, "  "));
+        let label = format!("{} ", style("Question:").yellow().bold());
+        let _ = writeln!(out, "\n{}", wrapped(&plain(question), &label, "  "));
         out.push_str("Answer it in /etc/neuron/provisioner.toml, or in a file given with --answers.\n");
     }
     out
 }
 
 /// What somebody who has just read the verdict would do next.
-pub(crate) fn next_step(decision: &Decision) -> &'static str {
-    match decision.verdict {
-        Verdict::Ready | Verdict::Pending if decision.mode == Mode::Off => "",
-        Verdict::Ready => "\nNext: `neuron-provisioner plan` shows what would be written.\n",
-        Verdict::Pending => {
-            "\nNext: `neuron-provisioner plan` shows what would be written to turn the IOMMU on.\n"
-        }
-        Verdict::Ask => "\nNext: answer the question, then run this again.\n",
-        Verdict::Refused => "\nNext: follow the arrows above, where there is something to do.\n",
-    }
+pub(crate) fn next_step(decision: &Decision) -> String {
+    let next = match decision.verdict {
+        Verdict::Ready | Verdict::Pending if decision.mode == Mode::Off => return String::new(),
+        Verdict::Ready => "`neuron-provisioner plan` shows what would be written.",
+        Verdict::Pending => "`neuron-provisioner plan` shows what would be written to turn the IOMMU on.",
+        Verdict::Ask => "answer the question, then run this again.",
+        Verdict::Refused => "follow the arrows above, where there is something to do.",
+    };
+    format!("\n{}\n", wrapped(next, "Next: ", "  "))
 }
 
 fn mark(severity: Severity) -> console::StyledObject<&'static str> {

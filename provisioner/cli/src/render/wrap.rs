@@ -10,7 +10,10 @@ const NARROWEST: usize = 40;
 /// How wide a line may be; nothing where the output is no terminal, since then another program
 /// reads it, line by line.
 pub(crate) fn width() -> Option<usize> {
-    let out = Term::stdout();
+    width_of(&Term::stdout())
+}
+
+fn width_of(out: &Term) -> Option<usize> {
     let columns = usize::from(out.size_checked()?.1);
     out.is_term().then(|| columns.clamp(NARROWEST, WIDEST))
 }
@@ -18,7 +21,16 @@ pub(crate) fn width() -> Option<usize> {
 /// `text` behind `first`, broken between words; further lines begin with `rest`. Words, and so
 /// paths and addresses, stay whole.
 pub(crate) fn wrapped(text: &str, first: &str, rest: &str) -> String {
-    match width() {
+    wrap_for(&Term::stdout(), text, first, rest)
+}
+
+/// The same for standard error.
+pub(crate) fn wrapped_for_stderr(text: &str, first: &str, rest: &str) -> String {
+    wrap_for(&Term::stderr(), text, first, rest)
+}
+
+fn wrap_for(out: &Term, text: &str, first: &str, rest: &str) -> String {
+    match width_of(out) {
         Some(width) => wrap_to(text, first, rest, width),
         None => format!("{first}{text}"),
     }

@@ -1,0 +1,152 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_neuron_provisioner_global_optspecs
+    string join \n machine-root= target-root= answers= json q/quiet v/verbose color= h/help V/version
+end
+
+function __fish_neuron_provisioner_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_neuron_provisioner_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_neuron_provisioner_using_subcommand
+    set -l cmd (__fish_neuron_provisioner_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "inspect" -d 'Look at the machine: its GPUs, their IOMMU groups, and what could be given away and why'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "plan" -d 'Show what would be written, as a diff, with the reasons; writes nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "apply" -d 'Plan and write'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "revert" -d 'Undo everything that was applied, byte for byte'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "status" -d 'Say where the set-up stands'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "validate" -d 'Check an answers file'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "demo" -d 'The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "capture" -d 'Record what this program reads on this machine into one file, for a bug report'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand inspect" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand inspect" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand inspect" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand inspect" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand inspect" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand inspect" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand inspect" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand inspect" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand plan" -l out -d 'Save the plan here, for `apply --plan`' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand plan" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand plan" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand plan" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand plan" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand plan" -l check -d 'End with 7 if something would change'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand plan" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand plan" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand plan" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand plan" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -l plan -d 'Apply this saved plan instead of making one' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -s y -l yes -d 'Do not ask'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -l no-reload -d 'Leave building the initramfs and the boot menu to somebody else'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand apply" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand revert" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand revert" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand revert" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand revert" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand revert" -s y -l yes -d 'Do not ask'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand revert" -l no-reload -d 'Leave building the initramfs and the boot menu to somebody else'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand revert" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand revert" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand revert" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand revert" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand revert" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -l keep -d 'Keep the folder, to look at it and to try the verbs there'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s o -l output -d 'Where to write it; `-` is standard output' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture help" -f -a "inspect" -d 'Look at the machine: its GPUs, their IOMMU groups, and what could be given away and why'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture help" -f -a "plan" -d 'Show what would be written, as a diff, with the reasons; writes nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture help" -f -a "apply" -d 'Plan and write'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture help" -f -a "revert" -d 'Undo everything that was applied, byte for byte'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture help" -f -a "status" -d 'Say where the set-up stands'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture help" -f -a "validate" -d 'Check an answers file'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture help" -f -a "demo" -d 'The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture help" -f -a "capture" -d 'Record what this program reads on this machine into one file, for a bug report'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

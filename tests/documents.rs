@@ -33,11 +33,7 @@ fn json(ground: &Ground, arguments: &[&str], code: i32) -> Value {
 }
 
 fn decision(value: &Value) {
-    has_exactly(
-        "a decision",
-        value,
-        "verdict mode host_gpu guest_gpus bind match question findings",
-    );
+    has_exactly("a decision", value, "verdict mode host_gpu guest_gpus bind match question findings");
     is_one_of("a verdict", &value["verdict"], "ready|pending|ask|refused");
     is_one_of("a mode", &value["mode"], "at-boot|on-demand|paravirtual|off");
     is_one_of("match", &value["match"], "ids|address");
@@ -105,7 +101,8 @@ fn what_apply_revert_and_status_say_has_the_documented_fields() {
         assert!(result["error"].is_null());
         for step in each(&result, "steps") {
             is_one_of("an outcome", &step["outcome"], "done|unchanged|deferred|failed|reverted");
-            let extra: BTreeSet<&str> = fields(step).into_iter().filter(|name| !["who", "why"].contains(name)).collect();
+            let extra: BTreeSet<&str> =
+                fields(step).into_iter().filter(|name| !["who", "why"].contains(name)).collect();
             assert_eq!(extra, BTreeSet::from(["id", "outcome"]));
             let is_deferred = step["outcome"] == "deferred";
             assert_eq!(step["who"].is_string(), is_deferred, "{step}");

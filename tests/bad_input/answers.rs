@@ -50,8 +50,10 @@ fn the_targets_own_file_is_judged_the_same() {
     for (text, line, words) in WRONG {
         fs::write(&own, text).unwrap();
         let line = line.map(|line| format!("line {line}")).unwrap_or_default();
-        let words: Vec<&str> =
-            ["/etc/neuron/provisioner.toml", line.as_str()].into_iter().chain(words.iter().copied()).collect();
+        let words: Vec<&str> = ["/etc/neuron/provisioner.toml", line.as_str()]
+            .into_iter()
+            .chain(words.iter().copied())
+            .collect();
         fails(&ground, &["apply", "--yes"], 2, &words);
     }
     fs::write(&own, b"schema = 1 # \xff\n").unwrap();
@@ -84,7 +86,8 @@ fn a_gpu_that_is_not_there_is_refused_by_name() {
         fs::write(&given, format!("[passthrough]\n{wish}\n")).unwrap();
         let output = fails(&ground, &["apply", "--yes", "--answers", &path], 3, words);
         assert!(output.stderr.contains("hint:"), "{}", output.stderr);
-        let kept = fs::read_to_string(ground.target().join("var/lib/neuron-provisioner/refusal.json")).unwrap();
+        let kept =
+            fs::read_to_string(ground.target().join("var/lib/neuron-provisioner/refusal.json")).unwrap();
         assert!(kept.contains("findings"), "{kept}");
     }
 }
@@ -94,7 +97,10 @@ fn a_gpu_that_is_not_there_is_refused_by_name() {
 #[test]
 fn answers_that_others_can_write_are_not_followed_on_the_running_system() {
     if !nix::unistd::geteuid().is_root() {
-        assert!(std::env::var_os("NEURON_TESTS_ROOT").is_none(), "NEURON_TESTS_ROOT is set, and this is not root");
+        assert!(
+            std::env::var_os("NEURON_TESTS_ROOT").is_none(),
+            "NEURON_TESTS_ROOT is set, and this is not root"
+        );
         eprintln!("NOT TESTED as an ordinary user: only root has to be careful whom it follows");
         return;
     }
@@ -105,13 +111,22 @@ fn answers_that_others_can_write_are_not_followed_on_the_running_system() {
         fs::set_permissions(&given, fs::Permissions::from_mode(mode)).unwrap();
         std::os::unix::fs::chown(&given, Some(owner), None).unwrap();
         let mut command: Command = program::command().unwrap();
-        command.arg("--machine-root").arg(ground.machine()).arg("--answers").arg(&given).args(["plan", "--json"]);
+        command
+            .arg("--machine-root")
+            .arg(ground.machine())
+            .arg("--answers")
+            .arg(&given)
+            .args(["plan", "--json"]);
         program::output(&mut command).unwrap()
     };
     for (mode, owner) in [(0o666, 0), (0o664, 0), (0o644, 65534)] {
         let output = plan(mode, owner);
         assert_eq!(output.code, 3, "{mode:o} {owner}: {}", output.stderr);
-        assert!(output.stderr.contains("answers.toml") && output.stderr.contains("chown root:root"), "{}", output.stderr);
+        assert!(
+            output.stderr.contains("answers.toml") && output.stderr.contains("chown root:root"),
+            "{}",
+            output.stderr
+        );
     }
     assert_eq!(plan(0o644, 0).code, 0);
 }

@@ -25,7 +25,11 @@ fn what_cannot_be_carried_out_is_refused_with_its_place() {
         let output = fails(&ground, &["apply", "--yes"], 3, words);
         assert!(output.stderr.contains("hint:"), "{target}: {}", output.stderr);
         let shown = ground.run(&["plan"]).unwrap();
-        assert!(shown.code == 0 && shown.stdout.contains("Nothing is written."), "{target}: {}", shown.stdout);
+        assert!(
+            shown.code == 0 && shown.stdout.contains("Nothing is written."),
+            "{target}: {}",
+            shown.stdout
+        );
     }
 }
 
@@ -69,7 +73,11 @@ fn a_file_that_cannot_be_understood_is_not_edited() {
     broken("etc/mkinitcpio.conf", "HOOKS=(base udev)\nMODULES=(ext4\n", &["line 2"]);
     broken("etc/mkinitcpio.conf.d/20-other.conf", "# one\nMODULES+=(ext4\n", &["line 2"]);
     broken("etc/mkinitcpio.conf.d/99-late.conf", "MODULES=(nvidia)\n", &["line 1", "MODULES+="]);
-    broken("etc/mkinitcpio.d/linux.preset", "PRESETS=('default')\ndefault_config=\"/etc/none.conf\"\ndefault_image=\"/boot/a.img\"\n", &["line 2", "/etc/none.conf"]);
+    broken(
+        "etc/mkinitcpio.d/linux.preset",
+        "PRESETS=('default')\ndefault_config=\"/etc/none.conf\"\ndefault_image=\"/boot/a.img\"\n",
+        &["line 2", "/etc/none.conf"],
+    );
     broken("etc/mkinitcpio.d/linux.preset", "PRESETS=('archiso')\n", &["line 1"]);
     broken("etc/default/grub", "GRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\n", &["line 2"]);
     broken("etc/modprobe.d/other.conf", "# mine\noptions vfio-pci ids=10de:1234\n", &["line 2"]);
@@ -78,13 +86,16 @@ fn a_file_that_cannot_be_understood_is_not_edited() {
 #[test]
 fn a_file_that_is_no_text_is_not_edited() {
     let ground = ground("arch-grub");
-    fs::write(ground.target().join("etc/default/grub"), b"GRUB_CMDLINE_LINUX_DEFAULT='quiet'\n# \xff\xfe\n").unwrap();
+    fs::write(ground.target().join("etc/default/grub"), b"GRUB_CMDLINE_LINUX_DEFAULT='quiet'\n# \xff\xfe\n")
+        .unwrap();
     fails(&ground, &["apply", "--yes"], 3, &[]);
 }
 
 #[test]
 fn a_directory_where_a_file_should_be_is_not_touched() {
-    for path in ["etc/modprobe.d/vfio.conf", "etc/neuron/vfio-devices", "etc/mkinitcpio.conf.d/95-neuron-vfio.conf"] {
+    for path in
+        ["etc/modprobe.d/vfio.conf", "etc/neuron/vfio-devices", "etc/mkinitcpio.conf.d/95-neuron-vfio.conf"]
+    {
         let ground = ground("arch-grub");
         fs::create_dir_all(ground.target().join(path).join("inner")).unwrap();
         let before = ground.tree().unwrap();

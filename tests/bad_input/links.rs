@@ -38,7 +38,11 @@ fn linked(path: &str, to: impl FnOnce(&Path) -> String) -> (i32, String) {
         assert_eq!(tree::diff(&state(&inside), &state(&ground.tree().unwrap())), [], "{path}");
         assert!([1, 3].contains(&output.code), "{path}: {} {}", output.code, output.stderr);
     }
-    assert_eq!(tree::diff(&before, &tree::snapshot(&outside).unwrap()), [], "{path}: written outside by revert");
+    assert_eq!(
+        tree::diff(&before, &tree::snapshot(&outside).unwrap()),
+        [],
+        "{path}: written outside by revert"
+    );
     (output.code, output.stderr)
 }
 
@@ -55,9 +59,7 @@ fn no_link_leads_outside() {
     ];
     for place in places {
         linked(place, |outside| outside.join("file").display().to_string());
-        linked(place, |outside| {
-            format!("../../../../../../../../..{}", outside.join("file").display())
-        });
+        linked(place, |outside| format!("../../../../../../../../..{}", outside.join("file").display()));
     }
     let folders = [
         "etc/default",

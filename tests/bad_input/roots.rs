@@ -75,7 +75,10 @@ fn a_plan_that_is_none_is_not_applied() {
         ("{\"schema\": \"neuron-plan/1\"}".to_owned(), &["missing field"]),
         (good.replace("neuron-plan/1", "neuron-plan/2"), &["neuron-plan/2", "neuron-plan/1"]),
         (good.replacen("\"reboot_needed\"", "\"reboot_neded\"", 1), &["reboot_neded"]),
-        (good.replace("/etc/modprobe.d/vfio.conf", "/etc/modprobe.d/other.conf"), &["changed after it was made"]),
+        (
+            good.replace("/etc/modprobe.d/vfio.conf", "/etc/modprobe.d/other.conf"),
+            &["changed after it was made"],
+        ),
         (good.replace("/etc/modprobe.d/vfio.conf", "/etc/../../vfio.conf"), &["line "]),
         (good.replace("\"mkinitcpio\",", "\"rm\","), &["changed after it was made"]),
     ] {
@@ -112,7 +115,9 @@ fn what_nobody_answers_is_named() {
 
 #[test]
 fn the_command_line_itself() {
-    for arguments in [&["aply"][..], &["apply", "--force"], &["plan", "--color", "sometimes"], &[], &["apply", "--plan"]] {
+    for arguments in
+        [&["aply"][..], &["apply", "--force"], &["plan", "--color", "sometimes"], &[], &["apply", "--plan"]]
+    {
         let output = run(arguments);
         assert_eq!(output.code, 2, "{arguments:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");

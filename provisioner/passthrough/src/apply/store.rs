@@ -267,7 +267,9 @@ impl<'r> Store<'r> {
         let Some(journal) = &mut self.journal else {
             return Err(ApplyError::refused(PARENT, "the journal is not open"));
         };
-        journal.append(&mut self.hand, record).map_err(ApplyError::io("write", format!("{PARENT}/{NAME}/{JOURNAL}")))
+        journal
+            .append(&mut self.hand, record)
+            .map_err(ApplyError::io("write", format!("{PARENT}/{NAME}/{JOURNAL}")))
     }
 
     pub(super) fn root(&self) -> &Root {

@@ -27,9 +27,7 @@ fn entries(boot: &Path) -> BTreeMap<String, String> {
     for document in serde_json::Deserializer::from_str(&said).into_iter::<Value>() {
         let document = document.unwrap();
         let list = document.as_array().cloned().unwrap_or_else(|| vec![document]);
-        for entry in
-            list.iter().filter(|entry| entry["path"].as_str().is_some_and(|path| path.ends_with(".conf")))
-        {
+        for entry in list.iter().filter(|entry| entry["id"].as_str().is_some_and(|id| id.contains(".conf"))) {
             let options = entry["options"].as_str().unwrap_or_default();
             found.insert(entry["id"].as_str().unwrap().to_owned(), options.to_owned());
         }

@@ -1,5 +1,6 @@
 //! How it behaves with a person in front of it, and with programs of the target that are slow, fail
 //! or succeed. The programs are stand-ins: shell scripts in a target that has a static busybox.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails right there")]
 
 mod pty;
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Applied, for_each, in_own_mounts};
+use super::{Applied, for_each, in_own_mounts, output};
 
 /// bootctl wants the boot partition to be a file system: it becomes one, in memory, in a mount
 /// namespace of its own.
@@ -35,6 +36,19 @@ fn entries(boot: &Path) -> BTreeMap<String, String> {
     found
 }
 
+/// Debian 12 has bootctl only in a package that would install a boot loader on a machine with UEFI.
+fn has_bootctl() -> bool {
+    let found = output(Command::new("bootctl").arg("--version"), "systemd-boot").is_ok();
+    if !found {
+        assert!(
+            Path::new("/sys/firmware/efi").exists(),
+            "no bootctl: package systemd-boot-tools or systemd-boot"
+        );
+        eprintln!("NOT TESTED with systemd's own parser: this machine has no bootctl");
+    }
+    found
+}
+
 fn boots(root: &Path) -> impl Iterator<Item = std::path::PathBuf> {
     ["boot", "efi"]
         .map(|name| root.join(name))
@@ -44,6 +58,9 @@ fn boots(root: &Path) -> impl Iterator<Item = std::path::PathBuf> {
 
 #[test]
 fn every_entry_of_this_system_gets_every_parameter_once() {
+    if !has_bootctl() {
+        return;
+    }
     let mut checked = 0;
     for_each(|applied| {
         let name = &applied.scenario.name;
@@ -69,6 +86,9 @@ fn every_entry_of_this_system_gets_every_parameter_once() {
 
 #[test]
 fn a_key_that_is_none_is_not_read_as_options() {
+    if !has_bootctl() {
+        return;
+    }
     let applied = Applied::new("systemd-boot").unwrap();
     let boot = applied.ground.target().join("boot");
     let file = boot.join("loader/entries/arch.conf");

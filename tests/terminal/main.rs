@@ -23,9 +23,8 @@ fn as_root() -> Vec<&'static str> {
 /// A target whose programs run.
 fn ground() -> Ground {
     let ground = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap();
-    let busybox =
-        ["/bin/busybox", "/usr/lib/initcpio/busybox"].into_iter().find(|path| Path::new(path).exists());
-    let busybox = busybox.expect("no busybox (Debian: busybox-static, Arch: mkinitcpio-busybox)");
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
+    let busybox = busybox.expect("no busybox (Debian: busybox-static, Arch: busybox)");
     for name in ["sh", "sleep"] {
         fs::copy(busybox, ground.target().join("usr/bin").join(name)).unwrap();
     }

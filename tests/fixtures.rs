@@ -62,7 +62,7 @@ fn read_back(root: &Path, function: &Function) -> Vec<(&'static str, Option<Stri
 #[test]
 fn a_layout_shows_the_facts_and_nothing_for_what_is_not_known() {
     for machine in all().unwrap() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = neuron_tests::scratch().unwrap();
         machine::lay_out(&machine, dir.path()).unwrap();
         let listed = fs::read_dir(dir.path().join("sys/bus/pci/devices")).unwrap().count();
         assert_eq!(listed, machine.functions.len(), "{}", machine.id);

@@ -6,12 +6,21 @@ use std::path::{Path, PathBuf};
 
 pub mod machine;
 pub mod program;
+pub mod rules;
+pub mod scenario;
+pub mod seen;
 pub mod target;
 pub mod tree;
 
 /// The folder of all tests: machines, targets and scenarios lie below it.
 pub fn tests_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// An empty folder that goes when it is dropped: in memory where the system has a place for that,
+/// since a hundred machines are some ten thousand files.
+pub fn scratch() -> io::Result<tempfile::TempDir> {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
 
 /// The names of the folders in `folder` that hold a file called `marker`, sorted.

@@ -68,6 +68,8 @@ fn narrate(verbose: u8) {
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
+        // The subscriber is built without colours, and panics where they are asked for.
+        .with_ansi(false)
         .without_time()
         .with_target(false)
         .init();

@@ -175,10 +175,13 @@ impl Step {
     }
 }
 
+/// How every file that is written whole begins.
+pub const HEAD_MARK: &str = "# Written by neuron-provisioner:";
+
 /// The comment lines at the head of every file that is written whole.
 pub fn file_head(purpose: &str) -> String {
     format!(
-        "# Written by neuron-provisioner: {purpose}\n\
+        "{HEAD_MARK} {purpose}\n\
          # Do not edit: change /etc/neuron/provisioner.toml and run `neuron-provisioner apply`.\n\
          # Undo: `neuron-provisioner revert`.\n"
     )

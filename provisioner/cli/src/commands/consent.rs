@@ -1,9 +1,11 @@
 //! Asking once before something is written.
 
+use console::Term;
 use dialoguer::Confirm;
 use dialoguer::theme::ColorfulTheme;
 
 use crate::failure::Failure;
+use crate::interrupt::Stop;
 use crate::roots;
 
 /// Asks; a no, or Ctrl-C, ends the verb with nothing written. Without a terminal nobody is asked.
@@ -11,8 +13,15 @@ pub(crate) fn ask(question: &'static str, hint: &'static str) -> Result<(), Fail
     if !roots::has_terminal() {
         return Err(Failure::NoTerminal { question, hint });
     }
+    // From here on Ctrl-C ends the question instead of the program, which still has to clean up.
+    Stop::watch()?;
     let answer =
         Confirm::with_theme(&ColorfulTheme::default()).with_prompt(question).default(false).interact_opt();
+    if answer.is_err() {
+        // dialoguer hides the cursor while it asks, and an error takes it past showing it again.
+        let _ = Term::stderr().show_cursor();
+        eprintln!();
+    }
     match answer {
         Ok(Some(true)) => Ok(()),
         Ok(_) | Err(_) => Err(Failure::Interrupted),

@@ -70,8 +70,8 @@ fn entries(target: &Target) -> impl Iterator<Item = (&TargetPath, &FileState, &s
 
 /// Whether an entry boots this system: a shared ESP also holds those of others.
 ///
-/// It does when it bears this system's machine id, or its kernel lies beside it and its root, where
-/// fstab tells, is this one's. An entry with the kill switch is somebody's way back.
+/// It does when it bears this system's machine id, or its root is this one's; where fstab does not
+/// tell, when its kernel lies beside it. An entry with the kill switch is somebody's way back.
 fn is_this_system(target: &Target, text: &str) -> bool {
     let entry = loader_entry::Entry::parse(text);
     let options = entry.options();
@@ -90,11 +90,12 @@ fn is_this_system(target: &Target, text: &str) -> bool {
     let beside = |mount: &BootMount| mount.kernels.iter().any(|kernel| kernel == name);
     let depth = linux.trim_start_matches('/').matches('/').count();
     let kernel_is_here = depth == 0 && target.boot_mounts.iter().any(beside);
-    kernel_is_here && root_agrees(target, &options)
+    // Calamares 3.2 copies the kernel into a folder named after the distribution; its `root=` tells.
+    root_agrees(target, &options).unwrap_or(kernel_is_here)
 }
 
-/// Whether `root=` names what fstab mounts at `/`; true where either does not tell.
-fn root_agrees(target: &Target, options: &str) -> bool {
+/// Whether `root=` names what fstab mounts at `/`; `None` where either does not tell.
+fn root_agrees(target: &Target, options: &str) -> Option<bool> {
     let fstab = target.text("/etc/fstab").unwrap_or_default();
     let mounted = fstab.lines().find_map(|line| {
         let mut fields = line.split_whitespace();
@@ -105,8 +106,10 @@ fn root_agrees(target: &Target, options: &str) -> bool {
     let same_kind =
         |a: &str, b: &str| a.split('=').next() == b.split('=').next() && a.contains('=') && b.contains('=');
     match (mounted, named) {
-        (Some(mounted), Some(named)) if same_kind(mounted, named) => mounted.eq_ignore_ascii_case(named),
-        _ => true,
+        (Some(mounted), Some(named)) if same_kind(mounted, named) => {
+            Some(mounted.eq_ignore_ascii_case(named))
+        }
+        _ => None,
     }
 }
 

@@ -18,19 +18,21 @@ const INTEL: u16 = 0x8086;
 
 /// Functions and the groups that were looked into.
 pub(super) struct Functions {
-    pub(super) functions: BTreeMap<PciAddress, PciFunction>,
+    pub(super) all: BTreeMap<PciAddress, PciFunction>,
     pub(super) groups: BTreeMap<GroupId, Group>,
+    /// Groups that could not be looked into.
+    pub(super) unreadable: Vec<String>,
 }
 
 pub(super) fn read(root: &Root) -> Result<Functions, FactsError> {
     let mut reader = Reader {
         root,
         read: BTreeSet::new(),
-        out: Functions { functions: BTreeMap::new(), groups: BTreeMap::new() },
+        out: Functions { all: BTreeMap::new(), groups: BTreeMap::new(), unreadable: Vec::new() },
     };
     reader.classes()?;
     let gpus: Vec<PciAddress> =
-        reader.out.functions.values().filter(|f| f.class.is_display()).map(|f| f.address).collect();
+        reader.out.all.values().filter(|f| f.class.is_display()).map(|f| f.address).collect();
     for gpu in &gpus {
         reader.neighbourhood(*gpu)?;
     }
@@ -56,8 +58,13 @@ impl Reader<'_> {
                 wanted: "PCI addresses",
             })?;
             // A function that was unplugged between the listing and now is simply gone.
-            let Some(class) = number(self.root, &format!("{DEVICES}/{address}/class"))? else { continue };
-            self.out.functions.insert(address, PciFunction::bare(address, Class(class)));
+            let path = format!("{DEVICES}/{address}/class");
+            let Some(class) = number(self.root, &path)? else { continue };
+            if class > 0x00ff_ffff {
+                let value = format!("{class:#x}");
+                return Err(FactsError::Nonsense { path, value, wanted: "a class of six digits" });
+            }
+            self.out.all.insert(address, PciFunction::bare(address, Class(class)));
         }
         Ok(())
     }
@@ -65,7 +72,7 @@ impl Reader<'_> {
     /// Reads a GPU, its slot, and whatever shares a group with these.
     fn neighbourhood(&mut self, gpu: PciAddress) -> Result<(), FactsError> {
         let slot: Vec<PciAddress> =
-            self.out.functions.keys().copied().filter(|other| other.same_slot(gpu)).collect();
+            self.out.all.keys().copied().filter(|other| other.same_slot(gpu)).collect();
         for address in slot {
             self.function(address)?;
             self.group_of(address)?;
@@ -74,13 +81,22 @@ impl Reader<'_> {
     }
 
     fn group_of(&mut self, address: PciAddress) -> Result<(), FactsError> {
-        let Some(id) = self.out.functions.get(&address).and_then(|function| function.group) else {
+        let Some(id) = self.out.all.get(&address).and_then(|function| function.group) else {
             return Ok(());
         };
         if self.out.groups.contains_key(&id) {
             return Ok(());
         }
-        let group = iommu::group(self.root, id)?;
+        let group = match iommu::group(self.root, id) {
+            Ok(group) => group,
+            // What is not known is not in `groups`, and nothing of such a group is given away.
+            Err(error) => {
+                if !self.out.unreadable.contains(&error.path) {
+                    self.out.unreadable.push(error.path);
+                }
+                return Ok(());
+            }
+        };
         for member in &group.members {
             self.function(*member)?;
         }
@@ -92,13 +108,13 @@ impl Reader<'_> {
     /// such a card every sound function may be its.
     fn sound_of_intel_cards(&mut self, gpus: &[PciAddress]) -> Result<(), FactsError> {
         let has_card = |gpu: &PciAddress| {
-            gpu.bus() != 0 && self.out.functions.get(gpu).is_some_and(|function| function.vendor() == INTEL)
+            gpu.bus() != 0 && self.out.all.get(gpu).is_some_and(|function| function.vendor() == INTEL)
         };
         if !gpus.iter().any(has_card) {
             return Ok(());
         }
         let sound: Vec<PciAddress> =
-            self.out.functions.values().filter(|f| f.class.is_audio()).map(|f| f.address).collect();
+            self.out.all.values().filter(|f| f.class.is_audio()).map(|f| f.address).collect();
         for address in sound {
             self.function(address)?;
             self.group_of(address)?;
@@ -112,11 +128,11 @@ impl Reader<'_> {
         let kinds: BTreeSet<u8> = self
             .read
             .iter()
-            .filter_map(|address| self.out.functions.get(address))
+            .filter_map(|address| self.out.all.get(address))
             .filter(|function| !function.class.is_bridge())
             .map(|function| function.class.base())
             .collect();
-        for (address, function) in &mut self.out.functions {
+        for (address, function) in &mut self.out.all {
             if !self.read.contains(address)
                 && !function.class.is_bridge()
                 && kinds.contains(&function.class.base())
@@ -129,12 +145,17 @@ impl Reader<'_> {
 
     /// Reads all of one function, once.
     fn function(&mut self, address: PciAddress) -> Result<(), FactsError> {
-        let Some(function) = self.out.functions.get_mut(&address) else { return Ok(()) };
+        let Some(function) = self.out.all.get_mut(&address) else { return Ok(()) };
         if !self.read.insert(address) {
             return Ok(());
         }
         let at = |file: &str| format!("{DEVICES}/{address}/{file}");
         function.id = pair(self.root, address, "vendor", "device")?;
+        if function.id.is_none() {
+            // Unplugged since its class was read: the kernel shows ids of whatever is there.
+            self.out.all.remove(&address);
+            return Ok(());
+        }
         function.group = link_name(self.root, &at("iommu_group"))?
             .map(|name| parse(&name, &at("iommu_group"), "a link to an IOMMU group"))
             .transpose()?
@@ -143,12 +164,12 @@ impl Reader<'_> {
             return Ok(());
         }
         function.subsystem = pair(self.root, address, "subsystem_vendor", "subsystem_device")?;
-        function.revision = number(self.root, &at("revision"))?.and_then(|value| u8::try_from(value).ok());
+        function.revision = revision(self.root, at("revision"))?;
         function.driver = link_name(self.root, &at("driver"))?;
         function.parents = parents(self.root, address)?;
         function.is_virtual_function = self.root.read_link(&at("physfn"))?.is_some();
         if function.class.kind() == 0x0300 {
-            function.boot_vga = self.root.attribute(&at("boot_vga"))?.map(|text| text == "1");
+            function.boot_vga = flag(self.root, at("boot_vga"))?;
         }
         if function.class.is_display() {
             function.is_removable = self.root.attribute(&at("removable"))?.as_deref() == Some("removable");
@@ -172,6 +193,26 @@ fn number(root: &Root, path: &str) -> Result<Option<u32>, FactsError> {
         None => {
             Err(FactsError::Nonsense { path: path.to_owned(), value: text, wanted: "a number like 0x10de" })
         }
+    }
+}
+
+/// The silicon's revision, one byte; `None` when it is not there.
+fn revision(root: &Root, path: String) -> Result<Option<u8>, FactsError> {
+    let Some(value) = number(root, &path)? else { return Ok(None) };
+    u8::try_from(value).map(Some).map_err(|_| FactsError::Nonsense {
+        path,
+        value: format!("{value:#x}"),
+        wanted: "a number below 0x100",
+    })
+}
+
+/// An attribute that is `0` or `1`; `None` when it is not there.
+fn flag(root: &Root, path: String) -> Result<Option<bool>, FactsError> {
+    match root.attribute(&path)?.as_deref() {
+        None => Ok(None),
+        Some("0") => Ok(Some(false)),
+        Some("1") => Ok(Some(true)),
+        Some(other) => Err(FactsError::Nonsense { path, value: other.to_owned(), wanted: "0 or 1" }),
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::FactsError;
 use crate::id::{GroupId, PciAddress};
-use crate::root::Root;
+use crate::root::{ReadError, Root};
 
 const GROUPS: &str = "sys/kernel/iommu_groups";
 
@@ -73,7 +72,7 @@ fn tables(root: &Root, unreadable: &mut Vec<String>) -> Option<AcpiTables> {
 }
 
 /// Reads one group.
-pub(super) fn group(root: &Root, id: GroupId) -> Result<Group, FactsError> {
+pub(super) fn group(root: &Root, id: GroupId) -> Result<Group, ReadError> {
     let path = format!("{GROUPS}/{id}/devices");
     let mut group = Group::default();
     for name in root.list(&path)?.unwrap_or_default() {

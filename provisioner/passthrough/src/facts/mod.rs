@@ -79,8 +79,8 @@ impl Machine {
     /// Reads a machine from its root, in one pass.
     pub fn read(root: &Root) -> Result<Self, FactsError> {
         let cpu = cpu::read(root)?;
-        let mut unreadable = Vec::new();
         let read = functions::read(root)?;
+        let mut unreadable = read.unreadable;
         let iommu = iommu::read(root, &read.groups, &mut unreadable);
         Ok(Self {
             chassis: platform::chassis(root, cpu)?,
@@ -90,7 +90,7 @@ impl Machine {
             command_line: root.attribute("proc/cmdline")?,
             displays: connectors::read(root)?,
             mux: platform::mux(root)?,
-            functions: read.functions,
+            functions: read.all,
             groups: read.groups,
             cpu,
             unreadable,
@@ -121,8 +121,17 @@ impl Machine {
 
     /// A parameter's last value on the running kernel's command line.
     pub fn parameter(&self, key: &str) -> Option<&str> {
-        let line = self.command_line.as_deref()?;
-        line.split_whitespace().filter_map(|token| token.strip_prefix(key)?.strip_prefix('=')).next_back()
+        self.values(key).next_back()
+    }
+
+    /// The flags that a parameter's values list, in order, as in `iommu=pt,off`.
+    pub fn flags(&self, key: &str) -> impl DoubleEndedIterator<Item = &str> {
+        self.values(key).flat_map(|value| value.split(','))
+    }
+
+    fn values(&self, key: &str) -> impl DoubleEndedIterator<Item = &str> {
+        let line = self.command_line.as_deref().unwrap_or_default();
+        line.split_whitespace().filter_map(move |token| token.strip_prefix(key)?.strip_prefix('='))
     }
 }
 

@@ -195,7 +195,7 @@ impl Target {
         self.files.iter().filter(move |(path, _)| path.parent() == directory)
     }
 
-    /// Whether something of [`TRACES`] is there.
+    /// Whether this program, directory or file of the fixed list of traces is there.
     pub fn has(&self, path: &str) -> bool {
         self.traces.iter().any(|trace| trace == path)
     }

@@ -3,6 +3,8 @@
 //! Drop-ins are concatenated behind the main file, sorted by version, and sourced by bash. A
 //! configuration that a preset names turns them off, so that file gets the same lines at its end.
 
+use std::fmt::Write as _;
+
 use super::{Generator, UnusableFile};
 use crate::facts::Target;
 use crate::facts::target::Provides;
@@ -20,6 +22,8 @@ const PRESETS: &str = "/etc/mkinitcpio.d";
 pub const DROP_IN: &str = "/etc/mkinitcpio.conf.d/95-neuron-vfio.conf";
 /// The live medium's configuration; in an installed system it asks for hooks that are not there.
 const ARCHISO: &str = "archiso";
+/// The hook that claims by address, where its package is installed.
+const EARLY_HOOK: &str = "neuron-vfio";
 
 /// The generator of Arch Linux.
 pub(super) struct Mkinitcpio;
@@ -106,7 +110,7 @@ fn body(target: &Target, sources: &[&str]) -> Result<String, UnusableFile> {
         // Every kernel has vfio-pci built in.
         return Ok(String::new());
     }
-    let (mut string_form, mut has_modconf) = (false, None);
+    let (mut string_form, mut hooks_form, mut has_modconf) = (false, false, None);
     for (path, text) in read_before(target, sources) {
         // What we wrote ourselves says nothing about the user's files.
         let foreign = block::remove_block(text);
@@ -115,20 +119,32 @@ fn body(target: &Target, sources: &[&str]) -> Result<String, UnusableFile> {
         for assignment in assignments {
             if assignment.variable == "MODULES" {
                 string_form = assignment.form == Form::Text || (string_form && assignment.appends);
-            } else if let Some(hooks) = &assignment.items {
+                continue;
+            }
+            hooks_form = assignment.form == Form::Text || (hooks_form && assignment.appends);
+            if let Some(hooks) = &assignment.items {
                 let here = hooks.iter().any(|hook| hook == "modconf");
                 has_modconf = Some(here || (assignment.appends && has_modconf.unwrap_or(false)));
             }
         }
     }
-    // A string has to be split into words, else all of it becomes one module's name.
-    let rest = if string_form { "${MODULES[@]}" } else { "\"${MODULES[@]}\"" };
-    let mut body = format!("MODULES=({modules} {rest})\n");
+    let mut body = format!("MODULES=({modules} {})\n", expansion("MODULES", string_form));
     if has_modconf == Some(false) {
         // The hook `modconf` would copy modprobe.d; without it the ids have to be brought along.
         body.push_str("FILES+=(/etc/modprobe.d/vfio.conf)\n");
     }
+    if target.has_early_hook() {
+        // It claims by address in an early hook, so it may stand anywhere among them.
+        let _ = writeln!(body, "HOOKS=({} {EARLY_HOOK})", expansion("HOOKS", hooks_form));
+    }
     Ok(body)
+}
+
+/// What a variable held before, as words of an array. A string has to be split, else all of it
+/// becomes one word.
+fn expansion(variable: &str, is_string: bool) -> String {
+    let quote = if is_string { "" } else { "\"" };
+    format!("{quote}${{{variable}[@]}}{quote}")
 }
 
 /// The texts that bash has read when it comes to our lines, in its order.

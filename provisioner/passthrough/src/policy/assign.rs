@@ -57,6 +57,9 @@ pub(super) fn assign(
                 if *address == guest.address { AssignmentRole::Primary } else { AssignmentRole::Companion };
             push(machine, *address, role, &mut assigned, notes);
         }
+        for other in gpus.iter().filter(|other| !choice.guests.contains(&other.address)) {
+            card_is_shared(guest, other, notes);
+        }
     }
     if state == IommuState::On {
         let own: BTreeSet<PciAddress> = guests().flat_map(|guest| guest.functions.iter().copied()).collect();
@@ -70,6 +73,21 @@ pub(super) fn assign(
     }
     assigned.sort_by_key(|assignment| assignment.address);
     assigned
+}
+
+/// Two display functions of one card have the same companions: the card goes as a whole or stays.
+fn card_is_shared(guest: &Gpu, other: &Gpu, notes: &mut Notes) {
+    if let Some(both) = guest.functions.iter().find(|address| other.functions.contains(address)) {
+        notes.find(
+            Finding::new(
+                Code::CardShared,
+                Severity::Blocker,
+                format!("{both} belongs to it and to the GPU {}, which stays with the host", other.address),
+                "give both away (guest_gpus), or neither",
+            )
+            .about(guest.address),
+        );
+    }
 }
 
 fn push(
@@ -116,9 +134,9 @@ fn judge_groups(
         notes.find(Finding::new(code, Severity::Blocker, message, hint).about(guest.address));
     };
     let functions = || guest.functions.iter().filter_map(|address| machine.functions.get(address));
-    for function in functions().filter(|function| function.group.is_none()) {
-        let message = format!("{} is in no IOMMU group though others are", function.address);
-        block(Code::NoGroup, message, "this GPU is not behind the IOMMU; try another slot".to_owned(), notes);
+    for function in functions().filter(|function| !gpu::is_isolated(machine, function)) {
+        let (message, hint) = without_group(machine, function);
+        block(Code::NoGroup, message, hint.to_owned(), notes);
     }
     let groups: BTreeSet<GroupId> = functions().filter_map(|function| function.group).collect();
     for id in &groups {
@@ -165,6 +183,27 @@ fn judge_groups(
         .about(guest.address),
     );
     peers
+}
+
+/// Why nothing is known to isolate a function, and what to do about it.
+fn without_group(machine: &Machine, function: &PciFunction) -> (String, &'static str) {
+    let address = function.address;
+    match (function.group, function.group.and_then(|id| machine.groups.get(&id))) {
+        (None, _) => (
+            format!("{address} is in no IOMMU group though others are"),
+            "this GPU is not behind the IOMMU; try another slot",
+        ),
+        (Some(id), Some(group)) if group.is_fake => (
+            format!(
+                "{address} is in group {id}, which vfio's no-IOMMU mode made up and which isolates nothing"
+            ),
+            "switch the IOMMU on, and enable_unsafe_noiommu_mode of vfio off",
+        ),
+        (Some(id), _) => (
+            format!("{address} says that it is in IOMMU group {id}, whose members could not be read"),
+            "run as root on the machine itself; a group that cannot be read may hold anything",
+        ),
+    }
 }
 
 /// Storage, or what cannot be told from storage.

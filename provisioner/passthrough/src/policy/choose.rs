@@ -42,7 +42,7 @@ pub(super) fn choose(gpus: &[Gpu], wishes: &Passthrough, notes: &mut Notes) -> C
     };
     let guests = match &wishes.guest_gpus {
         Gpus::Named(names) => named_guests(gpus, names, notes),
-        Gpus::All => all_but_host(gpus, named_host),
+        Gpus::All => all_but_host(gpus, named_host, notes),
         Gpus::Auto => best_guest(gpus, named_host, wishes, notes).into_iter().collect(),
     };
     let host = named_host.or_else(|| best_host(gpus, &guests));
@@ -141,24 +141,29 @@ fn named_guests(gpus: &[Gpu], names: &[FunctionName], notes: &mut Notes) -> Vec<
 }
 
 /// Every GPU but the host's; a BMC's graphics never leave the host.
-fn all_but_host(gpus: &[Gpu], named_host: Option<PciAddress>) -> Vec<PciAddress> {
+fn all_but_host(gpus: &[Gpu], named_host: Option<PciAddress>, notes: &mut Notes) -> Vec<PciAddress> {
     let host = named_host.or_else(|| best_host(gpus, &[]));
-    gpus.iter()
+    let guests: Vec<PciAddress> = gpus
+        .iter()
         .filter(|gpu| gpu.kind != GpuKind::Bmc && Some(gpu.address) != host)
         .map(|gpu| gpu.address)
-        .collect()
+        .collect();
+    if guests.is_empty() {
+        notes.find(single_gpu(Severity::Blocker));
+    }
+    guests
 }
 
-/// The order of preference for the host: integrated, boot VGA, with a display, others, then BMC.
+/// The order of preference for the host: integrated, boot VGA, with a display, BMC, then others.
 /// What vfio-pci holds already comes after its equals: somebody gave it away before.
 fn best_host(gpus: &[Gpu], guests: &[PciAddress]) -> Option<PciAddress> {
     let rank = |gpu: &Gpu| {
         let class = match gpu {
-            Gpu { kind: GpuKind::Bmc, boot_vga, .. } if *boot_vga != Some(true) => 4,
             Gpu { kind: GpuKind::Integrated, .. } => 0,
             Gpu { boot_vga: Some(true), .. } => 1,
             Gpu { has_display: true, .. } => 2,
-            _ => 3,
+            Gpu { kind: GpuKind::Bmc, .. } => 3,
+            _ => 4,
         };
         (held_by_vfio(gpu), class, gpu.address)
     };

@@ -71,13 +71,15 @@ codes! {
     ExternalGpu,
     /// A monitor is plugged into the guest's GPU and none into the host's.
     MonitorOnGuest,
+    /// A function belongs to two GPUs, and one of them stays with the host.
+    CardShared,
     /// Something else is in the GPU's IOMMU group.
     GroupShared,
     /// The group holds storage, which is never given away.
     GroupHoldsStorage,
     /// The firmware holds a fixed mapping in the group.
     ReservedRegion,
-    /// A function is in no IOMMU group.
+    /// A function is in no IOMMU group that is known to isolate it.
     NoGroup,
     /// What identifies a function could not be read.
     IdentityUnknown,

@@ -111,7 +111,7 @@ fn one(machine: &Machine, gpu: &PciFunction, iommu: IommuState) -> Gpu {
         viability: Viability::Unknown,
         findings: Vec::new(),
     };
-    let all_grouped = functions.iter().all(|function| function.group.is_some());
+    let all_grouped = functions.iter().all(|function| is_isolated(machine, function));
     let reserved = groups.iter().filter_map(|id| machine.groups.get(id)).any(|group| group.has_direct_region);
     built.viability = viability(&built, iommu, all_grouped, reserved);
     built
@@ -127,6 +127,12 @@ fn viability(gpu: &Gpu, iommu: IommuState, all_grouped: bool, reserved: bool) ->
         IommuState::Unknown => Viability::Unknown,
         IommuState::OffOnCmdline | IommuState::OffInFirmware | IommuState::Absent => Viability::Blocked,
     }
+}
+
+/// Whether a function is in a group that was read, that lists it, and that isolates.
+pub(super) fn is_isolated(machine: &Machine, function: &PciFunction) -> bool {
+    let group = function.group.and_then(|id| machine.groups.get(&id));
+    group.is_some_and(|group| !group.is_fake && group.members.contains(&function.address))
 }
 
 /// The endpoints of these groups that are not among `own`; bridges do not count.

@@ -65,10 +65,13 @@ fn look(machine: &Machine) -> (IommuState, &'static str) {
     }
 }
 
+/// Values are lists of flags, and every token counts: after `off` only `intel_iommu=on` takes it
+/// back (`intel_iommu_setup`, `parse_amd_iommu_options`, x86 `iommu_setup`).
 fn turned_off(machine: &Machine) -> bool {
-    machine.parameter("intel_iommu") == Some("off")
-        || machine.parameter("amd_iommu") == Some("off")
-        || matches!(machine.parameter("iommu"), Some("off" | "soft"))
+    let intel = machine.flags("intel_iommu").rfind(|flag| matches!(*flag, "on" | "off"));
+    intel == Some("off")
+        || machine.flags("amd_iommu").any(|flag| flag == "off")
+        || machine.flags("iommu").any(|flag| matches!(flag, "off" | "soft"))
 }
 
 /// What the state means for the verdict.

@@ -182,6 +182,10 @@ pub fn judge(machine: &Machine, answers: &Answers) -> Judgement {
 }
 
 fn mode(machine: &Machine, wished: Mode, notes: &mut Notes) -> Mode {
+    // Asked for nothing, the kill switch forbids nothing.
+    if wished == Mode::Off {
+        return Mode::Off;
+    }
     if machine
         .command_line
         .as_deref()

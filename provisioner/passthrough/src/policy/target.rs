@@ -30,7 +30,7 @@ pub fn judge(judgement: Judgement, machine: &Machine, answers: &Answers, target:
         notes.find(hook_missing(answers));
     }
     host_driver::judge(&judgement, machine, target, &mut notes);
-    configuration::judge(&judgement, machine, answers, target, &mut notes);
+    configuration::judge(&judgement, answers, target, &mut notes);
     conclude(&mut judgement, notes);
     judgement
 }

@@ -1,11 +1,12 @@
 //! Configuration in the target that speaks against a decision: other claims, desktops that name
 //! the guest's GPU, other tools, encrypted roots, hibernation.
 
-use super::super::{Code, Finding, Judgement, Notes, Severity};
+use super::super::{Code, Finding, GpuRole, Judgement, Notes, Severity};
 use super::ask_unless;
 use crate::answers::{Answers, Override};
-use crate::facts::{Machine, Target};
+use crate::facts::Target;
 use crate::id::PciAddress;
+use crate::step::HEAD_MARK;
 use crate::text::command_line;
 use crate::text::{grub_default, kernel_cmdline, loader_entry, modprobe_conf};
 
@@ -16,16 +17,13 @@ const OURS: &str = "/etc/modprobe.d/vfio.conf";
 const DESKTOP_VARIABLES: [&str; 5] =
     ["AQ_DRM_DEVICES", "WLR_DRM_DEVICES", "KWIN_DRM_DEVICES", "GBM_BACKEND", "__GLX_VENDOR_LIBRARY_NAME"];
 
-pub(super) fn judge(
-    judgement: &Judgement,
-    machine: &Machine,
-    answers: &Answers,
-    target: &Target,
-    notes: &mut Notes,
-) {
+pub(super) fn judge(judgement: &Judgement, answers: &Answers, target: &Target, notes: &mut Notes) {
     let lines = command_lines(target);
     other_claims(judgement, target, &lines, notes);
     for (place, line) in &lines {
+        if let Some(token) = turns_iommu_off(line) {
+            notes.ask(iommu_off(place, &token), format!("{place} has {token}. May it go?"));
+        }
         if command_line::has(line, "nomodeset") {
             notes.find(nomodeset(place));
         }
@@ -35,7 +33,7 @@ pub(super) fn judge(
     }
     desktop(judgement, answers, target, notes);
     switchers(answers, target, notes);
-    encrypted_root(judgement, machine, answers, target, &lines, notes);
+    encrypted_root(judgement, answers, target, &lines, notes);
     if target.has("/etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service") {
         notes.find(Finding::new(
             Code::NvidiaPersistenced,
@@ -83,6 +81,17 @@ fn other_claims(judgement: &Judgement, target: &Target, lines: &[(String, String
             );
         }
     }
+    if target.text(OURS).is_some_and(|text| !text.starts_with(HEAD_MARK)) {
+        notes.find(
+            Finding::new(
+                Code::ClaimedElsewhere,
+                Severity::Warning,
+                format!("{OURS} was written by somebody else, and it is replaced"),
+                "`neuron-provisioner revert` brings it back",
+            )
+            .in_file(OURS),
+        );
+    }
     for (path, state) in target.in_directory("/etc/modprobe.d").filter(|(path, _)| path.as_str() != OURS) {
         for directive in modprobe_conf::directives(state.text().unwrap_or_default()) {
             if directive.module == "vfio_pci" && directive.option("ids").is_some() {
@@ -91,6 +100,24 @@ fn other_claims(judgement: &Judgement, target: &Target, lines: &[(String, String
             }
         }
     }
+}
+
+/// The parameter that turns the IOMMU off, if there is one.
+fn turns_iommu_off(line: &str) -> Option<String> {
+    let off = [("intel_iommu", "off"), ("amd_iommu", "off"), ("iommu", "off"), ("iommu", "soft")];
+    off.into_iter()
+        .find(|(key, value)| command_line::value(line, key).flatten() == Some(value))
+        .map(|(key, value)| format!("{key}={value}"))
+}
+
+fn iommu_off(place: &str, token: &str) -> Finding {
+    Finding::new(
+        Code::IommuOffOnCmdline,
+        Severity::Warning,
+        format!("{place} has {token}, which turns the IOMMU off at the next boot"),
+        "somebody had a reason; find it out, take the parameter away, then try again",
+    )
+    .in_file(place)
 }
 
 fn nomodeset(place: &str) -> Finding {
@@ -152,19 +179,20 @@ fn find_line(text: Option<&str>, is_it: impl Fn(&str) -> bool) -> Option<usize> 
     text?.lines().position(is_it).map(|index| index + 1)
 }
 
-/// Xorg writes `BusID "PCI:1:0:0"` (decimal, `PCI:bus@domain:device:function`).
+/// Xorg writes `BusID "PCI:1:0:0"` (decimal, `PCI:bus@domain:device:function`; the case of the
+/// letters does not count, and a missing function is 0). The domain is not looked at: a question
+/// too many is better than one too few.
 fn names_bus(line: &str, guests: &[PciAddress]) -> bool {
-    let line = line.trim_start();
-    let Some(id) =
-        line.strip_prefix("BusID").and_then(|rest| rest.trim().trim_matches('"').strip_prefix("PCI:"))
-    else {
+    let mut parts = line.splitn(3, '"');
+    let (Some(key), Some(value)) = (parts.next(), parts.next()) else { return false };
+    let value = value.to_ascii_lowercase();
+    let Some(place) = value.strip_prefix("pci:").filter(|_| key.trim().eq_ignore_ascii_case("busid")) else {
         return false;
     };
-    let id = id.split('@').next().map_or_else(String::new, |bus| match id.split_once('@') {
-        Some((_, rest)) => format!("{bus}:{}", rest.split_once(':').map_or("", |(_, tail)| tail)),
-        None => id.to_owned(),
-    });
-    guests.iter().any(|guest| id == format!("{}:{}:{}", guest.bus(), guest.device(), guest.function()))
+    let mut numbers =
+        place.split(':').map(|part| part.split('@').next().and_then(|part| part.trim().parse().ok()));
+    let named = (numbers.next().flatten(), numbers.next().flatten(), numbers.next().unwrap_or(Some(0)));
+    guests.iter().any(|guest| named == (Some(guest.bus()), Some(guest.device()), Some(guest.function())))
 }
 
 fn switchers(answers: &Answers, target: &Target, notes: &mut Notes) {
@@ -190,7 +218,6 @@ fn switchers(answers: &Answers, target: &Target, notes: &mut Notes) {
 
 fn encrypted_root(
     judgement: &Judgement,
-    machine: &Machine,
     answers: &Answers,
     target: &Target,
     lines: &[(String, String)],
@@ -219,9 +246,7 @@ fn encrypted_root(
     }
     let encrypted = on_a_line("cryptdevice") || on_a_line("rd.luks");
     let guest_has_console =
-        judgement.decision.guest_gpus.iter().any(|guest| {
-            machine.functions.get(guest).is_some_and(|function| function.boot_vga == Some(true))
-        });
+        judgement.gpus.iter().any(|gpu| gpu.role == GpuRole::Guest && gpu.boot_vga == Some(true));
     if encrypted && guest_has_console {
         let finding = Finding::new(
             Code::EncryptedRootPrompt,

@@ -1,0 +1,15 @@
+//! The module inside the real Calamares.
+//!
+//! By default that is the system's; with `NEURON_CALAMARES_ROOT` it is the one in that root (see
+//! `in-suite`).
+
+#[cfg(test)]
+mod install;
+#[cfg(test)]
+mod installer;
+#[cfg(test)]
+mod module;
+#[cfg(test)]
+mod page;
+#[cfg(test)]
+mod screen;

@@ -1,0 +1,131 @@
+//! `/etc/default/grub`, told by sh and by the real grub-mkconfig and grub-script-check.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::{Applied, for_each, in_own_mounts, output};
+
+/// The two variables, as sh leaves them: that of all entries, and that of the default ones.
+fn source(root: &Path) -> Result<(String, String), String> {
+    let script =
+        ". \"$1\"; printf '%s\\n%s\\n' \"${GRUB_CMDLINE_LINUX:-}\" \"${GRUB_CMDLINE_LINUX_DEFAULT:-}\"";
+    let mut command = Command::new("sh");
+    command.args(["-euc", script, "sh"]).arg(root.join("etc/default/grub"));
+    let (good, said, error) = output(&mut command, "dash").unwrap();
+    let mut lines = said.lines().map(str::to_owned);
+    match (good, lines.next(), lines.next(), lines.next()) {
+        (true, Some(all), Some(default), None) => Ok((all, default)),
+        _ => Err(error),
+    }
+}
+
+fn words(lines: &(String, String)) -> Vec<&str> {
+    lines.0.split_whitespace().chain(lines.1.split_whitespace()).collect()
+}
+
+/// The real grub-mkconfig with its real `10_linux` over the target's defaults and kernels, in a mount
+/// namespace of its own. Only grub-probe is a stand-in: there is no disk to ask.
+const MKCONFIG: &str = r#"
+work=$1/grub-mkconfig-test
+mkdir -p "$work/grub.d"
+cp /etc/grub.d/00_header /etc/grub.d/10_linux "$work/grub.d/"
+cat >"$work/grub-probe" <<'PROBE'
+#!/bin/sh
+case "$*" in
+    *--target=device*) echo /dev/sda2 ;;
+    *--target=fs_uuid*) echo 0b1fd2c4-5a0e-4f43-9d5c-3d9a6b2f7e11 ;;
+    *--target=fs*) echo ext2 ;;
+esac
+PROBE
+chmod 755 "$work/grub-probe"
+mount --bind "$1/etc/default" /etc/default
+mount --bind "$1/boot" /boot
+mount --bind "$work/grub.d" /etc/grub.d
+mount --bind "$work/grub-probe" /usr/sbin/grub-probe
+grub-mkconfig
+"#;
+
+/// The menu of a target, and the words after the kernel of every `linux` line in it.
+fn mkconfig(root: &Path) -> Result<(String, Vec<Vec<String>>), String> {
+    let (good, menu, error) = in_own_mounts(MKCONFIG, root).unwrap();
+    if !good {
+        return Err(error);
+    }
+    let line = |line: &str| {
+        let rest = line.trim_start().strip_prefix("linux\t")?;
+        Some(rest.split_whitespace().skip(1).map(str::to_owned).collect())
+    };
+    let lines = menu.lines().filter_map(line).collect();
+    Ok((menu, lines))
+}
+
+/// What GRUB's own parser says of a menu.
+fn script_check(root: &Path, menu: &str) -> bool {
+    let file = root.join("menu.cfg");
+    fs::write(&file, menu).unwrap();
+    output(Command::new("grub-script-check").arg(&file), "grub-common").unwrap().0
+}
+
+fn has_grub(applied: &Applied) -> bool {
+    applied.untouched().join("etc/default/grub").exists()
+}
+
+#[test]
+fn sh_reads_every_parameter_once_and_what_was_there_before() {
+    let mut checked = 0;
+    for_each(|applied| {
+        if !has_grub(applied) {
+            return;
+        }
+        let name = &applied.scenario.name;
+        let (before, after) =
+            (source(&applied.untouched()).unwrap(), source(&applied.ground.target()).unwrap());
+        let (old, new) = (words(&before), words(&after));
+        for parameter in &applied.scenario.parameters {
+            assert!(!old.contains(&parameter.as_str()), "{name}: {parameter} stood there before");
+            assert_eq!(
+                new.iter().filter(|word| *word == parameter).count(),
+                1,
+                "{name}: {parameter} in {new:?}"
+            );
+        }
+        let ours = |word: &&str| applied.scenario.parameters.iter().any(|parameter| parameter == word);
+        let others: Vec<&str> = new.into_iter().filter(|word| !ours(word)).collect();
+        assert_eq!(others, old, "{name}: the other words and their order");
+        checked += 1;
+    });
+    assert!(checked > 12, "only {checked} targets with GRUB");
+}
+
+#[test]
+fn the_menu_of_the_real_grub_mkconfig_has_them_in_every_entry() {
+    for name in
+        ["grub-single-quotes", "grub-double-quotes", "grub-cmdline-linux", "grub-computed", "vfio-built-in"]
+    {
+        let applied = Applied::new(name).unwrap();
+        let (_, before) = mkconfig(&applied.untouched()).unwrap();
+        let root = applied.ground.target();
+        let (menu, after) = mkconfig(&root).unwrap();
+        assert!(script_check(&root, &menu), "{name}: grub-script-check\n{menu}");
+        assert!(!after.is_empty() && before.len() == after.len(), "{name}: {after:?}");
+        for (before, after) in before.iter().zip(&after) {
+            assert!(after.iter().any(|word| word.starts_with("root=")), "{name}: {after:?}");
+            for parameter in &applied.scenario.parameters {
+                assert!(!before.contains(parameter), "{name}: {before:?}");
+                assert_eq!(after.iter().filter(|word| *word == parameter).count(), 1, "{name}: {after:?}");
+            }
+            let others = after.iter().filter(|word| !applied.scenario.parameters.contains(word));
+            assert_eq!(others.collect::<Vec<_>>(), before.iter().collect::<Vec<_>>(), "{name}");
+        }
+        assert!(!script_check(&root, &format!("{menu}\nmenuentry 'broken' {{\n")), "{name}: a broken menu");
+    }
+}
+
+#[test]
+fn the_readers_do_not_take_a_broken_file() {
+    let dir = tempfile::tempdir().unwrap();
+    neuron_tests::target::copy("grub-not-shell", dir.path()).unwrap();
+    assert!(source(dir.path()).is_err());
+    assert!(mkconfig(dir.path()).is_err());
+}

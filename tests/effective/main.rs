@@ -1,0 +1,91 @@
+//! What the written files do, told by the programs that read them at boot: kmod, bash as mkinitcpio
+//! uses it, sh, GRUB's own tools and systemd. Beside each: the untouched target, and a file that the
+//! reader must not take.
+
+mod entries;
+mod grub;
+mod mkinitcpio;
+mod modprobe;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use neuron_tests::machine::{Function, Machine};
+use neuron_tests::scenario::{self, Ground, Scenario};
+use neuron_tests::target;
+
+/// A scenario that was carried out, with the untouched target beside it.
+struct Applied {
+    scenario: Scenario,
+    machine: Machine,
+    ground: Ground,
+    /// Addresses that vfio-pci is to get.
+    bind: Vec<String>,
+}
+
+impl Applied {
+    fn new(name: &str) -> Option<Self> {
+        let scenario = Scenario::load(name).unwrap();
+        if scenario.exit != 4 {
+            return None;
+        }
+        let ground = scenario.ground().unwrap();
+        target::copy(&scenario.target, &ground.beside("untouched")).unwrap();
+        let plan: serde_json::Value =
+            serde_json::from_str(&ground.run(&["plan", "--json"]).unwrap().stdout).unwrap();
+        let done = ground.run(&["apply", "--yes"]).unwrap();
+        assert_eq!(done.code, 4, "{name}: {}", done.stderr);
+        let bind = plan["decision"]["bind"].as_array().unwrap().iter();
+        let bind = bind.map(|address| address.as_str().unwrap().to_owned()).collect();
+        let machine = Machine::load(&scenario.machine).unwrap();
+        Some(Self { scenario, machine, ground, bind })
+    }
+
+    fn untouched(&self) -> PathBuf {
+        self.ground.beside("untouched")
+    }
+
+    /// Whether functions are claimed at the next boot already.
+    fn claims(&self) -> bool {
+        !self.ground.target().join("var/lib/neuron-provisioner/candidate.json").exists()
+    }
+
+    fn assigned(&self) -> impl Iterator<Item = &Function> {
+        self.machine.functions.iter().filter(|function| self.bind.contains(&function.address))
+    }
+
+    /// The kernels of the target.
+    fn kernels(&self) -> Vec<String> {
+        let folder = self.untouched().join("usr/lib/modules");
+        let listed = std::fs::read_dir(folder).unwrap();
+        listed.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+}
+
+/// Every scenario that is carried out, one after the other.
+fn for_each(mut check: impl FnMut(&Applied)) -> usize {
+    let applied = scenario::names().unwrap().into_iter().filter_map(|name| Applied::new(&name));
+    applied.inspect(|applied| check(applied)).count()
+}
+
+/// What a reader printed; an error names the program and the package that has it.
+fn output(command: &mut Command, package: &str) -> io::Result<(bool, String, String)> {
+    let done = command.output().map_err(|error| {
+        let program = command.get_program().to_string_lossy();
+        io::Error::other(format!("cannot start {program} (package {package}): {error}"))
+    })?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok((done.status.success(), text(done.stdout), text(done.stderr)))
+}
+
+/// Runs a shell script of these tests with a folder as its argument, in a mount namespace of its
+/// own: what it mounts over the system's folders is seen by nobody else.
+fn in_own_mounts(script: &str, folder: &Path) -> io::Result<(bool, String, String)> {
+    let mut command = Command::new("unshare");
+    command.arg("--mount");
+    if !nix::unistd::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    output(command.args(["sh", "-euc", script, "sh"]).arg(folder), "util-linux")
+}

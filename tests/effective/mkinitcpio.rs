@@ -1,0 +1,149 @@
+//! mkinitcpio's configuration, told by bash in mkinitcpio's own order.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::{Applied, for_each, output};
+
+/// As mkinitcpio 41 does it: the main file and the drop-ins, sorted by version, in one text that bash
+/// reads; for each preset with a configuration of its own, that alone. Strings become arrays as in its
+/// `arrayize_config`. Prints a line for each configuration: its name, then MODULES, then FILES.
+const READ: &str = r#"
+cd "$1"
+show() {
+    MODULES=() FILES=() HOOKS=() BINARIES=()
+    . "$2" || exit 1
+    for variable in MODULES FILES; do
+        declare -n list=$variable
+        [[ ${!list@a} == *a* ]] || IFS=' ' read -r -a list <<<"${list[0]}"
+        [[ $(declare -p "$variable") == "declare -a"* ]] || { echo "$variable is no array" >&2; exit 1; }
+    done
+    printf '%s|%s|%s\n' "$1" "${MODULES[*]}" "${FILES[*]}"
+}
+joined=$(mktemp)
+trap 'rm -f "$joined"' EXIT
+shopt -s nullglob
+drop_ins=(etc/mkinitcpio.conf.d/*.conf)
+shopt -u nullglob
+{
+    cat etc/mkinitcpio.conf
+    if ((${#drop_ins[@]})); then
+        mapfile -t sorted < <(printf '%s\n' "${drop_ins[@]##*/}" | LC_ALL=C sort -V)
+        cat "${sorted[@]/#/etc/mkinitcpio.conf.d/}"
+    fi
+} >"$joined"
+for preset in etc/mkinitcpio.d/*.preset; do
+    unset PRESETS ALL_config default_config fallback_config
+    . "$preset" || exit 1
+    for name in "${PRESETS[@]}"; do
+        own=${name}_config
+        own=${!own:-$ALL_config}
+        if [ -n "$own" ]; then own=.$own; else own=$joined; fi
+        (show "${preset##*/}:$name" "$own") || exit 1
+    done
+done
+"#;
+
+#[derive(Debug, PartialEq, Eq)]
+struct Configuration {
+    preset: String,
+    modules: Vec<String>,
+    files: Vec<String>,
+}
+
+fn read(root: &Path) -> Result<Vec<Configuration>, String> {
+    let (good, said, error) =
+        output(Command::new("bash").args(["-c", READ, "bash"]).arg(root), "bash").unwrap();
+    if !good || !error.is_empty() {
+        return Err(error);
+    }
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    let line = |line: &str| {
+        let fields: Vec<&str> = line.split('|').collect();
+        Configuration { preset: fields[0].to_owned(), modules: words(fields[1]), files: words(fields[2]) }
+    };
+    Ok(said.lines().map(line).collect())
+}
+
+/// The modules that must come first: those that kmod finds in every kernel; with `?` where only some
+/// have it.
+fn wanted(applied: &Applied) -> Vec<String> {
+    let kernels = applied.kernels();
+    let has = |module: &str, kernel: &String| {
+        let mut command = Command::new("modprobe");
+        command.args(["-S", kernel, "-d"]).arg(applied.untouched()).args(["--show-depends", module]);
+        let (_, said, _) = output(&mut command, "kmod").unwrap();
+        said.contains("insmod")
+    };
+    let modules = ["vfio_pci", "vfio", "vfio_iommu_type1", "vfio_virqfd"];
+    let name = |module: &str| match kernels.iter().filter(|kernel| has(module, kernel)).count() {
+        0 => None,
+        all if all == kernels.len() => Some(module.to_owned()),
+        _ => Some(format!("{module}?")),
+    };
+    modules.into_iter().filter_map(name).collect()
+}
+
+#[test]
+fn vfio_pci_comes_first_in_the_image_of_every_preset() {
+    let mut checked = 0;
+    for_each(|applied| {
+        let name = &applied.scenario.name;
+        let before = read(&applied.untouched()).unwrap();
+        assert!(!before.is_empty(), "{name} has no preset");
+        assert!(!before.iter().any(|one| one.modules.iter().any(|module| module.contains("vfio"))), "{name}");
+        let after = read(&applied.ground.target()).unwrap();
+        if !applied.claims() {
+            assert_eq!(after, before, "{name}: a pending machine changes no image");
+            return;
+        }
+        let first = wanted(applied);
+        for (before, after) in before.iter().zip(&after) {
+            let all: Vec<&String> = first.iter().chain(&before.modules).collect();
+            assert_eq!(after.modules.iter().collect::<Vec<_>>(), all, "{name}, {}", after.preset);
+            assert_eq!(after.files, before.files, "{name}");
+            checked += 1;
+        }
+        assert_eq!(before.len(), after.len(), "{name}");
+    });
+    assert!(checked > 20, "only {checked} presets");
+}
+
+#[test]
+fn without_modconf_the_configuration_is_brought_along() {
+    let applied = Applied::new("grub-single-quotes").unwrap();
+    let root = applied.ground.target();
+    assert_eq!(applied.ground.run(&["revert", "--yes"]).unwrap().code, 4);
+    let main = root.join("etc/mkinitcpio.conf");
+    let text = fs::read_to_string(&main).unwrap();
+    fs::write(&main, text.replace(" modconf ", " ")).unwrap();
+    assert_eq!(applied.ground.run(&["apply", "--yes"]).unwrap().code, 4);
+    assert_eq!(read(&root).unwrap()[0].files, ["/etc/modprobe.d/vfio.conf"]);
+}
+
+#[test]
+fn the_order_of_drop_ins_is_the_one_of_sort() {
+    let applied = Applied::new("grub-single-quotes").unwrap();
+    let root = applied.ground.target();
+    let folder = root.join("etc/mkinitcpio.conf.d");
+    fs::write(folder.join("9-early.conf"), "MODULES+=(early)\n").unwrap();
+    fs::write(folder.join("100-late.conf"), "MODULES=(late)\n").unwrap();
+    assert_eq!(read(&root).unwrap()[0].modules, ["late"], "a later file resets MODULES");
+    fs::remove_file(folder.join("100-late.conf")).unwrap();
+    let modules = read(&root).unwrap().remove(0).modules;
+    assert_eq!(modules.first().map(String::as_str), Some("vfio_pci"));
+    assert_eq!(modules.last().map(String::as_str), Some("early"));
+}
+
+#[test]
+fn the_reader_does_not_take_a_broken_file() {
+    let applied = Applied::new("grub-single-quotes").unwrap();
+    let root = applied.ground.target();
+    let main = root.join("etc/mkinitcpio.conf");
+    let text = fs::read_to_string(&main).unwrap();
+    fs::write(&main, format!("{text}MODULES=(never closed\n")).unwrap();
+    assert!(read(&root).is_err());
+    fs::write(&main, text.trim_end().to_owned() + "\nMODULES=(a)").unwrap();
+    assert!(read(&root).is_ok(), "a file without a last line end is not broken by the drop-in");
+}

@@ -1,0 +1,128 @@
+//! The program in a terminal of its own: it has a controlling terminal, so Ctrl-C is a signal.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use neuron_tests::program;
+use nix::pty::{Winsize, openpty};
+use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
+
+/// How long anything may take before the test gives up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running program and its terminal.
+pub(crate) struct Terminal {
+    master: File,
+    slave: OwnedFd,
+    child: Child,
+    before: Termios,
+    seen: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+/// How it ended.
+pub(crate) struct End {
+    pub(crate) code: i32,
+    /// Everything that went to the terminal.
+    pub(crate) screen: String,
+    /// Whether the terminal's modes are those from before.
+    pub(crate) modes_kept: bool,
+}
+
+impl End {
+    /// Whether the last word about the cursor was to show it.
+    pub(crate) fn shows_cursor(&self) -> bool {
+        match (self.screen.rfind("\x1b[?25l"), self.screen.rfind("\x1b[?25h")) {
+            (Some(hidden), Some(shown)) => hidden < shown,
+            (Some(_), None) => false,
+            (None, _) => true,
+        }
+    }
+}
+
+impl Terminal {
+    /// Starts the program with these arguments and this addition to its environment.
+    pub(crate) fn start<S: AsRef<OsStr>>(arguments: &[S], environment: &[(&str, &str)]) -> Self {
+        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = openpty(Some(&size), None).unwrap();
+        let before = tcgetattr(&pty.slave).unwrap();
+        assert!(before.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG));
+        let stdio = || Stdio::from(pty.slave.try_clone().unwrap());
+        // `setsid` makes the terminal the controlling one, then becomes the program.
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "--wait"]).args(super::as_root()).arg(program::path().unwrap());
+        command
+            .args(arguments)
+            .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR")
+            .envs(environment.iter().copied());
+        let child = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
+        let master = File::from(pty.master);
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let reader = {
+            let (mut master, seen) = (master.try_clone().unwrap(), Arc::clone(&seen));
+            std::thread::spawn(move || {
+                let mut chunk = [0; 4096];
+                // Ends with an error when the last one who holds the other side lets go of it.
+                while let Ok(count @ 1..) = master.read(&mut chunk) {
+                    seen.lock().unwrap().extend(&chunk[..count]);
+                }
+            })
+        };
+        Self { master, slave: pty.slave, child, before, seen, reader }
+    }
+
+    fn screen(&self) -> String {
+        String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until this stands on the screen.
+    pub(crate) fn wait_for(&self, text: &str) {
+        self.wait_until(text, || self.screen().contains(text));
+    }
+
+    /// Waits until this is so.
+    pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !is_so() {
+            assert!(start.elapsed() < PATIENCE, "`{what}` never came; the screen is\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Types.
+    pub(crate) fn send(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> End {
+        use std::os::unix::process::ExitStatusExt;
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if start.elapsed() > PATIENCE {
+                let _ = self.child.kill();
+                panic!("it does not end; the screen is\n{}", self.screen());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let after = tcgetattr(&self.slave).unwrap();
+        let modes =
+            |modes: &Termios| (modes.input_flags, modes.output_flags, modes.control_flags, modes.local_flags);
+        let modes_kept = modes(&after) == modes(&self.before);
+        drop(self.slave);
+        self.reader.join().unwrap();
+        let screen = String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned();
+        let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+        End { code, screen, modes_kept }
+    }
+}

@@ -63,6 +63,7 @@ Rectangle {
     // Where the user is after this page was skipped: behind it or before it. Calamares does not
     // tell from which side a page is entered, but a skipped page is always left on the other one.
     property bool behind: false
+    property bool shown: false
 
     readonly property bool choosing: found.state === "choice" || found.state === "pending"
 
@@ -156,11 +157,29 @@ Rectangle {
             choose("off");
         else
             choose(offers(config.packageChoice) ? config.packageChoice : found.preset);
+        shown = true;
         list.forceActiveFocus();
         return found.state + ", chosen: " + chosen;
     }
 
     function onLeave() {
+        shown = false;
+    }
+
+    // In Calamares 3.3 and later (Qt 6) the Tab key does not come into the page, so while it is shown
+    // the arrow keys choose wherever the focus is.
+    // A page is no window of its own there, so the context of a window never matches.
+    Shortcut {
+        sequence: "Up"
+        context: Qt.ApplicationShortcut
+        enabled: page.shown && page.choosing
+        onActivated: page.chooseNeighbour(-1)
+    }
+    Shortcut {
+        sequence: "Down"
+        context: Qt.ApplicationShortcut
+        enabled: page.shown && page.choosing
+        onActivated: page.chooseNeighbour(1)
     }
 
     // ---- looks
@@ -242,8 +261,6 @@ Rectangle {
                 spacing: Math.round(page.unit / 2)
                 visible: page.choosing
 
-                Keys.onUpPressed: page.chooseNeighbour(-1)
-                Keys.onDownPressed: page.chooseNeighbour(1)
                 Keys.onLeftPressed: page.chooseNeighbour(-1)
                 Keys.onRightPressed: page.chooseNeighbour(1)
                 Keys.onReturnPressed: ViewManager.next()

@@ -23,7 +23,7 @@ fn run(
     storage: Bound<'_, PyAny>,
     progress: Bound<'_, PyAny>,
 ) -> Option<Failure> {
-    let trouble = match attempt(py, &configuration, &storage, progress.unbind()) {
+    let trouble = match attempt(py, &configuration, &storage, &progress.unbind()) {
         Ok(()) => return None,
         Err(Stop::Trouble(trouble)) => trouble,
         Err(Stop::Python(error)) => Kind::Fault.with(error.to_string()),
@@ -53,7 +53,7 @@ fn attempt(
     py: Python<'_>,
     configuration: &Bound<'_, PyAny>,
     storage: &Bound<'_, PyAny>,
-    progress: Py<PyAny>,
+    progress: &Py<PyAny>,
 ) -> Result<(), Stop> {
     let job = Job::new(&from_python(configuration)?);
     let mut globals = Map::new();

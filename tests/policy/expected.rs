@@ -31,6 +31,10 @@ fn differences(seen: &Seen) -> Vec<String> {
     let codes: BTreeSet<String> = decision.findings.iter().map(|finding| finding.code.to_string()).collect();
     let missing = expected.findings.iter().filter(|code| !codes.contains(*code));
     wrong.extend(missing.map(|code| format!("finding {code} is expected, {codes:?} come out")));
+    let bind: Vec<String> = decision.bind.iter().map(ToString::to_string).collect();
+    if seen.machine.made && expected.passthrough.as_ref().is_some_and(|given| *given != bind) {
+        wrong.push(format!("passthrough: {:?} is expected, {bind:?} is bound", expected.passthrough));
+    }
     wrong.extend(viability(seen, &judgement));
     wrong.extend(owners_choice(seen));
     wrong
@@ -67,10 +71,7 @@ fn owners_choice(seen: &Seen) -> Option<String> {
     let gpus: Vec<String> = seen.facts.gpus().map(|gpu| gpu.address.to_string()).collect();
     let guests: Vec<&String> = given.iter().filter(|address| gpus.contains(address)).collect();
     let host = expected.host_gpu.as_ref().map(|host| format!("host_gpu = \"{host}\"\n")).unwrap_or_default();
-    // What made machines are to ask about is answered here; owners' choices need no answer.
-    let answered = "allow = [\"guest-is-boot-vga\", \"acs-override\"]\n";
-    let allow = if seen.machine.made { answered } else { "" };
-    let text = format!("[passthrough]\nguest_gpus = {guests:?}\n{host}{allow}");
+    let text = format!("[passthrough]\nguest_gpus = {guests:?}\n{host}");
     let decision = judged(&seen.facts, &text).decision;
     let bind: Vec<String> = decision.bind.iter().map(ToString::to_string).collect();
     let wanted: BTreeSet<&String> = given.iter().collect();

@@ -60,6 +60,8 @@ fn rows() -> Vec<Row> {
         row("etc/default/grub", &grub("nomodeset"), "nomodeset", "refused"),
         row("etc/kernel/cmdline", "root=/dev/sda2 nomodeset\n", "nomodeset", "refused"),
         row("etc/default/grub", &grub("resume=/dev/sda3"), "hibernation", "ready"),
+        row("etc/default/grub", &grub("intel_iommu=off"), "iommu-off-on-cmdline", "ask"),
+        row("etc/kernel/cmdline", "root=/dev/sda2 iommu=pt,off\n", "iommu-off-on-cmdline", "ask"),
         row("etc/default/grub", &grub("vfio-pci.ids=10de:1e87"), "claimed-elsewhere", "refused"),
         row("etc/default/grub", &grub("vfio_pci.ids=10de:1e87"), "claimed-elsewhere", "refused"),
         row(modprobe, "options vfio-pci ids=10de:1e87\n", "claimed-elsewhere", "refused"),
@@ -107,6 +109,7 @@ fn what_only_looks_alike_is_not() {
     for (path, text) in [
         ("etc/default/grub", grub("nomodesetting xnomodeset") + "# GRUB_CMDLINE_LINUX=nomodeset\n"),
         ("etc/default/grub", grub("noresume")),
+        ("etc/default/grub", grub("intel_iommu=on,sm_on iommu=pt xiommu=off")),
         ("etc/default/grub", grub("vfio-pci.disable_vga=1 xvfio-pci.ids=1")),
         (modprobe, "# options vfio-pci ids=10de:1e87\noptions vfio-pci disable_vga=1\n".to_owned()),
         (modprobe, "options kvm ids=1\nblacklist nouveau\ninstall i915 /sbin/modprobe -i i915\n".to_owned()),
@@ -127,7 +130,10 @@ fn what_only_looks_alike_is_not() {
 #[test]
 fn a_named_override_answers_its_question_and_no_other() {
     let rows = rows();
-    let asking: Vec<_> = rows.iter().filter(|(.., verdict)| *verdict == "ask").collect();
+    // An IOMMU that somebody turned off cannot be allowed, only turned on.
+    let can_be_allowed = |code: &str| code != "iommu-off-on-cmdline";
+    let asking: Vec<_> =
+        rows.iter().filter(|(.., code, verdict)| *verdict == "ask" && can_be_allowed(code)).collect();
     for (path, text, code, _) in &asking {
         let allowed =
             usual(&format!("[passthrough]\nallow = [\"{code}\"]\n"), |folder| put(folder, path, text));

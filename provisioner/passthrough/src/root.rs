@@ -200,8 +200,9 @@ impl Root {
         let result = match &self.place {
             Place::Directory { fd, .. } => match read(fd.as_fd()) {
                 Ok(value) => Ok(Some(value)),
-                // ELOOP and EINVAL are what a symlink reader gets for something that is no link.
-                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EINVAL) => Ok(None),
+                // EINVAL is what a symlink reader gets for something that is no link, ENODEV what
+                // sysfs says of a device that was unplugged while its file was open.
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EINVAL | Errno::ENODEV) => Ok(None),
                 Err(errno) => Err(fail(errno.into())),
             },
             Place::Capture(capture) => match capture.entry(path) {

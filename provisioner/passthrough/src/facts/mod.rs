@@ -121,17 +121,8 @@ impl Machine {
 
     /// A parameter's last value on the running kernel's command line.
     pub fn parameter(&self, key: &str) -> Option<&str> {
-        self.values(key).next_back()
-    }
-
-    /// The flags that a parameter's values list, in order, as in `iommu=pt,off`.
-    pub fn flags(&self, key: &str) -> impl DoubleEndedIterator<Item = &str> {
-        self.values(key).flat_map(|value| value.split(','))
-    }
-
-    fn values(&self, key: &str) -> impl DoubleEndedIterator<Item = &str> {
-        let line = self.command_line.as_deref().unwrap_or_default();
-        line.split_whitespace().filter_map(move |token| token.strip_prefix(key)?.strip_prefix('='))
+        let line = self.command_line.as_deref()?;
+        line.split_whitespace().filter_map(|token| token.strip_prefix(key)?.strip_prefix('=')).next_back()
     }
 }
 

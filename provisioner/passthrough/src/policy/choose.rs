@@ -155,7 +155,7 @@ fn all_but_host(gpus: &[Gpu], named_host: Option<PciAddress>, notes: &mut Notes)
 }
 
 /// The order of preference for the host: integrated, boot VGA, with a display, BMC, then others.
-/// What vfio-pci holds already comes after its equals: somebody gave it away before.
+/// What can be unplugged comes last, before it what vfio-pci holds already: somebody gave that away.
 fn best_host(gpus: &[Gpu], guests: &[PciAddress]) -> Option<PciAddress> {
     let rank = |gpu: &Gpu| {
         let class = match gpu {
@@ -165,7 +165,7 @@ fn best_host(gpus: &[Gpu], guests: &[PciAddress]) -> Option<PciAddress> {
             Gpu { kind: GpuKind::Bmc, .. } => 3,
             _ => 4,
         };
-        (held_by_vfio(gpu), class, gpu.address)
+        (gpu.is_external, held_by_vfio(gpu), class, gpu.address)
     };
     gpus.iter()
         .filter(|gpu| gpu.has_outputs && !guests.contains(&gpu.address))

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Code, Finding, Notes, Severity};
 use crate::facts::{CpuVendor, Machine};
+use crate::text::command_line::{self, Parameter};
 
 /// Whether the IOMMU works. Only groups prove that it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,7 +38,7 @@ fn look(machine: &Machine) -> (IommuState, &'static str) {
         Some(1..) => return (IommuState::On, "there are IOMMU groups"),
         Some(0) => {}
     }
-    if turned_off(machine) {
+    if machine.command_line.as_deref().and_then(turned_off_by).is_some() {
         return (IommuState::OffOnCmdline, "the kernel command line turns it off");
     }
     let intel = machine.cpu.vendor == CpuVendor::Intel;
@@ -65,13 +66,25 @@ fn look(machine: &Machine) -> (IommuState, &'static str) {
     }
 }
 
-/// Values are lists of flags, and every token counts: after `off` only `intel_iommu=on` takes it
-/// back (`intel_iommu_setup`, `parse_amd_iommu_options`, x86 `iommu_setup`).
-fn turned_off(machine: &Machine) -> bool {
-    let intel = machine.flags("intel_iommu").rfind(|flag| matches!(*flag, "on" | "off"));
-    intel == Some("off")
-        || machine.flags("amd_iommu").any(|flag| flag == "off")
-        || machine.flags("iommu").any(|flag| matches!(flag, "off" | "soft"))
+/// The token of a kernel command line that turns the IOMMU off, if one does.
+///
+/// Values are lists of flags, and every token counts: only `intel_iommu=on` takes an `off` back
+/// (`intel_iommu_setup`, `parse_amd_iommu_options`, x86 `iommu_setup`).
+pub(super) fn turned_off_by(line: &str) -> Option<&str> {
+    let (mut intel, mut other) = (None, None);
+    for token in command_line::tokens(line).take_while(|token| *token != "--") {
+        let parameter = Parameter::parse(token);
+        let key = parameter.key.replace('-', "_");
+        for flag in parameter.value.unwrap_or_default().split(',') {
+            match (key.as_str(), flag) {
+                ("intel_iommu", "on") => intel = None,
+                ("intel_iommu", "off") => intel = Some(token),
+                ("amd_iommu", "off") | ("iommu", "off" | "soft") => other = Some(token),
+                _ => {}
+            }
+        }
+    }
+    intel.or(other)
 }
 
 /// What the state means for the verdict.

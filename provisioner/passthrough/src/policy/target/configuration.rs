@@ -1,6 +1,7 @@
 //! Configuration in the target that speaks against a decision: other claims, desktops that name
 //! the guest's GPU, other tools, encrypted roots, hibernation.
 
+use super::super::iommu::turned_off_by;
 use super::super::{Code, Finding, GpuRole, Judgement, Notes, Severity};
 use super::ask_unless;
 use crate::answers::{Answers, Override};
@@ -21,8 +22,8 @@ pub(super) fn judge(judgement: &Judgement, answers: &Answers, target: &Target, n
     let lines = command_lines(target);
     other_claims(judgement, target, &lines, notes);
     for (place, line) in &lines {
-        if let Some(token) = turns_iommu_off(line) {
-            notes.ask(iommu_off(place, &token), format!("{place} has {token}. May it go?"));
+        if let Some(token) = turned_off_by(line) {
+            notes.ask(iommu_off(place, token), format!("{place} has {token}. May it go?"));
         }
         if command_line::has(line, "nomodeset") {
             notes.find(nomodeset(place));
@@ -100,14 +101,6 @@ fn other_claims(judgement: &Judgement, target: &Target, lines: &[(String, String
             }
         }
     }
-}
-
-/// The parameter that turns the IOMMU off, if there is one.
-fn turns_iommu_off(line: &str) -> Option<String> {
-    let off = [("intel_iommu", "off"), ("amd_iommu", "off"), ("iommu", "off"), ("iommu", "soft")];
-    off.into_iter()
-        .find(|(key, value)| command_line::value(line, key).flatten() == Some(value))
-        .map(|(key, value)| format!("{key}={value}"))
 }
 
 fn iommu_off(place: &str, token: &str) -> Finding {

@@ -4,6 +4,7 @@ use super::super::drivers::{known, of_kernel};
 use super::super::{Code, Finding, Judgement, Notes, Severity};
 use crate::facts::target::Provides;
 use crate::facts::{Machine, PciFunction, Target};
+use crate::id::TargetPath;
 use crate::text::modprobe_conf::{self, Verb, normal};
 
 /// Refuses a host GPU that no driver of the target would take.
@@ -63,8 +64,14 @@ fn without(
 /// Modules that the target keeps from loading, and where it says so.
 fn blacklisted(target: &Target) -> Vec<(String, String)> {
     let directories = ["/etc/modprobe.d", "/usr/lib/modprobe.d"];
+    // A file of /etc hides the one of the same name that a package brought.
+    let hidden = |path: &TargetPath| {
+        path.parent() != directories[0]
+            && target.in_directory(directories[0]).any(|(other, _)| other.file_name() == path.file_name())
+    };
     let mut found = Vec::new();
-    for (path, state) in directories.into_iter().flat_map(|directory| target.in_directory(directory)) {
+    let read = directories.into_iter().flat_map(|directory| target.in_directory(directory));
+    for (path, state) in read.filter(|(path, _)| !hidden(path)) {
         for directive in modprobe_conf::directives(state.text().unwrap_or_default()) {
             let never = directive.verb == Verb::Install
                 && ["/bin/false", "/usr/bin/false", "/bin/true", "/usr/bin/true"]

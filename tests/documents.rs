@@ -1,4 +1,5 @@
 //! The JSON outputs: they parse, and have exactly the fields that are documented.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails right there")]
 
 use std::collections::BTreeSet;
 

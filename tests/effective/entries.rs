@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Applied, for_each, in_own_mounts};
+use super::{Applied, for_each, in_own_mounts, output};
 
 /// bootctl wants the boot partition to be a file system: it becomes one, in memory, in a mount
 /// namespace of its own.
@@ -27,12 +28,23 @@ fn entries(boot: &Path) -> BTreeMap<String, String> {
     for document in serde_json::Deserializer::from_str(&said).into_iter::<Value>() {
         let document = document.unwrap();
         let list = document.as_array().cloned().unwrap_or_else(|| vec![document]);
-        for entry in
-            list.iter().filter(|entry| entry["path"].as_str().is_some_and(|path| path.ends_with(".conf")))
-        {
+        for entry in list.iter().filter(|entry| entry["id"].as_str().is_some_and(|id| id.contains(".conf"))) {
             let options = entry["options"].as_str().unwrap_or_default();
             found.insert(entry["id"].as_str().unwrap().to_owned(), options.to_owned());
         }
+    }
+    found
+}
+
+/// Debian 12 has bootctl only in a package that would install a boot loader on a machine with UEFI.
+fn has_bootctl() -> bool {
+    let found = output(Command::new("bootctl").arg("--version"), "systemd-boot").is_ok();
+    if !found {
+        assert!(
+            Path::new("/sys/firmware/efi").exists(),
+            "no bootctl: package systemd-boot-tools or systemd-boot"
+        );
+        eprintln!("NOT TESTED with systemd's own parser: this machine has no bootctl");
     }
     found
 }
@@ -46,6 +58,9 @@ fn boots(root: &Path) -> impl Iterator<Item = std::path::PathBuf> {
 
 #[test]
 fn every_entry_of_this_system_gets_every_parameter_once() {
+    if !has_bootctl() {
+        return;
+    }
     let mut checked = 0;
     for_each(|applied| {
         let name = &applied.scenario.name;
@@ -71,6 +86,9 @@ fn every_entry_of_this_system_gets_every_parameter_once() {
 
 #[test]
 fn a_key_that_is_none_is_not_read_as_options() {
+    if !has_bootctl() {
+        return;
+    }
     let applied = Applied::new("systemd-boot").unwrap();
     let boot = applied.ground.target().join("boot");
     let file = boot.join("loader/entries/arch.conf");

@@ -80,6 +80,7 @@ impl Failure {
                 ErrorKind::Changed => ExitCode::Changed,
                 ErrorKind::NotPutBack => ExitCode::NotPutBack,
             },
+            Self::Provision(ProvisionError::MachineChanged(_)) => ExitCode::Changed,
             Self::Interrupted { .. } => ExitCode::Interrupted,
             Self::Provision(ProvisionError::Facts(_) | ProvisionError::Read(_))
             | Self::File { .. }

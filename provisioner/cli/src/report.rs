@@ -208,6 +208,10 @@ pub(crate) struct StatusReport {
     pub(crate) parameters: Vec<String>,
     /// Programs that somebody else was to run, with their arguments.
     pub(crate) open_rebuilds: Vec<Vec<String>>,
+    /// Those of them that failed or were put off: the next apply or revert runs them.
+    pub(crate) due_rebuilds: Vec<Vec<String>>,
+    /// Whether another run is writing right now.
+    pub(crate) in_progress: bool,
     /// Why the last run did nothing.
     pub(crate) refusal: Option<Decision>,
 }
@@ -223,6 +227,8 @@ impl From<Status> for StatusReport {
             drifted: status.drifted,
             parameters: status.parameters,
             open_rebuilds: status.open_rebuilds,
+            due_rebuilds: status.due_rebuilds,
+            in_progress: status.in_progress,
             refusal: status.refusal,
         }
     }

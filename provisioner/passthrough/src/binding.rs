@@ -7,6 +7,7 @@ use crate::facts::{Machine, PciFunction, Target};
 use crate::id::TargetPath;
 use crate::policy::{Judgement, Matching, native_drivers};
 use crate::step::{Step, file_head};
+use crate::text::modprobe_conf;
 
 /// The module's configuration.
 pub const VFIO_CONF: &str = "/etc/modprobe.d/vfio.conf";
@@ -14,7 +15,9 @@ pub const VFIO_CONF: &str = "/etc/modprobe.d/vfio.conf";
 pub const VFIO_DEVICES: &str = "/etc/neuron/vfio-devices";
 
 /// The steps that hand the assigned functions to vfio-pci at the next boot.
-pub fn steps(judgement: &Judgement, machine: &Machine, target: &Target) -> Vec<Step> {
+///
+/// `kept` is what somebody else had written into vfio.conf before.
+pub fn steps(judgement: &Judgement, machine: &Machine, target: &Target, kept: Option<&str>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut write = |id: &str, title: &str, because: &str, path: &str, text: String| {
         if let Ok(path) = path.parse::<TargetPath>() {
@@ -27,7 +30,7 @@ pub fn steps(judgement: &Judgement, machine: &Machine, target: &Target) -> Vec<S
         "Tell vfio-pci which functions it gets",
         "vfio-pci takes what `ids=` names, and the softdeps load it before the drivers that would take them",
         VFIO_CONF,
-        vfio_conf(judgement, machine, target),
+        vfio_conf(judgement, machine, target, kept),
     );
     write(
         "vfio-devices",
@@ -40,7 +43,7 @@ pub fn steps(judgement: &Judgement, machine: &Machine, target: &Target) -> Vec<S
 }
 
 /// `vfio.conf`: ids only where they name assigned functions and nothing else.
-fn vfio_conf(judgement: &Judgement, machine: &Machine, target: &Target) -> String {
+fn vfio_conf(judgement: &Judgement, machine: &Machine, target: &Target, kept: Option<&str>) -> String {
     let mut text = file_head("these functions go to vfio-pci at boot.");
     if judgement.decision.matching == Matching::Ids {
         let _ = writeln!(text, "options vfio-pci ids={}", judgement.ids().join(","));
@@ -56,7 +59,22 @@ fn vfio_conf(judgement: &Judgement, machine: &Machine, target: &Target) -> Strin
     for driver in drivers {
         let _ = writeln!(text, "softdep {driver} pre: vfio-pci");
     }
+    text.push_str(&others(kept.unwrap_or_default()));
     text
+}
+
+/// What stood in vfio.conf before us and says nothing of which functions vfio-pci gets.
+fn others(kept: &str) -> String {
+    let claims: BTreeSet<usize> = modprobe_conf::directives(kept)
+        .iter()
+        .filter(|one| one.module == "vfio_pci" && one.option("ids").is_some())
+        .map(|one| one.line)
+        .collect();
+    let lines = kept.lines().enumerate().filter(|(index, line)| {
+        !claims.contains(&(index + 1)) && !line.trim().is_empty() && !line.trim_start().starts_with('#')
+    });
+    let lines = lines.fold(String::new(), |text, (_, line)| text + line + "\n");
+    if lines.is_empty() { lines } else { format!("# Kept from what stood here before:\n{lines}") }
 }
 
 /// One function a line: role, address, id, board id, class. Fields are parted by one space, so

@@ -2,6 +2,7 @@
 
 mod document;
 mod loaders;
+mod retire;
 
 use std::collections::BTreeMap;
 
@@ -9,13 +10,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use document::{ActionDocument, ActionKind, InvalidPlan, PlanDocument, StepDocument};
+pub use retire::without_ours;
 
 use crate::answers::Mode;
 use crate::bootloader::Parameters;
 use crate::facts::{Machine, Target};
 use crate::id::TargetPath;
-use crate::policy::{Assignment, Code, Decision, Finding, Judgement, Severity, Verdict};
-use crate::step::{Action, FileState, Step, file_head};
+use crate::policy::{Assignment, Code, Decision, Finding, Identity, Judgement, Severity, Verdict};
+use crate::step::{Action, FileState, HEAD_MARK, Step, file_head};
 use crate::{binding, initramfs};
 
 /// The answers' place in a target.
@@ -71,9 +73,9 @@ pub struct Ours {
     pub tokens: Vec<String>,
     /// The files that are ours.
     pub files: BTreeMap<TargetPath, OwnFile>,
-    /// Programs that failed when they were run, so that what they make is stale. What somebody else
+    /// Programs that failed or were put off, so that what they make is stale. What somebody else
     /// was to run is theirs: an installer's own job does, and once is enough.
-    pub failed_rebuilds: Vec<Vec<String>>,
+    pub due_rebuilds: Vec<Vec<String>>,
 }
 
 /// Everything that a plan is made from.
@@ -104,6 +106,8 @@ pub struct Plan {
     pub decision: Decision,
     /// The functions that are assigned, with their identity.
     pub assignments: Vec<Assignment>,
+    /// The GPU that the host keeps, with its identity.
+    pub host: Option<Identity>,
     /// The kernel parameters that are ours afterwards.
     pub tokens: Vec<String>,
     /// What changes, in this order.
@@ -128,7 +132,7 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
     let mut draft = Draft::default();
     if matches!(decision.verdict, Verdict::Ready | Verdict::Pending) {
         let made = if decision.mode == Mode::Off {
-            retire_all(&inputs, &mut draft);
+            retire::everything(&inputs, &mut draft);
             Ok(())
         } else {
             draft_steps(&inputs, &mut draft)
@@ -142,6 +146,7 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         }
         decision.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     }
+    retire::name_edits(&inputs, &draft.steps, &mut decision.findings);
     let (settled, steps): (Vec<Step>, Vec<Step>) = draft.steps.into_iter().partition(Step::is_settled);
     let reboot_needed = steps.iter().any(|step| !is_record(step));
     Plan {
@@ -149,11 +154,17 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         stage: inputs.stage,
         decision,
         assignments: inputs.judgement.assignments.clone(),
+        host: decision_host(&inputs),
         tokens: draft.tokens,
         settled: settled.into_iter().map(|step| step.id).collect(),
         steps,
         reboot_needed,
     }
+}
+
+fn decision_host(inputs: &Inputs<'_>) -> Option<Identity> {
+    let host = inputs.judgement.decision.host_gpu?;
+    inputs.machine.functions.get(&host).map(Identity::from)
 }
 
 #[derive(Default)]
@@ -164,10 +175,21 @@ struct Draft {
 }
 
 impl Draft {
-    fn has_changes(&self, ids: &[&str]) -> bool {
-        let changes = |step: &Step| ids.iter().any(|id| step.id.starts_with(id)) && !step.is_settled();
-        self.steps.iter().any(changes)
+    /// Whether a file changes whose path is of this kind.
+    fn changes(&self, wanted: impl Fn(&str) -> bool) -> bool {
+        let changed = self.steps.iter().filter(|step| !step.is_settled());
+        changed.filter_map(|step| step.action.path()).any(|path| wanted(path.as_str()))
     }
+
+    /// Derived output comes last: it is made from every file, and made once.
+    fn rebuilds_last(&mut self) {
+        self.steps.sort_by_key(|step| matches!(step.action, Action::Rebuild { .. }));
+    }
+}
+
+/// Whether a program has to be run again, whatever this plan changes.
+fn is_due(inputs: &Inputs<'_>, step: &Step) -> bool {
+    matches!(&step.action, Action::Rebuild { argv, .. } if inputs.ours.due_rebuilds.contains(argv))
 }
 
 /// A file that only keeps what was decided; the running system does not depend on it.
@@ -189,8 +211,7 @@ fn draft_steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding
         draft.tokens.clone_from(&inputs.ours.tokens);
     }
     draft.steps.extend(images(inputs, draft));
-    // Derived output comes last: it is made from every file, and made once.
-    draft.steps.sort_by_key(|step| matches!(step.action, Action::Rebuild { .. }));
+    draft.rebuilds_last();
     Ok(())
 }
 
@@ -219,7 +240,7 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
     if judgement.decision.verdict == Verdict::Pending {
         draft.steps.extend(candidate(judgement, target));
         for path in [binding::VFIO_CONF, binding::VFIO_DEVICES, initramfs::DROP_IN] {
-            draft.steps.extend(retire(inputs, path));
+            retire::one(inputs, path, draft);
         }
         return Ok(());
     }
@@ -228,8 +249,9 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
     if !conflicts.is_empty() {
         return Err(conflicts);
     }
-    draft.steps.extend(retire(inputs, CANDIDATE));
-    draft.steps.extend(binding::steps(judgement, machine, target));
+    retire::one(inputs, CANDIDATE, draft);
+    let kept = foreign_vfio_conf(inputs);
+    draft.steps.extend(binding::steps(judgement, machine, target, kept));
     let images = generator
         .steps(judgement, target)
         .map_err(|error| vec![unusable(&error.path, &error.to_string())])?;
@@ -237,16 +259,26 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
     Ok(())
 }
 
+/// What stood in vfio.conf before us, and is kept there.
+fn foreign_vfio_conf<'a>(inputs: &Inputs<'a>) -> Option<&'a str> {
+    let path: TargetPath = binding::VFIO_CONF.parse().ok()?;
+    match inputs.ours.files.get(&path) {
+        Some(own) => own.original.text(),
+        None => inputs.target.files.get(&path)?.text().filter(|text| !text.starts_with(HEAD_MARK)),
+    }
+}
+
 /// The step that builds the images, if what goes into them changes or somebody left it undone.
 fn images(inputs: &Inputs<'_>, draft: &Draft) -> Option<Step> {
     let generator = initramfs::active(inputs.target).ok()?;
     let rebuild = generator.rebuild(inputs.target);
-    let is_open =
-        matches!(&rebuild.action, Action::Rebuild { argv, .. } if inputs.ours.failed_rebuilds.contains(argv));
+    let changed = draft.changes(|path| {
+        [binding::VFIO_CONF, binding::VFIO_DEVICES].contains(&path) || path.starts_with("/etc/mkinitcpio")
+    });
     // The command line is part of a unified kernel image.
-    let unified = draft.has_changes(&["kernel-cmdline"]) && generator.builds_unified_images(inputs.target);
-    let changed = draft.has_changes(&["vfio-conf", "vfio-devices", "mkinitcpio-", "retire-"]);
-    (changed || unified || is_open).then_some(rebuild)
+    let command_line = |path: &str| path == "/etc/kernel/cmdline" || path.starts_with("/etc/cmdline.d/");
+    let unified = draft.changes(command_line) && generator.builds_unified_images(inputs.target);
+    (changed || unified || is_due(inputs, &rebuild)).then_some(rebuild)
 }
 
 /// A file of the target that cannot be edited safely, as a reason to refuse.
@@ -283,62 +315,4 @@ fn candidate(judgement: &Judgement, target: &Target) -> Option<Step> {
         target.state(&path),
         text,
     ))
-}
-
-/// Takes a file of ours back to what it was; nothing for one that is not ours.
-fn retire(inputs: &Inputs<'_>, path: &str) -> Option<Step> {
-    let path: TargetPath = path.parse().ok()?;
-    let own = inputs.ours.files.get(&path)?;
-    let before = inputs.target.files.get(&path).unwrap_or(&own.written).clone();
-    let action = match &own.original {
-        FileState::Absent if before == FileState::Absent => return None,
-        FileState::Absent => Action::RemoveFile { path: path.clone(), before },
-        original => Action::WriteFile { path: path.clone(), before, after: original.clone() },
-    };
-    Some(Step {
-        id: format!("retire-{}", path.file_name()),
-        title: format!("Take back {path}"),
-        because: "it is not wanted any more".to_owned(),
-        action,
-    })
-}
-
-/// Mode `off`: every file of ours goes back to what it was. One that somebody changed since is
-/// left alone and named; `revert` can take it apart.
-fn retire_all(inputs: &Inputs<'_>, draft: &mut Draft) {
-    let rebuilds = inputs.target;
-    for (path, own) in &inputs.ours.files {
-        if path.as_str() == ANSWERS {
-            continue;
-        }
-        if inputs.target.state(path) != &own.written {
-            draft.findings.push(
-                Finding::new(
-                    Code::TargetConflict,
-                    Severity::Warning,
-                    format!("{path} was changed since it was written, and it is left alone"),
-                    "run `neuron-provisioner revert`, which takes out what is ours",
-                )
-                .in_file(path.as_str()),
-            );
-            continue;
-        }
-        draft.steps.extend(retire(inputs, path.as_str()));
-    }
-    if !inputs.ours.files.is_empty() || inputs.answers_text.is_some() {
-        draft.steps.extend(answers(inputs));
-    }
-    let touches = |wanted: &dyn Fn(&str) -> bool| {
-        let mut paths =
-            draft.steps.iter().filter(|step| !step.is_settled()).filter_map(|step| step.action.path());
-        paths.any(|path| wanted(path.as_str()))
-    };
-    let images = touches(&|path| path.contains("/mkinitcpio") || path == binding::VFIO_CONF);
-    let menu = touches(&|path| path == "/etc/default/grub");
-    if images && let Ok(generator) = initramfs::active(rebuilds) {
-        draft.steps.push(generator.rebuild(rebuilds));
-    }
-    if menu {
-        draft.steps.extend(loaders::rebuilds(rebuilds));
-    }
 }

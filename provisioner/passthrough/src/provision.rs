@@ -8,18 +8,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::answers::{Answers, InvalidAnswers};
-use crate::apply::{
-    Applied, ApplyError, Options, Outcome, Progress, RevertRequest, Reverted, Runner, State, Store,
-    Transaction, View,
-};
-use crate::facts::{FactsError, Machine, Target, boot_id};
+use crate::apply::{ApplyError, Outcome, View};
+use crate::facts::{FactsError, Machine, Target};
 use crate::id::TargetPath;
 use crate::plan::{self, ANSWERS, Inputs, Ours, OwnFile, Plan, Stage};
 use crate::policy::{self, Decision, Judgement, Verdict};
 use crate::root::{ReadError, Root};
 use crate::step::FileState;
 
-mod merge;
+mod carry_out;
+mod status;
+
+pub use carry_out::{apply, recover, revert, still_holds};
+pub use status::status;
 
 /// The file, in the state directory, that says why nothing was done.
 pub const REFUSAL: &str = "refusal.json";
@@ -63,6 +64,9 @@ pub enum ProvisionError {
         /// The file.
         path: String,
     },
+    /// A saved plan was made for another machine, or for this one in another state.
+    #[error("the machine is no longer what it was when this was planned: {0}")]
+    MachineChanged(String),
     /// The target could not be written, or not be put back.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -144,6 +148,10 @@ pub struct Status {
     pub parameters: Vec<String>,
     /// Programs that somebody else was to run.
     pub open_rebuilds: Vec<Vec<String>>,
+    /// Those of them that failed or were put off: the next apply or revert runs them.
+    pub due_rebuilds: Vec<Vec<String>>,
+    /// Whether another run is writing right now.
+    pub in_progress: bool,
     /// Whether a run was cut off in the middle.
     pub interrupted: bool,
     /// Why the last run did nothing.
@@ -174,7 +182,15 @@ pub fn answers(target: &Root, source: &Source) -> Result<Answers, ProvisionError
                 })?;
                 parse(ANSWERS, &text)
             }
-            FileState::Absent | FileState::Symlink { .. } => Ok(Answers::default()),
+            FileState::Absent => Ok(Answers::default()),
+            FileState::Symlink { points_to } => Err(ProvisionError::Answers {
+                name: ANSWERS.to_owned(),
+                problem: InvalidAnswers {
+                    line: None,
+                    message: format!("it is a symlink to {points_to}, which is not there"),
+                    hint: Some("mount what it points to, or put a file there".to_owned()),
+                },
+            }),
         },
     }
 }
@@ -227,149 +243,16 @@ fn ours(view: &View<'_>) -> Result<Ours, ProvisionError> {
     let applied = view.status()?;
     let mut ours = Ours {
         tokens: applied.tokens.clone(),
-        failed_rebuilds: applied.rebuilds_failed.clone(),
+        due_rebuilds: applied.rebuilds_due.clone(),
         ..Ours::default()
     };
     for file in &applied.files {
         if let (Some(original), Some(written)) = (view.original(&file.path)?, view.written(&file.path)?) {
-            ours.files.insert(file.path.clone(), OwnFile { original, written });
+            // One that was taken back to what it was is nobody's business any more.
+            if original != written {
+                ours.files.insert(file.path.clone(), OwnFile { original, written });
+            }
         }
     }
     Ok(ours)
-}
-
-/// Carries out a plan in a target, or keeps the reason why not.
-pub fn apply(
-    machine: &Root,
-    target: &Root,
-    plan: &Plan,
-    options: Options<'_>,
-    runner: &mut dyn Runner,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Done, ProvisionError> {
-    if !plan.is_allowed() {
-        keep_refusal(target, &plan.decision);
-        return Err(ProvisionError::Refused(Box::new(plan.decision.clone())));
-    }
-    let now = boot_id(machine);
-    let note = Note { verdict: plan.decision.verdict, reboot_needed: plan.reboot_needed };
-    let transaction = Transaction {
-        plan_id: plan.id.clone(),
-        stage: plan.stage.name().to_owned(),
-        boot_id: now.clone(),
-        steps: plan.steps.clone(),
-        tokens: plan.tokens.clone(),
-        note: serde_json::to_value(&note).unwrap_or_default(),
-    };
-    if transaction.steps.is_empty() {
-        let view = View::open(target)?;
-        let owed = reboot_owed(&view.status()?, now.as_deref());
-        return Ok(Done {
-            changed: false,
-            reboot_needed: owed,
-            outcome: with_settled(plan, Outcome::default()),
-        });
-    }
-    let mut store = Store::open(target, options)?;
-    let outcome = store.apply(&transaction, runner, progress)?;
-    store.remove_state_file(REFUSAL)?;
-    let owed = reboot_owed(&store.view().status()?, now.as_deref());
-    Ok(Done { changed: outcome.changed, reboot_needed: owed, outcome: with_settled(plan, outcome) })
-}
-
-/// Adds the steps that the plan found already done.
-fn with_settled(plan: &Plan, mut outcome: Outcome) -> Outcome {
-    outcome.steps.extend(plan.settled.iter().map(|id| crate::apply::StepOutcome {
-        id: id.clone(),
-        outcome: crate::apply::StepResult::Unchanged,
-        who: None,
-        why: None,
-    }));
-    outcome
-}
-
-/// Whether the boot that is running began before the last change. Where boots cannot be told
-/// apart, a reboot is owed.
-fn reboot_owed(applied: &Applied, now: Option<&str>) -> bool {
-    applied.last.as_ref().is_some_and(|last| {
-        let note: Option<Note> = serde_json::from_value(last.note.clone()).ok();
-        let same_boot = match (last.boot_id.as_deref(), now) {
-            (Some(then), Some(now)) => then == now,
-            _ => true,
-        };
-        same_boot && note.is_none_or(|note| note.reboot_needed)
-    })
-}
-
-/// A refusal leaves its reason for `status` and for the first boot. A target that cannot even take
-/// that (read-only, or not ours) is left as it is: the caller has the reason in its hand.
-fn keep_refusal(target: &Root, decision: &Decision) {
-    let kept = serde_json::to_string_pretty(decision).map(|text| text + "\n");
-    let written = kept.map_err(|error| error.to_string()).and_then(|text| {
-        let mut store = Store::open(target, Options::default()).map_err(|error| error.to_string())?;
-        store.write_state_file(REFUSAL, text.as_bytes()).map_err(|error| error.to_string())
-    });
-    if let Err(error) = written {
-        tracing::warn!("the reason of the refusal could not be kept: {error}");
-    }
-}
-
-/// Undoes everything that was applied. Of a file that somebody changed since, only what is ours is
-/// taken out; a file of which that cannot be done is left alone and named.
-pub fn revert(
-    machine: &Root,
-    target: &Root,
-    options: Options<'_>,
-    runner: &mut dyn Runner,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Reverted, ProvisionError> {
-    let view = View::open(target)?;
-    let applied = view.status()?;
-    if applied.files.is_empty() && applied.state != State::Interrupted && applied.rebuilds_open.is_empty() {
-        return Ok(Reverted { outcome: Outcome::default(), left: Vec::new(), merged: Vec::new() });
-    }
-    let request = RevertRequest {
-        stage: Stage::All.name().to_owned(),
-        boot_id: boot_id(machine),
-        note: serde_json::to_value(Note { verdict: Verdict::Ready, reboot_needed: true }).unwrap_or_default(),
-    };
-    let tokens = applied.tokens;
-    let mut store = Store::open(target, options)?;
-    let reverted =
-        store.revert(&request, &mut |file| merge::without_ours(file, &tokens), runner, progress)?;
-    store.remove_state_file(REFUSAL)?;
-    Ok(reverted)
-}
-
-/// Where a target's set-up stands; creates nothing.
-pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
-    let view = View::open(target)?;
-    let applied = view.status()?;
-    let refusal = view.read_state_file(REFUSAL)?;
-    let owed = applied.state == State::Applied && reboot_owed(&applied, boot_id(machine).as_deref());
-    Ok(Status {
-        standing: standing(&applied, owed),
-        reboot_needed: owed,
-        files: applied.files.iter().map(|file| file.path.clone()).collect(),
-        drifted: applied.drifted,
-        parameters: applied.tokens,
-        open_rebuilds: applied.rebuilds_open,
-        interrupted: applied.state == State::Interrupted,
-        refusal: refusal.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
-    })
-}
-
-fn standing(applied: &Applied, reboot_owed: bool) -> Standing {
-    let verdict = applied.last.as_ref().and_then(|last| {
-        let note: Note = serde_json::from_value(last.note.clone()).ok()?;
-        Some(note.verdict)
-    });
-    match applied.state {
-        State::Unconfigured => Standing::Unconfigured,
-        State::Reverted => Standing::Reverted,
-        State::Interrupted => Standing::Drifted,
-        State::Applied if !applied.drifted.is_empty() => Standing::Drifted,
-        State::Applied if reboot_owed || verdict == Some(Verdict::Pending) => Standing::Pending,
-        State::Applied => Standing::Active,
-    }
 }

@@ -1,7 +1,7 @@
 //! `apply`: plan and write.
 
 use console::style;
-use neuron_passthrough::apply::{ApplyError, Chroot, Deferred, ErrorKind, Runner, StepResult};
+use neuron_passthrough::apply::{ApplyError, Chroot, ErrorKind, Options, Postponed, Runner, StepResult};
 use neuron_passthrough::plan::{Plan, PlanDocument};
 use neuron_passthrough::provision::{self, Done, ProvisionError};
 use neuron_passthrough::root::Root;
@@ -18,6 +18,7 @@ use crate::{render, roots};
 
 pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
+    recover(common, options.no_reload, &target)?;
     let plan = saved_or_new(common, options, &machine, &target)?;
     let document = PlanDocument::from(&plan);
     if !common.json && !common.quiet {
@@ -40,13 +41,17 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
     }
 }
 
+/// A run that was cut off is put back first: what is planned from a half-written tree fits nothing.
+fn recover(common: &Common, no_reload: bool, target: &Root) -> Result<(), Failure> {
+    let steps = Steps::new(common);
+    let mut runner = runner(no_reload, target);
+    let mut show = |progress: neuron_passthrough::apply::Progress<'_>| steps.show(&progress);
+    Ok(provision::recover(target, Options::default(), runner.as_mut(), &mut show)?)
+}
+
 /// Who builds the initramfs and the boot menu.
 pub(super) fn runner<'a>(no_reload: bool, target: &'a Root) -> Box<dyn Runner + 'a> {
-    if no_reload {
-        Box::new(Deferred { who: "whoever gave --no-reload".to_owned() })
-    } else {
-        Box::new(Chroot::new(target))
-    }
+    if no_reload { Box::new(Postponed) } else { Box::new(Chroot::new(target)) }
 }
 
 fn saved_or_new(
@@ -58,7 +63,9 @@ fn saved_or_new(
     match &options.plan {
         Some(path) => {
             let problem = |problem| Failure::Plan { path: path.clone(), problem };
-            PlanDocument::parse(&roots::read(path)?).map_err(problem)
+            let plan = PlanDocument::parse(&roots::read(path)?).map_err(problem)?;
+            provision::still_holds(machine, &plan)?;
+            Ok(plan)
         }
         None => plan::make(machine, target, &roots::source(common)?),
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use neuron_passthrough::apply::Reverted;
-use neuron_passthrough::provision::{self, Standing};
+use neuron_passthrough::provision;
 
 use crate::args::{Common, RevertOptions};
 use crate::commands::{apply, consent};
@@ -17,7 +17,8 @@ use crate::{render, roots};
 pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
     let status = provision::status(&machine, &target)?;
-    if matches!(status.standing, Standing::Unconfigured | Standing::Reverted) {
+    let nothing = status.files.is_empty() && status.due_rebuilds.is_empty() && !status.interrupted;
+    if nothing && !status.in_progress {
         return finish(common, &ResultReport::new(false, false, Vec::new()));
     }
     if !common.json && !common.quiet {
@@ -82,7 +83,11 @@ pub(crate) fn text(report: &ResultReport) -> String {
     let mut text = apply::deferred(report) + &left(report);
     text.push_str(if report.changed { "\nReverted.\n" } else { "Nothing to revert.\n" });
     if report.reboot_needed {
-        text.push_str("Next: reboot, and the GPU is the host's again.\n");
+        text.push_str(if report.left.is_empty() && report.merged.is_empty() {
+            "Next: reboot, and the GPU is the host's again.\n"
+        } else {
+            "Next: look at these files, since they may still give the GPU away; then reboot.\n"
+        });
     }
     text
 }

@@ -32,6 +32,7 @@ pub(crate) fn text(report: &StatusReport) -> String {
         Standing::Unconfigured => {
             ("unconfigured", "nothing was set up here. `neuron-provisioner inspect` looks at the machine.")
         }
+        _ if report.in_progress => ("in progress", "another run is writing right now."),
         Standing::Pending if report.reboot_needed => {
             ("pending", "it is written; reboot to put it into effect.")
         }
@@ -43,6 +44,13 @@ pub(crate) fn text(report: &StatusReport) -> String {
         Standing::Drifted if report.interrupted => {
             ("drifted", "a run was cut off; the next `apply` or `revert` puts it right.")
         }
+        Standing::Drifted if report.drifted.is_empty() => {
+            ("drifted", "a program failed or was put off; the next `apply` or `revert` runs it.")
+        }
+        Standing::Drifted if report.files.is_empty() => (
+            "drifted",
+            "files of ours are there, but their journal is lost; `revert` cannot undo them: remove them by hand.",
+        ),
         Standing::Drifted => ("drifted", "files were changed since they were applied."),
         Standing::Reverted => ("reverted", "everything is as it was before."),
     };
@@ -52,6 +60,9 @@ pub(crate) fn text(report: &StatusReport) -> String {
         let mark =
             if report.drifted.contains(path) { style("changed").red() } else { style("in place").green() };
         let _ = writeln!(out, "  {:width$}  {mark}", path.as_str());
+    }
+    for path in report.drifted.iter().filter(|path| !report.files.contains(path)) {
+        let _ = writeln!(out, "  {path}  {}", style("not in the journal").red());
     }
     if !report.parameters.is_empty() {
         let _ = writeln!(out, "Kernel parameters of ours: {}", report.parameters.join(" "));

@@ -25,6 +25,8 @@ pub enum RunResult {
         /// Why it was not run here, and the command to run by hand where that is a person's work.
         why: String,
     },
+    /// It was put off: the next run of this program makes up for it.
+    Postponed,
     /// It could not be started, or ended with something else than 0. mkinitcpio ends with 1 when
     /// it wrote an image with errors, so nothing but 0 is success.
     Failed {
@@ -50,6 +52,16 @@ impl Runner for Deferred {
     fn run(&mut self, argv: &[String]) -> RunResult {
         let why = format!("{} runs `{}`", self.who, command_line(argv));
         RunResult::Deferred { who: self.who.clone(), why }
+    }
+}
+
+/// Runs nothing, and leaves it to the next run of this program.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Postponed;
+
+impl Runner for Postponed {
+    fn run(&mut self, _: &[String]) -> RunResult {
+        RunResult::Postponed
     }
 }
 

@@ -173,7 +173,7 @@ impl ApplyError {
     }
 
     /// The error and its causes in one line, for a report that holds no error values.
-    pub(super) fn in_full(&self) -> String {
+    pub fn in_full(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {

@@ -192,6 +192,16 @@ impl Store<'_> {
                     StepOutcome { outcome: StepResult::Deferred, who: Some(who), why: Some(why), ..outcome };
                 RebuildState::Deferred
             }
+            RunResult::Postponed => {
+                let why = format!("run `{}`, or this program again", command_line(&argv));
+                outcome = StepOutcome {
+                    outcome: StepResult::Deferred,
+                    who: Some("you".to_owned()),
+                    why: Some(why),
+                    ..outcome
+                };
+                RebuildState::Failed
+            }
             RunResult::Failed { why } if course.on_rebuild_failure == OnRebuildFailure::GoOn => {
                 outcome = StepOutcome { outcome: StepResult::Failed, why: Some(why), ..outcome };
                 RebuildState::Failed
@@ -281,6 +291,7 @@ impl Store<'_> {
             let why = match runner.run(&rebuild.argv) {
                 RunResult::Done => continue,
                 RunResult::Deferred { why, .. } | RunResult::Failed { why } => why,
+                RunResult::Postponed => "it was put off".to_owned(),
             };
             back.remaining.push(format!("run `{}`: {why}", command_line(&rebuild.argv)));
             back.not_rebuilt.push(rebuild.argv.clone());

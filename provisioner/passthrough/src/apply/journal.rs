@@ -173,7 +173,7 @@ impl Journal {
     fn try_open(hand: &mut Hand<'_>, place: &Place, found: &Contents) -> io::Result<Self> {
         let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let opened = hand.perform("open the journal", || {
-            nix::fcntl::openat(&place.directory, place.name.as_str(), flags, Mode::from_bits_truncate(0o600))
+            nix::fcntl::openat(&place.directory, place.name.as_str(), flags, Mode::from_bits_truncate(0o644))
         })?;
         let file = File::from(opened);
         if file.metadata()?.len() != found.whole {

@@ -109,11 +109,8 @@ impl Ledger {
         self.newest = self.newest.max(done.begin.transaction);
         match done.begin.operation {
             Operation::Apply => {
-                for token in &done.begin.tokens {
-                    if !self.tokens.contains(token) {
-                        self.tokens.push(token.clone());
-                    }
-                }
+                // Whoever plans names all that are ours: one that is wanted no more is not ours.
+                self.tokens.clone_from(&done.begin.tokens);
                 done.intents.into_iter().for_each(|intent| self.own(intent));
             }
             Operation::Revert => self.files.retain(|real, _| !forgotten.contains(real)),

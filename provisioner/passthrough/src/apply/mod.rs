@@ -28,7 +28,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use command::{Chroot, Deferred, RunResult, Runner};
+pub use command::{Chroot, Deferred, Postponed, RunResult, Runner};
 pub use error::{ApplyError, ErrorKind, Failure};
 pub use revert::{ChangedFile, RevertRequest, Reverted};
 pub use store::{Options, Store, View};
@@ -49,7 +49,7 @@ pub struct Transaction {
     pub boot_id: Option<String>,
     /// What is done, in this order.
     pub steps: Vec<Step>,
-    /// The kernel parameters that are ours once this is done.
+    /// All kernel parameters that are ours once this is done, those from before included.
     pub tokens: Vec<String>,
     /// Kept for the caller, never looked into.
     pub note: serde_json::Value,
@@ -204,12 +204,12 @@ pub struct Applied {
     pub drifted: Vec<TargetPath>,
     /// The last finished transaction.
     pub last: Option<Last>,
-    /// Every kernel parameter that a transaction since the last whole revert named as ours.
+    /// The kernel parameters that the last transaction named as ours.
     pub tokens: Vec<String>,
     /// Programs that somebody else was to run, or that have to be run again.
     pub rebuilds_open: Vec<Vec<String>>,
-    /// Those of them that were run here and failed: whoever comes next runs them again.
-    pub rebuilds_failed: Vec<Vec<String>>,
+    /// Those of them that failed here or were put off: whoever comes next runs them.
+    pub rebuilds_due: Vec<Vec<String>>,
     /// The files that are ours.
     pub files: Vec<OwnedFile>,
 }

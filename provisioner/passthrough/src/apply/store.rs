@@ -144,9 +144,19 @@ impl<'r> View<'r> {
             }),
             tokens: ledger.tokens.clone(),
             rebuilds_open: rebuilds(&|state| state != RebuildState::Done),
-            rebuilds_failed: rebuilds(&|state| state == RebuildState::Failed),
+            rebuilds_due: rebuilds(&|state| state == RebuildState::Failed),
             files: files.collect(),
         })
+    }
+
+    /// Whether somebody is writing to this target right now. What is read meanwhile is half done.
+    pub fn is_busy(&self) -> Result<bool, ApplyError> {
+        let Some(place) = self.entry(".")? else { return Ok(false) };
+        let own = place
+            .open_entry(OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+            .map_err(|errno| ApplyError::io("open", format!("{PARENT}/{NAME}"))(errno.into()))?;
+        // A shared lock gets in nobody's way and is gone with the descriptor.
+        Ok(matches!(Flock::lock(own, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK))))
     }
 
     /// What stood at a path before the first of our transactions; `None` when the path is not
@@ -239,7 +249,8 @@ impl<'r> Store<'r> {
         self.hand.make_directories(&self.view.tree, &missing).map_err(make())?;
         let gone = || ApplyError::refused(&path, "it vanished while it was made");
         let place = self.view.tree.place(&path)?.ok_or_else(gone)?;
-        self.hand.make_directory(&place, 0o700).map_err(make())?;
+        // Anybody may ask where it stands; what files held before is behind a mode of its own.
+        self.hand.make_directory(&place, 0o755).map_err(make())?;
         self.view.directory = open_trusted(&place)?;
         self.take_lock()?;
         self.view.read_journal()?;
@@ -364,7 +375,7 @@ impl<'r> Store<'r> {
             return Ok(());
         };
         let owner = Owner { uid: geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
-        let content = Content::Regular { bytes: bytes.to_vec(), mode: 0o600, owner, xattrs: Xattrs::new() };
+        let content = Content::Regular { bytes: bytes.to_vec(), mode: 0o644, owner, xattrs: Xattrs::new() };
         self.hand
             .remove(&unfinished)
             .and_then(|()| self.hand.put(&place, &content, UNFINISHED))

@@ -10,7 +10,7 @@ use similar::TextDiff;
 
 use super::{Plan, Stage};
 use crate::id::TargetPath;
-use crate::policy::{Assignment, Decision};
+use crate::policy::{Assignment, Decision, Identity};
 use crate::step::{Action, FileState, Step};
 
 const SCHEMA: &str = "neuron-plan/1";
@@ -29,6 +29,8 @@ pub struct PlanDocument {
     pub decision: Decision,
     /// The functions that are assigned, with their identity.
     pub assignments: Vec<Assignment>,
+    /// The GPU that the host keeps, with its identity.
+    pub host: Option<Identity>,
     /// The kernel parameters that are ours afterwards.
     pub tokens: Vec<String>,
     /// Whether it takes effect only after a reboot.
@@ -152,6 +154,7 @@ impl PlanDocument {
             stage: document.stage,
             decision: document.decision,
             assignments: document.assignments,
+            host: document.host,
             tokens: document.tokens,
             steps,
             settled: document.settled,
@@ -168,6 +171,7 @@ impl From<&Plan> for PlanDocument {
             stage: plan.stage,
             decision: plan.decision.clone(),
             assignments: plan.assignments.clone(),
+            host: plan.host.clone(),
             tokens: plan.tokens.clone(),
             reboot_needed: plan.reboot_needed,
             steps: plan.steps.iter().map(StepDocument::from).collect(),

@@ -1,10 +1,10 @@
 //! Kernel parameters, in every loader that the target has.
 
-use super::{Draft, Inputs, unusable};
-use crate::bootloader::{self, LoaderError, Parameters};
-use crate::facts::Target;
+use super::retire::displaced;
+use super::{Draft, Inputs, is_due, unusable};
+use crate::bootloader::{self, Bootloader, LoaderError, Parameters};
 use crate::policy::Finding;
-use crate::step::{Action, Step};
+use crate::step::Step;
 use crate::text::command_line;
 
 /// The steps that set the parameters, and those that make menus anew where something changed.
@@ -16,6 +16,7 @@ pub(super) fn steps(
     if parameters.set.is_empty() && parameters.remove.is_empty() {
         return Ok(());
     }
+    let parameters = &with_displaced(inputs, parameters);
     let (loaders, findings) =
         bootloader::detect(inputs.target, &parameters.set).map_err(|finding| vec![finding])?;
     draft.findings.extend(findings);
@@ -25,7 +26,7 @@ pub(super) fn steps(
         let steps = loader.steps(inputs.target, parameters).map_err(|error| vec![blocker(&error)])?;
         let changed = steps.iter().any(|step| !step.is_settled());
         if let Some(rebuild) =
-            loader.rebuild(inputs.target).filter(|rebuild| changed || is_open(inputs, rebuild))
+            loader.rebuild(inputs.target).filter(|rebuild| changed || is_due(inputs, rebuild))
         {
             rebuilds.push(rebuild);
         }
@@ -40,18 +41,24 @@ pub(super) fn steps(
     Ok(())
 }
 
-/// The steps that make every loader's menu anew.
-pub(super) fn rebuilds(target: &Target) -> Vec<Step> {
+/// The steps that make menus anew because a file of their loader changes, or because they are due.
+pub(super) fn rebuilds(inputs: &Inputs<'_>, draft: &Draft) -> Vec<Step> {
+    let target = inputs.target;
+    let concerns = |loader: &dyn Bootloader| {
+        // What it would edit is what its menu is made from.
+        let edited = loader.steps(target, &Parameters::default()).unwrap_or_default();
+        let paths: Vec<&str> = edited.iter().filter_map(|step| Some(step.action.path()?.as_str())).collect();
+        draft.changes(|path| paths.contains(&path))
+    };
     let here = bootloader::ALL.iter().filter(|loader| loader.detect(target).is_some());
-    here.filter_map(|loader| loader.rebuild(target)).collect()
+    here.filter_map(|loader| {
+        loader.rebuild(target).filter(|rebuild| concerns(*loader) || is_due(inputs, rebuild))
+    })
+    .collect()
 }
 
-fn is_open(inputs: &Inputs<'_>, step: &Step) -> bool {
-    matches!(&step.action, Action::Rebuild { argv, .. } if inputs.ours.failed_rebuilds.contains(argv))
-}
-
-/// Those of the parameters that were not there before us in every file: only they are ours, and
-/// only they go when they are wanted no more.
+/// Those of the parameters that no file had before us: only they are ours, and only they go when
+/// they are wanted no more. One that some file had is somebody's, and stays everywhere.
 fn ours(inputs: &Inputs<'_>, parameters: &Parameters, written: &[Step]) -> Vec<String> {
     let originals: Vec<&str> = written
         .iter()
@@ -66,8 +73,23 @@ fn ours(inputs: &Inputs<'_>, parameters: &Parameters, written: &[Step]) -> Vec<S
         text.split(|c: char| c.is_whitespace() || "'\"".contains(c))
             .any(|word| command_line::has(word, token))
     };
-    let is_ours = |token: &&String| !originals.iter().all(|text| stood(token, text));
+    let is_ours = |token: &&String| !originals.iter().any(|text| stood(token, text));
     parameters.set.iter().filter(is_ours).cloned().collect()
+}
+
+/// What our parameters had displaced comes back when they go, where all files agree on it.
+fn with_displaced(inputs: &Inputs<'_>, parameters: &Parameters) -> Parameters {
+    let mut parameters = parameters.clone();
+    let originals: Vec<&str> = inputs.ours.files.values().filter_map(|own| own.original.text()).collect();
+    let mut back: Vec<String> =
+        originals.iter().flat_map(|text| displaced(text, &parameters.remove)).collect();
+    back.sort_unstable();
+    back.dedup();
+    let key = |token: &str| token.split('=').next().unwrap_or_default().to_owned();
+    let agreed =
+        back.iter().filter(|token| back.iter().filter(|other| key(other) == key(token)).count() == 1);
+    parameters.set.extend(agreed.cloned());
+    parameters
 }
 
 fn blocker(error: &LoaderError) -> Finding {

@@ -40,6 +40,34 @@ pub struct Assignment {
     pub role: AssignmentRole,
 }
 
+/// By what a function is known again: an address can move, and another card can take its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Where it sits.
+    pub address: PciAddress,
+    /// Its id; null when the machine does not say.
+    pub id: Option<PciId>,
+    /// Its board's id; null when the machine does not say.
+    pub subsystem: Option<PciId>,
+    /// Its class, six hexadecimal digits.
+    pub class: String,
+}
+
+impl From<&PciFunction> for Identity {
+    fn from(function: &PciFunction) -> Self {
+        let PciFunction { address, id, subsystem, .. } = *function;
+        Self { address, id, subsystem, class: function.class.to_string() }
+    }
+}
+
+impl From<&Assignment> for Identity {
+    fn from(assigned: &Assignment) -> Self {
+        let Assignment { address, id, subsystem, .. } = *assigned;
+        Self { address, id: Some(id), subsystem, class: assigned.class.clone() }
+    }
+}
+
 /// Everything that the chosen guests take along.
 pub(super) fn assign(
     machine: &Machine,

@@ -22,7 +22,7 @@ pub mod target;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use assign::{Assignment, AssignmentRole};
+pub use assign::{Assignment, AssignmentRole, Identity};
 pub use drivers::native_drivers;
 pub use finding::{Code, Finding, Severity};
 pub use gpu::{Gpu, GpuRole, Viability};

@@ -1,0 +1,173 @@
+//! What writes: apply, revert, and putting back what a run that was cut off left.
+
+use super::{Done, Note, ProvisionError, REFUSAL};
+use crate::apply::{
+    Applied, ChangedFile, Options, Outcome, Progress, RevertRequest, Reverted, Runner, State, StepOutcome,
+    StepResult, Store, Transaction, View,
+};
+use crate::facts::{Machine, boot_id};
+use crate::plan::{self, OwnFile, Plan, Stage};
+use crate::policy::{Decision, Identity, KILL_SWITCH, Verdict};
+use crate::root::Root;
+
+/// Whether a plan that was saved still fits the machine: everything that it gives away, and the
+/// GPU that the host keeps, is where it was and what it was, and this boot has no kill switch.
+pub fn still_holds(machine: &Root, plan: &Plan) -> Result<(), ProvisionError> {
+    let facts = Machine::read(machine)?;
+    let recorded = plan.assignments.iter().map(Identity::from).chain(plan.host.clone());
+    for was in recorded {
+        let is = facts.functions.get(&was.address).map(Identity::from);
+        if is.as_ref() != Some(&was) {
+            let now = is.and_then(|is| is.id).map_or_else(|| "nothing".to_owned(), |id| id.to_string());
+            let then = was.id.map_or_else(|| "an unknown device".to_owned(), |id| id.to_string());
+            return Err(ProvisionError::MachineChanged(format!(
+                "at {} there was {then} when it was planned, and now there is {now}",
+                was.address
+            )));
+        }
+    }
+    let line = facts.command_line.as_deref().unwrap_or_default();
+    if line.split_whitespace().any(|token| token == KILL_SWITCH) {
+        return Err(ProvisionError::MachineChanged(format!("this boot runs with {KILL_SWITCH}")));
+    }
+    if plan.decision.verdict == Verdict::Ready
+        && !plan.assignments.is_empty()
+        && facts.iommu.groups == Some(0)
+    {
+        return Err(ProvisionError::MachineChanged("the IOMMU is off now, and it was on".to_owned()));
+    }
+    Ok(())
+}
+
+/// Carries out a plan in a target, or keeps the reason why not.
+pub fn apply(
+    machine: &Root,
+    target: &Root,
+    plan: &Plan,
+    options: Options<'_>,
+    runner: &mut dyn Runner,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Done, ProvisionError> {
+    if !plan.is_allowed() {
+        keep_refusal(target, &plan.decision);
+        return Err(ProvisionError::Refused(Box::new(plan.decision.clone())));
+    }
+    let now = boot_id(machine);
+    let mut store = Store::open(target, options)?;
+    let owed = reboot_owed(&store.view().status()?, now.as_deref());
+    if plan.steps.is_empty() {
+        forget_refusal(&mut store);
+        return Ok(Done {
+            changed: false,
+            reboot_needed: owed,
+            outcome: with_settled(plan, Outcome::default()),
+        });
+    }
+    let note = Note { verdict: plan.decision.verdict, reboot_needed: owed || plan.reboot_needed };
+    let transaction = Transaction {
+        plan_id: plan.id.clone(),
+        stage: plan.stage.name().to_owned(),
+        boot_id: now,
+        steps: plan.steps.clone(),
+        tokens: plan.tokens.clone(),
+        note: note.value(),
+    };
+    let outcome = store.apply(&transaction, runner, progress)?;
+    forget_refusal(&mut store);
+    let reboot_needed = if outcome.changed { note.reboot_needed } else { owed };
+    Ok(Done { changed: outcome.changed, reboot_needed, outcome: with_settled(plan, outcome) })
+}
+
+/// Puts back what a run that was cut off left half done. To be called before planning: a plan that
+/// was made from a half-written tree does not fit the tree that this leaves.
+pub fn recover(
+    target: &Root,
+    options: Options<'_>,
+    runner: &mut dyn Runner,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(), ProvisionError> {
+    if View::open(target)?.status()?.state == State::Interrupted {
+        Store::open(target, options)?.recover(runner, progress)?;
+    }
+    Ok(())
+}
+
+/// What was refused before is of no interest once something else was carried out; that it could
+/// not be taken away changes nothing of what was done.
+fn forget_refusal(store: &mut Store<'_>) {
+    if let Err(error) = store.remove_state_file(REFUSAL) {
+        tracing::warn!("{REFUSAL} of an earlier run could not be removed: {}", error.in_full());
+    }
+}
+
+impl Note {
+    fn value(&self) -> serde_json::Value {
+        serde_json::json!({ "verdict": self.verdict, "reboot_needed": self.reboot_needed })
+    }
+}
+
+/// Adds the steps that the plan found already done.
+fn with_settled(plan: &Plan, mut outcome: Outcome) -> Outcome {
+    outcome.steps.extend(plan.settled.iter().map(|id| StepOutcome {
+        id: id.clone(),
+        outcome: StepResult::Unchanged,
+        who: None,
+        why: None,
+    }));
+    outcome
+}
+
+/// Whether the boot that is running began before the last change. Where boots cannot be told
+/// apart, a reboot is owed.
+pub(super) fn reboot_owed(applied: &Applied, now: Option<&str>) -> bool {
+    applied.last.as_ref().is_some_and(|last| {
+        let note: Option<Note> = serde_json::from_value(last.note.clone()).ok();
+        let same_boot = match (last.boot_id.as_deref(), now) {
+            (Some(then), Some(now)) => then == now,
+            _ => true,
+        };
+        same_boot && note.is_none_or(|note| note.reboot_needed)
+    })
+}
+
+/// A refusal leaves its reason for `status` and for the first boot. A target that cannot even take
+/// that (read-only, or not ours) is left as it is: the caller has the reason in its hand.
+fn keep_refusal(target: &Root, decision: &Decision) {
+    let kept = serde_json::to_string_pretty(decision).map(|text| text + "\n");
+    let written = kept.map_err(|error| error.to_string()).and_then(|text| {
+        let mut store = Store::open(target, Options::default()).map_err(|error| error.in_full())?;
+        store.write_state_file(REFUSAL, text.as_bytes()).map_err(|error| error.in_full())
+    });
+    if let Err(error) = written {
+        tracing::warn!("the reason of the refusal could not be kept: {error}");
+    }
+}
+
+/// Undoes everything that was applied. Of a file that somebody changed since, only what is ours is
+/// taken out; a file of which that cannot be done is left alone and named.
+pub fn revert(
+    machine: &Root,
+    target: &Root,
+    options: Options<'_>,
+    runner: &mut dyn Runner,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Reverted, ProvisionError> {
+    let applied = View::open(target)?.status()?;
+    if applied.files.is_empty() && applied.state != State::Interrupted && applied.rebuilds_due.is_empty() {
+        return Ok(Reverted { outcome: Outcome::default(), left: Vec::new(), merged: Vec::new() });
+    }
+    let request = RevertRequest {
+        stage: Stage::All.name().to_owned(),
+        boot_id: boot_id(machine),
+        note: Note { verdict: Verdict::Ready, reboot_needed: true }.value(),
+    };
+    let tokens = applied.tokens;
+    let mut store = Store::open(target, options)?;
+    let mut merge = |file: &ChangedFile| {
+        let own = OwnFile { original: file.original.clone(), written: file.written.clone() };
+        plan::without_ours(&file.path, &own, &file.present, &tokens).map(String::into_bytes)
+    };
+    let reverted = store.revert(&request, &mut merge, runner, progress)?;
+    forget_refusal(&mut store);
+    Ok(reverted)
+}

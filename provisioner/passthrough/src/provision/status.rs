@@ -1,0 +1,75 @@
+//! Where a set-up stands.
+
+use super::carry_out::reboot_owed;
+use super::{Note, ProvisionError, REFUSAL, Standing, Status, ours};
+use crate::apply::{Applied, State, View};
+use crate::facts::boot_id;
+use crate::id::TargetPath;
+use crate::plan::{ANSWERS, Ours};
+use crate::policy::Verdict;
+use crate::root::Root;
+use crate::step::HEAD_MARK;
+use crate::{binding, initramfs};
+
+/// Where a target's set-up stands; creates nothing.
+pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
+    let view = View::open(target)?;
+    let applied = view.status()?;
+    let busy = view.is_busy()?;
+    let refusal = view.read_state_file(REFUSAL)?;
+    let ours = ours(&view)?;
+    let owed = applied.state != State::Unconfigured && reboot_owed(&applied, boot_id(machine).as_deref());
+    let mut drifted = applied.drifted.clone();
+    if applied.state != State::Applied {
+        drifted.extend(orphans(target)?);
+    }
+    Ok(Status {
+        standing: standing(&applied, &ours, &drifted, owed, busy),
+        reboot_needed: owed,
+        files: ours.files.into_keys().collect(),
+        drifted,
+        parameters: applied.tokens.clone(),
+        open_rebuilds: applied.rebuilds_open.clone(),
+        due_rebuilds: applied.rebuilds_due.clone(),
+        interrupted: applied.state == State::Interrupted && !busy,
+        in_progress: busy,
+        refusal: refusal.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+    })
+}
+
+/// Files that say that we wrote them and of which the journal knows nothing: it was lost, as after
+/// a snapshot of the root was rolled back.
+fn orphans(target: &Root) -> Result<Vec<TargetPath>, ProvisionError> {
+    let mut found = Vec::new();
+    for path in [binding::VFIO_CONF, binding::VFIO_DEVICES, initramfs::DROP_IN] {
+        let state = target.file_state(path)?;
+        if state.text().is_some_and(|text| text.trim_start().starts_with(HEAD_MARK)) {
+            found.extend(path.parse());
+        }
+    }
+    Ok(found)
+}
+
+fn standing(
+    applied: &Applied,
+    ours: &Ours,
+    drifted: &[TargetPath],
+    reboot_owed: bool,
+    busy: bool,
+) -> Standing {
+    let verdict = applied.last.as_ref().and_then(|last| {
+        let note: Note = serde_json::from_value(last.note.clone()).ok()?;
+        Some(note.verdict)
+    });
+    let only_answers = ours.files.keys().all(|path| path.as_str() == ANSWERS);
+    match applied.state {
+        _ if busy => Standing::Pending,
+        State::Interrupted => Standing::Drifted,
+        _ if !drifted.is_empty() || !applied.rebuilds_due.is_empty() => Standing::Drifted,
+        State::Unconfigured => Standing::Unconfigured,
+        State::Reverted => Standing::Reverted,
+        State::Applied if reboot_owed || verdict == Some(Verdict::Pending) => Standing::Pending,
+        State::Applied if only_answers => Standing::Reverted,
+        State::Applied => Standing::Active,
+    }
+}

@@ -73,7 +73,7 @@ fn inspect_has_the_documented_fields() {
 fn plan_has_the_documented_fields() {
     let ground = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap();
     let plan = json(&ground, &["plan"], 0);
-    let names = "schema id stage decision assignments tokens reboot_needed steps settled";
+    let names = "schema id stage decision assignments host tokens reboot_needed steps settled";
     has_exactly("the plan", &plan, names);
     assert_eq!(plan["schema"], "neuron-plan/1");
     decision(&plan["decision"]);

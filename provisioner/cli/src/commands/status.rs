@@ -33,6 +33,9 @@ pub(crate) fn text(report: &StatusReport) -> String {
             ("unconfigured", "nothing was set up here. `neuron-provisioner inspect` looks at the machine.")
         }
         _ if report.in_progress => ("in progress", "another run is writing right now."),
+        Standing::Pending if !report.due_rebuilds.is_empty() => {
+            ("pending", "it is written, but a program has to run before the reboot: run `apply` again.")
+        }
         Standing::Pending if report.reboot_needed => {
             ("pending", "it is written; reboot to put it into effect.")
         }

@@ -65,7 +65,9 @@ fn standing(
     match applied.state {
         _ if busy => Standing::Pending,
         State::Interrupted => Standing::Drifted,
-        _ if !drifted.is_empty() || !applied.rebuilds_due.is_empty() => Standing::Drifted,
+        _ if !drifted.is_empty() => Standing::Drifted,
+        State::Applied if !applied.rebuilds_due.is_empty() => Standing::Pending,
+        _ if !applied.rebuilds_due.is_empty() => Standing::Drifted,
         State::Unconfigured => Standing::Unconfigured,
         State::Reverted => Standing::Reverted,
         State::Applied if reboot_owed || verdict == Some(Verdict::Pending) => Standing::Pending,

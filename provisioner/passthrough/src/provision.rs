@@ -20,9 +20,9 @@ use crate::root::{ReadError, Root};
 use crate::step::FileState;
 
 mod merge;
+mod refusal;
 
-/// The file, in the state directory, that says why nothing was done.
-pub const REFUSAL: &str = "refusal.json";
+pub use refusal::{REFUSAL, keep_reason, unreadable};
 
 /// Where the answers come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,10 @@ pub enum Source {
 /// Why a trip ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
-    /// The machine or the target could not be read.
+    /// The machine could not be read.
+    #[error(transparent)]
+    Machine(FactsError),
+    /// The target could not be read.
     #[error(transparent)]
     Facts(#[from] FactsError),
     /// A file could not be read.
@@ -181,7 +184,7 @@ pub fn answers(target: &Root, source: &Source) -> Result<Answers, ProvisionError
 
 /// Reads a machine and judges it, without a target.
 pub fn inspect(machine: &Root, answers: &Answers) -> Result<(Machine, Judgement), ProvisionError> {
-    let machine = Machine::read(machine)?;
+    let machine = Machine::read(machine).map_err(ProvisionError::Machine)?;
     let judgement = policy::judge(&machine, answers);
     Ok((machine, judgement))
 }
@@ -248,7 +251,7 @@ pub fn apply(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Done, ProvisionError> {
     if !plan.is_allowed() {
-        keep_refusal(target, &plan.decision);
+        keep_reason(target, &plan.decision);
         return Err(ProvisionError::Refused(Box::new(plan.decision.clone())));
     }
     let now = boot_id(machine);
@@ -299,19 +302,6 @@ fn reboot_owed(applied: &Applied, now: Option<&str>) -> bool {
         };
         same_boot && note.is_none_or(|note| note.reboot_needed)
     })
-}
-
-/// A refusal leaves its reason for `status` and for the first boot. A target that cannot even take
-/// that (read-only, or not ours) is left as it is: the caller has the reason in its hand.
-fn keep_refusal(target: &Root, decision: &Decision) {
-    let kept = serde_json::to_string_pretty(decision).map(|text| text + "\n");
-    let written = kept.map_err(|error| error.to_string()).and_then(|text| {
-        let mut store = Store::open(target, Options::default()).map_err(|error| error.to_string())?;
-        store.write_state_file(REFUSAL, text.as_bytes()).map_err(|error| error.to_string())
-    });
-    if let Err(error) = written {
-        tracing::warn!("the reason of the refusal could not be kept: {error}");
-    }
 }
 
 /// Undoes everything that was applied. Of a file that somebody changed since, only what is ours is

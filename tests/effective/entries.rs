@@ -1,40 +1,13 @@
 //! Entries of systemd-boot, told by systemd's own parser.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::Value;
+use neuron_tests::readers;
 
-use super::{Applied, for_each, in_own_mounts};
+use super::{Applied, for_each};
 
-/// bootctl wants the boot partition to be a file system: it becomes one, in memory, in a mount
-/// namespace of its own.
-const LIST: &str = r#"
-boot=$(mktemp -d)
-mount -t tmpfs none "$boot"
-cp -R "$1/." "$boot/"
-SYSTEMD_RELAX_ESP_CHECKS=1 bootctl --esp-path="$boot" --json=short list
-umount "$boot"
-rmdir "$boot"
-"#;
-
-/// The options of every type 1 entry, by its file's name.
-fn entries(boot: &Path) -> BTreeMap<String, String> {
-    let (good, said, error) = in_own_mounts(LIST, boot).unwrap();
-    assert!(good, "bootctl (package systemd-boot or systemd-boot-tools) failed: {error}");
-    let mut found = BTreeMap::new();
-    // systemd 252 prints one document an entry, later ones an array.
-    for document in serde_json::Deserializer::from_str(&said).into_iter::<Value>() {
-        let document = document.unwrap();
-        let list = document.as_array().cloned().unwrap_or_else(|| vec![document]);
-        for entry in
-            list.iter().filter(|entry| entry["path"].as_str().is_some_and(|path| path.ends_with(".conf")))
-        {
-            let options = entry["options"].as_str().unwrap_or_default();
-            found.insert(entry["id"].as_str().unwrap().to_owned(), options.to_owned());
-        }
-    }
-    found
+fn entries(boot: &Path) -> std::collections::BTreeMap<String, String> {
+    readers::entries(boot).unwrap()
 }
 
 fn boots(root: &Path) -> impl Iterator<Item = std::path::PathBuf> {

@@ -1,4 +1,5 @@
 //! `neuron-provisioner demo`: the whole trip, without a trace outside its folder.
+#![allow(clippy::unwrap_used, reason = "what a test prepares by a function of its own may fail it, too")]
 
 use std::fs;
 use std::path::Path;

@@ -2,6 +2,7 @@
 //!
 //! `SCENARIOS_UPDATE=1 cargo test -p neuron-tests --test scenarios` writes `plan.txt` and
 //! `expected/` anew; look at the difference before you keep it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails right there")]
 
 use std::collections::BTreeSet;
 use std::env;
@@ -100,7 +101,11 @@ impl Trial {
         }
         let wanted = fs::read_to_string(&file).unwrap_or_default();
         if shown != wanted {
-            self.fault(format!("the plan is not that of plan.txt; it is\n{shown}"));
+            let (shown, wanted) = (shown.lines().map(Some), wanted.lines().map(Some));
+            let ends = || std::iter::repeat(None);
+            let mut both = shown.chain(ends()).zip(wanted.chain(ends())).zip(1..);
+            let differs = both.find(|((shown, wanted), _)| shown != wanted);
+            self.fault(format!("the plan is not that of plan.txt; the first line: {differs:?}"));
         }
         let would_change = if self.scenario.is_carried_out() { 7 } else { 0 };
         self.run(&["plan", "--check"], would_change);

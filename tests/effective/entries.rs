@@ -1,13 +1,53 @@
 //! Entries of systemd-boot, told by systemd's own parser.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
-use neuron_tests::readers;
+use neuron_tests::readers::{in_own_mounts, output};
+use serde_json::Value;
 
 use super::{Applied, for_each};
 
-fn entries(boot: &Path) -> std::collections::BTreeMap<String, String> {
-    readers::entries(boot).unwrap()
+/// bootctl wants the boot partition to be a file system: it becomes one, in memory, in a mount
+/// namespace of its own.
+const LIST: &str = r#"
+boot=$(mktemp -d)
+mount -t tmpfs none "$boot"
+cp -R "$1/." "$boot/"
+SYSTEMD_RELAX_ESP_CHECKS=1 bootctl --esp-path="$boot" --json=short list
+umount "$boot"
+rmdir "$boot"
+"#;
+
+/// The options of every type 1 entry, by its file's name.
+fn entries(boot: &Path) -> BTreeMap<String, String> {
+    let (good, said, error) = in_own_mounts(LIST, boot).unwrap();
+    assert!(good, "bootctl (package systemd-boot or systemd-boot-tools) failed: {error}");
+    let mut found = BTreeMap::new();
+    // systemd 252 prints one document an entry, later ones an array.
+    for document in serde_json::Deserializer::from_str(&said).into_iter::<Value>() {
+        let document = document.unwrap();
+        let list = document.as_array().cloned().unwrap_or_else(|| vec![document]);
+        for entry in list.iter().filter(|entry| entry["id"].as_str().is_some_and(|id| id.contains(".conf"))) {
+            let options = entry["options"].as_str().unwrap_or_default();
+            found.insert(entry["id"].as_str().unwrap().to_owned(), options.to_owned());
+        }
+    }
+    found
+}
+
+/// Debian 12 has bootctl only in a package that would install a boot loader on a machine with UEFI.
+fn has_bootctl() -> bool {
+    let found = output(Command::new("bootctl").arg("--version"), "systemd-boot").is_ok();
+    if !found {
+        assert!(
+            Path::new("/sys/firmware/efi").exists(),
+            "no bootctl: package systemd-boot-tools or systemd-boot"
+        );
+        eprintln!("NOT TESTED with systemd's own parser: this machine has no bootctl");
+    }
+    found
 }
 
 fn boots(root: &Path) -> impl Iterator<Item = std::path::PathBuf> {
@@ -19,6 +59,9 @@ fn boots(root: &Path) -> impl Iterator<Item = std::path::PathBuf> {
 
 #[test]
 fn every_entry_of_this_system_gets_every_parameter_once() {
+    if !has_bootctl() {
+        return;
+    }
     let mut checked = 0;
     for_each(|applied| {
         let name = &applied.scenario.name;
@@ -44,6 +87,9 @@ fn every_entry_of_this_system_gets_every_parameter_once() {
 
 #[test]
 fn a_key_that_is_none_is_not_read_as_options() {
+    if !has_bootctl() {
+        return;
+    }
     let applied = Applied::new("systemd-boot").unwrap();
     let boot = applied.ground.target().join("boot");
     let file = boot.join("loader/entries/arch.conf");

@@ -1,12 +1,9 @@
 //! What a root's files do, told by the programs that read them at boot: kmod, bash as mkinitcpio uses
-//! it, sh, and systemd.
+//! it, and sh.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::process::Command;
-
-use serde_json::Value;
 
 /// What a reader printed; an error names the program and the package that has it.
 pub fn output(command: &mut Command, package: &str) -> io::Result<(bool, String, String)> {
@@ -139,37 +136,4 @@ pub fn grub_default(root: &Path) -> io::Result<(String, String)> {
         (true, Some(all), Some(default), None) => Ok((all, default)),
         _ => Err(io::Error::other(error)),
     }
-}
-
-/// bootctl wants the boot partition to be a file system: it becomes one, in memory, in a mount
-/// namespace of its own.
-const LIST: &str = r#"
-boot=$(mktemp -d)
-mount -t tmpfs none "$boot"
-cp -R "$1/." "$boot/"
-SYSTEMD_RELAX_ESP_CHECKS=1 bootctl --esp-path="$boot" --json=short list
-umount "$boot"
-rmdir "$boot"
-"#;
-
-/// The options of every type 1 entry of a boot partition, by its file's name, as systemd reads them.
-pub fn entries(boot: &Path) -> io::Result<BTreeMap<String, String>> {
-    let (good, said, error) = in_own_mounts(LIST, boot)?;
-    if !good {
-        let why = format!("bootctl (package systemd-boot or systemd-boot-tools) failed: {error}");
-        return Err(io::Error::other(why));
-    }
-    let mut found = BTreeMap::new();
-    // systemd 252 prints one document an entry, later ones an array.
-    for document in serde_json::Deserializer::from_str(&said).into_iter::<Value>() {
-        let document = document?;
-        let list = document.as_array().cloned().unwrap_or_else(|| vec![document]);
-        for entry in list {
-            let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
-            if text("path").ends_with(".conf") {
-                found.insert(text("id"), text("options"));
-            }
-        }
-    }
-    Ok(found)
 }

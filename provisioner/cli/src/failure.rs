@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use console::style;
 use neuron_passthrough::answers::InvalidAnswers;
-use neuron_passthrough::apply::ErrorKind;
+use neuron_passthrough::apply::{ApplyError, ErrorKind, StepOutcome};
 use neuron_passthrough::facts::FactsError;
 use neuron_passthrough::plan::InvalidPlan;
 use neuron_passthrough::policy::{Decision, Severity, Verdict};
@@ -36,7 +36,7 @@ pub(crate) enum Failure {
     #[error("the demo brings its own machine, target and answers")]
     DemoRoots,
     #[error("interrupted; nothing was written")]
-    Interrupted,
+    Interrupted { steps: Vec<StepOutcome> },
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
     #[error("cannot write to standard output")]
@@ -80,7 +80,7 @@ impl Failure {
                 ErrorKind::Changed => ExitCode::Changed,
                 ErrorKind::NotPutBack => ExitCode::NotPutBack,
             },
-            Self::Interrupted => ExitCode::Interrupted,
+            Self::Interrupted { .. } => ExitCode::Interrupted,
             Self::Provision(
                 ProvisionError::Machine(_) | ProvisionError::Facts(_) | ProvisionError::Read(_),
             )
@@ -91,8 +91,17 @@ impl Failure {
         }
     }
 
-    /// Prints the error, its causes, and what to do.
-    pub(crate) fn print(&self) {
+    /// How the steps ended, where some had begun.
+    pub(crate) fn steps(&self) -> Vec<StepOutcome> {
+        match self {
+            Self::Provision(ProvisionError::Apply(ApplyError::Failed(failure))) => failure.steps.clone(),
+            Self::Interrupted { steps } => steps.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The error and its causes.
+    pub(crate) fn message(&self) -> String {
         let mut message = self.to_string();
         let mut cause = self.source();
         while let Some(error) = cause {
@@ -103,6 +112,12 @@ impl Failure {
             }
             cause = error.source();
         }
+        message
+    }
+
+    /// Prints the error, its causes, and what to do.
+    pub(crate) fn print(&self) {
+        let message = self.message();
         let label = format!("{} ", style("error:").for_stderr().red().bold());
         eprintln!("{}", wrapped_for_stderr(&message, &label, "       "));
         for hint in self.hints() {

@@ -23,6 +23,12 @@ impl Stop {
         Ok(Self(wanted))
     }
 
+    /// While a question is asked: Ctrl-C ends the question, not the program, which has to tidy up
+    /// the terminal. The other signals still end it at once: nothing was written yet.
+    pub(crate) fn question() -> Result<(), Failure> {
+        signal_hook::flag::register(SIGINT, Arc::default()).map(drop).map_err(Failure::Signals)
+    }
+
     /// Options for an apply that stops, and puts everything back, when it is asked to.
     pub(crate) fn options(&self) -> Options<'static> {
         let once = Once { stop: self.clone(), told: false };
@@ -47,5 +53,10 @@ impl Interrupt for Once {
             return Err(io::ErrorKind::Interrupted.into());
         }
         Ok(())
+    }
+
+    /// A program that Ctrl-C ended has failed before anybody was asked at a safe moment.
+    fn putting_back(&mut self) {
+        self.told = true;
     }
 }

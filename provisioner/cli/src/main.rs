@@ -22,6 +22,7 @@ use clap::Parser;
 use args::{Args, Verb};
 use exit_code::ExitCode;
 use failure::Failure;
+use report::ResultReport;
 
 fn main() -> std::process::ExitCode {
     let args = match Args::try_parse() {
@@ -38,6 +39,10 @@ fn main() -> std::process::ExitCode {
     match run(&args) {
         Ok(code) => code.into(),
         Err(failure) => {
+            if args.common.json && matches!(args.verb, Verb::Apply(_) | Verb::Revert(_)) {
+                // For whoever reads results, a failure is one.
+                let _ = render::json(&ResultReport::failed(failure.message(), failure.steps()));
+            }
             failure.print();
             failure.exit_code().into()
         }

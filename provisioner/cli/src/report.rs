@@ -181,6 +181,11 @@ impl ResultReport {
             error: None,
         }
     }
+
+    /// Of a run that ended early.
+    pub(crate) fn failed(error: String, steps: Vec<StepOutcome>) -> Self {
+        Self { error: Some(error), ..Self::new(false, false, steps) }
+    }
 }
 
 /// What `status` says (`neuron-status/1`).

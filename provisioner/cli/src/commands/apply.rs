@@ -1,7 +1,7 @@
 //! `apply`: plan and write.
 
 use console::style;
-use neuron_passthrough::apply::{Chroot, Deferred, ErrorKind, Runner, StepResult};
+use neuron_passthrough::apply::{ApplyError, Chroot, Deferred, ErrorKind, Runner, StepResult};
 use neuron_passthrough::plan::{Plan, PlanDocument};
 use neuron_passthrough::provision::{self, Done, ProvisionError};
 use neuron_passthrough::root::Root;
@@ -36,7 +36,7 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
     };
     match done {
         Ok(done) => finish(common, done),
-        Err(error) => Err(report_failure(common, error, &stop)?),
+        Err(error) => Err(ended(error, &stop)),
     }
 }
 
@@ -64,25 +64,17 @@ fn saved_or_new(
     }
 }
 
-/// With `--json` a failure is a result as well; the error goes on to standard error and exit code.
-pub(super) fn report_failure(
-    common: &Common,
-    error: ProvisionError,
-    stop: &Stop,
-) -> Result<Failure, Failure> {
-    if common.json {
-        let steps = match &error {
-            ProvisionError::Apply(neuron_passthrough::apply::ApplyError::Failed(failure)) => {
-                failure.steps.clone()
-            }
-            _ => Vec::new(),
-        };
-        let mut report = ResultReport::new(false, false, steps);
-        report.error = Some(error.to_string());
-        render::json(&report)?;
+/// What an error is in the end: an end that was asked for, with everything put back, is none.
+pub(super) fn ended(error: ProvisionError, stop: &Stop) -> Failure {
+    match error {
+        ProvisionError::Apply(ApplyError::Failed(failure)) if failure.put_back && stop.is_wanted() => {
+            Failure::Interrupted { steps: failure.steps }
+        }
+        ProvisionError::Apply(error) if error.kind() == ErrorKind::Failed && stop.is_wanted() => {
+            Failure::Interrupted { steps: Vec::new() }
+        }
+        error => error.into(),
     }
-    let put_back = matches!(&error, ProvisionError::Apply(error) if error.kind() == ErrorKind::Failed);
-    Ok(if put_back && stop.is_wanted() { Failure::Interrupted } else { error.into() })
 }
 
 fn finish(common: &Common, done: Done) -> Result<ExitCode, Failure> {

@@ -13,8 +13,7 @@ pub(crate) fn ask(question: &'static str, hint: &'static str) -> Result<(), Fail
     if !roots::has_terminal() {
         return Err(Failure::NoTerminal { question, hint });
     }
-    // From here on Ctrl-C ends the question instead of the program, which still has to clean up.
-    Stop::watch()?;
+    Stop::question()?;
     let answer =
         Confirm::with_theme(&ColorfulTheme::default()).with_prompt(question).default(false).interact_opt();
     if answer.is_err() {
@@ -24,6 +23,6 @@ pub(crate) fn ask(question: &'static str, hint: &'static str) -> Result<(), Fail
     }
     match answer {
         Ok(Some(true)) => Ok(()),
-        Ok(_) | Err(_) => Err(Failure::Interrupted),
+        Ok(_) | Err(_) => Err(Failure::Interrupted { steps: Vec::new() }),
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
             let (report, _) = outcome(reverted);
             finish(common, &report)
         }
-        Err(error) => Err(apply::report_failure(common, error, &stop)?),
+        Err(error) => Err(apply::ended(error, &stop)),
     }
 }
 

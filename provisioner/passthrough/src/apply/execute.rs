@@ -269,6 +269,7 @@ impl Store<'_> {
 
     fn put_back(&mut self, run: Unfinished, runner: &mut dyn Runner) -> PutBack {
         let mut back = PutBack::default();
+        self.interrupt_mut().putting_back();
         for intent in run.intents.iter().rev() {
             if let Err(error) = self.put_back_one(intent) {
                 back.remaining.push(format!("look at {}: {}", intent.path, error.in_full()));

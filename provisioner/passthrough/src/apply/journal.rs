@@ -166,7 +166,8 @@ impl Journal {
     /// Opens the journal to append to what [`read`] found: makes it when there is none, cuts off
     /// a torn last line.
     pub(super) fn open(hand: &mut Hand<'_>, place: &Place, found: &Contents) -> Result<Self, ApplyError> {
-        Self::try_open(hand, place, found).map_err(ApplyError::io("open", &place.name))
+        let path = format!("/var/lib/neuron-provisioner/{}", place.name);
+        Self::try_open(hand, place, found).map_err(ApplyError::io("open", path))
     }
 
     fn try_open(hand: &mut Hand<'_>, place: &Place, found: &Contents) -> io::Result<Self> {

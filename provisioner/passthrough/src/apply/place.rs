@@ -119,7 +119,8 @@ impl<'r> Tree<'r> {
         format!("/{end}").parse().map_err(|_| ApplyError::refused(path, "it leads to the root itself"))
     }
 
-    fn link_at(&self, real: &str, asked: &TargetPath) -> Result<Option<String>, ApplyError> {
+    /// Where the symlink at a resolved path points to; nothing where there is none.
+    pub(super) fn link_at(&self, real: &str, asked: &TargetPath) -> Result<Option<String>, ApplyError> {
         let fail = |errno: Errno| ApplyError::io("resolve", asked.as_str())(errno.into());
         let opened = match self.open(real, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
             Ok(opened) => opened,

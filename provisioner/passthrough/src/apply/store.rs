@@ -87,13 +87,17 @@ impl<'r> View<'r> {
     /// `/var/lib` may be a symlink inside the target; the directory itself may not be one.
     fn state_directory(&self) -> Result<TargetPath, ApplyError> {
         let no_path = |_| ApplyError::refused(PARENT, "it is no path inside a root");
-        let parent = PARENT.parse().map_err(no_path)?;
-        self.tree.resolve(&parent, LastPart::Follow)?.join(NAME).map_err(no_path)
+        let parent: TargetPath = PARENT.parse().map_err(no_path)?;
+        let real = self.tree.resolve(&parent, LastPart::Follow)?;
+        if self.tree.link_at(real.relative(), &parent)?.is_some() {
+            return Err(ApplyError::refused(PARENT, "it is a symlink that leads nowhere in the target"));
+        }
+        real.join(NAME).map_err(no_path)
     }
 
     fn entry(&self, name: &str) -> Result<Option<Place>, ApplyError> {
         let Some(directory) = &self.directory else { return Ok(None) };
-        let directory = directory.try_clone().map_err(ApplyError::io("open", NAME))?;
+        let directory = directory.try_clone().map_err(ApplyError::io("open", format!("{PARENT}/{NAME}")))?;
         Ok(Some(Place { directory, name: name.to_owned(), fat: false }))
     }
 
@@ -215,11 +219,11 @@ impl<'r> Store<'r> {
         // A descriptor of its own: a clone would share the lock and outlive it.
         let own = place
             .open_entry(OFlag::O_RDONLY | OFlag::O_DIRECTORY)
-            .map_err(|errno| ApplyError::io("open", NAME)(errno.into()))?;
+            .map_err(|errno| ApplyError::io("open", format!("{PARENT}/{NAME}"))(errno.into()))?;
         match Flock::lock(own, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => self.lock = Some(lock),
             Err((_, Errno::EWOULDBLOCK)) => return Err(busy()),
-            Err((_, errno)) => return Err(ApplyError::io("lock", NAME)(errno.into())),
+            Err((_, errno)) => return Err(ApplyError::io("lock", format!("{PARENT}/{NAME}"))(errno.into())),
         }
         Ok(())
     }
@@ -263,7 +267,9 @@ impl<'r> Store<'r> {
         let Some(journal) = &mut self.journal else {
             return Err(ApplyError::refused(PARENT, "the journal is not open"));
         };
-        journal.append(&mut self.hand, record).map_err(ApplyError::io("write", JOURNAL))
+        journal
+            .append(&mut self.hand, record)
+            .map_err(ApplyError::io("write", format!("{PARENT}/{NAME}/{JOURNAL}")))
     }
 
     pub(super) fn root(&self) -> &Root {
@@ -277,6 +283,10 @@ impl<'r> Store<'r> {
     #[cfg(test)]
     pub(super) fn tree_mut(&mut self) -> &mut Tree<'r> {
         &mut self.view.tree
+    }
+
+    pub(super) fn interrupt_mut(&mut self) -> &mut (dyn Interrupt + 'r) {
+        self.hand.0.as_mut()
     }
 
     pub(super) fn ledger(&self) -> &Ledger {

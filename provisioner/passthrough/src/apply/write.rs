@@ -21,6 +21,10 @@ use crate::step::Owner;
 pub trait Interrupt {
     /// `point` is `before` or `after` and what is done, for people only.
     fn at(&mut self, point: &str) -> io::Result<()>;
+
+    /// From now on everything is put back. Whoever wanted an end gets it, and must not ask for it
+    /// again on the way: that would leave half of it.
+    fn putting_back(&mut self) {}
 }
 
 /// Never interrupts.

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,7 +20,7 @@ use tempfile::TempDir;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Names the root of another suite in which Calamares is to run instead of the system's.
-pub(crate) const ROOT_VARIABLE: &str = "NEURON_CALAMARES_ROOT";
+const ROOT_VARIABLE: &str = "NEURON_CALAMARES_ROOT";
 
 /// A folder in which Calamares can be started.
 pub(crate) struct Installer {
@@ -278,6 +279,16 @@ fn failure(log: &str) -> Option<Verdict> {
         text.trim().trim_matches('"').to_owned()
     };
     Some(Verdict::Failed { title: plain(title), detail: plain(detail) })
+}
+
+/// Whether Calamares is another suite's.
+pub(crate) fn is_other_suite() -> bool {
+    std::env::var_os(ROOT_VARIABLE).is_some()
+}
+
+/// Says something past the test runner, which shows what a test prints only when it fails.
+pub(crate) fn say(text: &str) {
+    let _ = std::io::stderr().write_all(format!("\n{text}\n").as_bytes());
 }
 
 /// The folder of this test.

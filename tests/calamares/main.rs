@@ -4,7 +4,11 @@
 //! `in-suite`).
 
 #[cfg(test)]
-mod install;
+mod cases;
+#[cfg(test)]
+mod effective;
+#[cfg(test)]
+mod installation;
 #[cfg(test)]
 mod installer;
 #[cfg(test)]
@@ -13,3 +17,5 @@ mod module;
 mod page;
 #[cfg(test)]
 mod screen;
+#[cfg(test)]
+mod trouble;

@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::install::Installation;
+use crate::installation::Installation;
 use crate::installer::{Installer, Outcome, Running, module_sources};
 use crate::screen::Screen;
 
 const CARD: &str = "0000:01:00.0";
+/// A place on the second thing to choose, whatever the fonts of the suite.
+const SECOND_CARD: (u32, u32) = (600, 210);
 
 /// The page between `welcome` and the end, told what `found` says.
 fn installation(found: &Value) -> Installer {
@@ -72,7 +74,7 @@ fn the_keyboard_alone_chooses_a_card() {
 fn the_mouse_alone_chooses_a_card() {
     let (installer, screen) = (installation(&one_card()), Screen::new());
     let running = show(&installer, &screen);
-    screen.click(600, 225);
+    screen.click(SECOND_CARD.0, SECOND_CARD.1);
     screen.picture("choice-mouse");
     let outcome = running.finish_by(|| screen.click(880, 502));
     assert_eq!(outcome.globals()["packagechooser_gpu"], CARD);
@@ -167,21 +169,17 @@ fn whole(machine: &str) -> Installation {
     installation
 }
 
-fn read(installation: &Installation, path: &str) -> Option<String> {
-    std::fs::read_to_string(installation.installer.target().join(path)).ok()
-}
-
 #[test]
 fn a_card_that_was_found_and_chosen_ends_up_in_the_target() {
     let (installation, screen) = (whole("z390m-9900k-rtx2080s-usbc"), Screen::new());
     let running = show(&installation.installer, &screen);
     screen.picture("found-choice");
-    screen.click(600, 210);
+    screen.click(SECOND_CARD.0, SECOND_CARD.1);
     screen.picture("found-chosen");
     let outcome = install(running, &screen);
     assert_eq!(outcome.globals()["vfioSetup"]["state"], "choice");
     assert_eq!(outcome.globals()["packagechooser_gpu"], CARD);
-    let conf = read(&installation, "etc/modprobe.d/vfio.conf").unwrap();
+    let conf = installation.file("etc/modprobe.d/vfio.conf").unwrap();
     assert!(conf.contains("options vfio-pci ids=10de:1e81,10de:10f8,10de:1ad8,10de:1ad9"), "{conf}");
 }
 
@@ -192,7 +190,7 @@ fn a_machine_without_a_choice_is_not_asked_and_not_changed() {
     running.wait_for("nothing to ask, skipped forwards", 1);
     let outcome = install(running, &screen);
     assert_eq!(outcome.globals()["vfioSetup"]["state"], "nothing");
-    assert!(read(&installation, "etc/modprobe.d/vfio.conf").is_none());
+    assert!(installation.file("etc/modprobe.d/vfio.conf").is_none());
     assert!(!installation.installer.target().join("var/lib/neuron-provisioner").exists());
 }
 
@@ -206,9 +204,9 @@ fn a_pending_machine_says_so_and_notes_the_card_down() {
     let outcome = install(running, &screen);
     assert_eq!(outcome.globals()["vfioSetup"]["state"], "pending");
     assert_eq!(outcome.globals()["packagechooser_gpu"], CARD);
-    assert!(read(&installation, "etc/modprobe.d/vfio.conf").is_none());
-    assert!(read(&installation, "etc/default/grub").unwrap().contains("intel_iommu=on"));
-    assert!(read(&installation, "var/lib/neuron-provisioner/candidate.json").unwrap().contains(CARD));
+    assert!(installation.file("etc/modprobe.d/vfio.conf").is_none());
+    assert!(installation.file("etc/default/grub").unwrap().contains("intel_iommu=on"));
+    assert!(installation.file("var/lib/neuron-provisioner/candidate.json").unwrap().contains(CARD));
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use neuron_tests::readers::{in_own_mounts, output};
 use serde_json::Value;
 
-use super::{Applied, for_each, in_own_mounts, output};
+use super::{Applied, for_each};
 
 /// bootctl wants the boot partition to be a file system: it becomes one, in memory, in a mount
 /// namespace of its own.

@@ -4,21 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Applied, for_each, in_own_mounts, output};
+use neuron_tests::readers::{grub_default as source, in_own_mounts, output};
 
-/// The two variables, as sh leaves them: that of all entries, and that of the default ones.
-fn source(root: &Path) -> Result<(String, String), String> {
-    let script =
-        ". \"$1\"; printf '%s\\n%s\\n' \"${GRUB_CMDLINE_LINUX:-}\" \"${GRUB_CMDLINE_LINUX_DEFAULT:-}\"";
-    let mut command = Command::new("sh");
-    command.args(["-euc", script, "sh"]).arg(root.join("etc/default/grub"));
-    let (good, said, error) = output(&mut command, "dash").unwrap();
-    let mut lines = said.lines().map(str::to_owned);
-    match (good, lines.next(), lines.next(), lines.next()) {
-        (true, Some(all), Some(default), None) => Ok((all, default)),
-        _ => Err(error),
-    }
-}
+use super::{Applied, for_each};
 
 fn words(lines: &(String, String)) -> Vec<&str> {
     lines.0.split_whitespace().chain(lines.1.split_whitespace()).collect()

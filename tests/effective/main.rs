@@ -8,11 +8,10 @@ mod grub;
 mod mkinitcpio;
 mod modprobe;
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use neuron_tests::machine::{Function, Machine};
+use neuron_tests::readers;
 use neuron_tests::scenario::{self, Ground, Scenario};
 use neuron_tests::target;
 
@@ -58,9 +57,7 @@ impl Applied {
 
     /// The kernels of the target.
     fn kernels(&self) -> Vec<String> {
-        let folder = self.untouched().join("usr/lib/modules");
-        let listed = std::fs::read_dir(folder).unwrap();
-        listed.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+        readers::kernels(&self.untouched()).unwrap()
     }
 }
 
@@ -68,25 +65,4 @@ impl Applied {
 fn for_each(mut check: impl FnMut(&Applied)) -> usize {
     let applied = scenario::names().unwrap().into_iter().filter_map(|name| Applied::new(&name));
     applied.inspect(|applied| check(applied)).count()
-}
-
-/// What a reader printed; an error names the program and the package that has it.
-fn output(command: &mut Command, package: &str) -> io::Result<(bool, String, String)> {
-    let done = command.output().map_err(|error| {
-        let program = command.get_program().to_string_lossy();
-        io::Error::other(format!("cannot start {program} (package {package}): {error}"))
-    })?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok((done.status.success(), text(done.stdout), text(done.stderr)))
-}
-
-/// Runs a shell script of these tests with a folder as its argument, in a mount namespace of its
-/// own: what it mounts over the system's folders is seen by nobody else.
-fn in_own_mounts(script: &str, folder: &Path) -> io::Result<(bool, String, String)> {
-    let mut command = Command::new("unshare");
-    command.arg("--mount");
-    if !nix::unistd::geteuid().is_root() {
-        command.arg("--map-root-user");
-    }
-    output(command.args(["sh", "-euc", script, "sh"]).arg(folder), "util-linux")
 }

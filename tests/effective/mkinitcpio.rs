@@ -1,70 +1,11 @@
 //! mkinitcpio's configuration, told by bash in mkinitcpio's own order.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use super::{Applied, for_each, output};
+use neuron_tests::readers::{mkinitcpio as read, output};
 
-/// As mkinitcpio 41 does it: the main file and the drop-ins, sorted by version, in one text that bash
-/// reads; for each preset with a configuration of its own, that alone. Strings become arrays as in its
-/// `arrayize_config`. Prints a line for each configuration: its name, then MODULES, then FILES.
-const READ: &str = r#"
-cd "$1"
-show() {
-    MODULES=() FILES=() HOOKS=() BINARIES=()
-    . "$2" || exit 1
-    for variable in MODULES FILES; do
-        declare -n list=$variable
-        [[ ${!list@a} == *a* ]] || IFS=' ' read -r -a list <<<"${list[0]}"
-        [[ $(declare -p "$variable") == "declare -a"* ]] || { echo "$variable is no array" >&2; exit 1; }
-    done
-    printf '%s|%s|%s\n' "$1" "${MODULES[*]}" "${FILES[*]}"
-}
-joined=$(mktemp)
-trap 'rm -f "$joined"' EXIT
-shopt -s nullglob
-drop_ins=(etc/mkinitcpio.conf.d/*.conf)
-shopt -u nullglob
-{
-    cat etc/mkinitcpio.conf
-    if ((${#drop_ins[@]})); then
-        mapfile -t sorted < <(printf '%s\n' "${drop_ins[@]##*/}" | LC_ALL=C sort -V)
-        cat "${sorted[@]/#/etc/mkinitcpio.conf.d/}"
-    fi
-} >"$joined"
-for preset in etc/mkinitcpio.d/*.preset; do
-    unset PRESETS ALL_config default_config fallback_config
-    . "$preset" || exit 1
-    for name in "${PRESETS[@]}"; do
-        own=${name}_config
-        own=${!own:-$ALL_config}
-        if [ -n "$own" ]; then own=.$own; else own=$joined; fi
-        (show "${preset##*/}:$name" "$own") || exit 1
-    done
-done
-"#;
-
-#[derive(Debug, PartialEq, Eq)]
-struct Configuration {
-    preset: String,
-    modules: Vec<String>,
-    files: Vec<String>,
-}
-
-fn read(root: &Path) -> Result<Vec<Configuration>, String> {
-    let (good, said, error) =
-        output(Command::new("bash").args(["-c", READ, "bash"]).arg(root), "bash").unwrap();
-    if !good || !error.is_empty() {
-        return Err(error);
-    }
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
-    let line = |line: &str| {
-        let fields: Vec<&str> = line.split('|').collect();
-        Configuration { preset: fields[0].to_owned(), modules: words(fields[1]), files: words(fields[2]) }
-    };
-    Ok(said.lines().map(line).collect())
-}
+use super::{Applied, for_each};
 
 /// The modules that must come first: those that kmod finds in every kernel; with `?` where only some
 /// have it.

@@ -2,19 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
-use super::{Applied, for_each, output};
+use neuron_tests::readers::{self, ids, position};
 
-/// What modprobe would do in a target, with the target's own configuration only.
+use super::{Applied, for_each};
+
 fn modprobe(root: &Path, kernel: &str, arguments: &[&str]) -> Vec<String> {
-    let mut command = Command::new("modprobe");
-    command.args(["-S", kernel, "-d"]).arg(root);
-    for folder in ["etc/modprobe.d", "usr/lib/modprobe.d"] {
-        command.arg("-C").arg(root.join(folder));
-    }
-    let (_, said, _) = output(command.args(arguments), "kmod").unwrap();
-    said.lines().map(str::to_owned).collect()
+    readers::modprobe(root, kernel, arguments).unwrap()
 }
 
 /// The modules that udev would load for what is assigned, in a kernel that has them as modules.
@@ -28,21 +22,6 @@ fn drivers(applied: &Applied, kernel: &str) -> BTreeSet<String> {
     });
     let modules = aliases.flat_map(|alias| modprobe(&root, kernel, &["-R", &alias]));
     modules.filter(|module| module != "vfio_pci").collect()
-}
-
-fn position(lines: &[String], module: &str) -> Option<usize> {
-    let is_it = |line: &String| {
-        let name = line.split_whitespace().nth(1).unwrap_or_default().rsplit('/').next().unwrap_or_default();
-        name.split(".ko").next().unwrap_or_default().replace('-', "_") == module
-    };
-    lines.iter().position(is_it)
-}
-
-/// `ids=` of vfio-pci, as the kernel would get them; none where nothing sets them.
-fn ids(lines: &[String]) -> Option<Vec<String>> {
-    let at = position(lines, "vfio_pci")?;
-    let ids = lines[at].split_whitespace().find_map(|word| word.strip_prefix("ids="))?;
-    Some(ids.split(',').map(str::to_owned).collect())
 }
 
 #[test]

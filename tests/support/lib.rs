@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 pub mod machine;
 pub mod program;
+pub mod readers;
 pub mod rules;
 pub mod scenario;
 pub mod seen;

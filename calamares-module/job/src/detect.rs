@@ -2,7 +2,7 @@
 
 use neuron_passthrough::answers::{Answers, Gpus, Mode};
 use neuron_passthrough::facts::{self, Machine};
-use neuron_passthrough::id::{FunctionName, PciAddress};
+use neuron_passthrough::id::{FunctionName, PciAddress, PciId};
 use neuron_passthrough::policy::{self, Gpu, GpuKind, Judgement, Matching, Severity, Verdict};
 use neuron_passthrough::provision;
 use neuron_passthrough::root::Root;
@@ -123,7 +123,7 @@ fn sentence(fragment: &str) -> String {
 }
 
 /// What people call the cards.
-struct Names(std::collections::BTreeMap<neuron_passthrough::id::PciId, String>);
+struct Names(std::collections::BTreeMap<PciId, String>);
 
 impl Names {
     fn of(judgement: &Judgement, system: &Root) -> Self {
@@ -134,9 +134,19 @@ impl Names {
     fn name(&self, gpu: &Gpu) -> String {
         let name = gpu.id.map(|id| match self.0.get(&id) {
             Some(name) => shortened(name),
-            None => format!("graphics card {id}"),
+            None => format!("{} {id}", brand(id)),
         });
         name.unwrap_or_else(|| format!("graphics card at {}", gpu.address))
+    }
+}
+
+/// What to call a card that no list has: newer than the medium, or the medium has no list.
+fn brand(id: PciId) -> &'static str {
+    match id.vendor {
+        0x10de => "NVIDIA graphics card",
+        0x1002 => "AMD graphics card",
+        0x8086 => "Intel graphics card",
+        _ => "graphics card",
     }
 }
 

@@ -1,9 +1,8 @@
 //! The stages that write: `files`, `cmdline` and `all`.
 
-use std::path::Path;
-
 use neuron_passthrough::answers::Answers;
 use neuron_passthrough::apply::{Chroot, Deferred, ErrorKind, Options, Progress, Runner};
+use neuron_passthrough::id::TargetPath;
 use neuron_passthrough::plan::Stage;
 use neuron_passthrough::policy::{Decision, Severity};
 use neuron_passthrough::provision::{self, ProvisionError, Source};
@@ -17,31 +16,70 @@ use crate::report::{Kind, Trouble};
 pub(crate) enum Ended {
     /// The target is as it should be.
     Done,
-    /// This machine cannot; the reason is in the target.
+    /// This machine cannot; the reason is in the target, and nothing else of ours.
     Refused(String),
 }
 
-/// Carries out one stage in the target.
-pub(crate) fn run(
-    machine: &Root,
-    target: &Path,
-    answers: Answers,
-    stage: Stage,
-    progress: &dyn Fn(f64),
-) -> Result<Ended, Trouble> {
-    let target = Root::directory(target).map_err(|error| Kind::Surroundings.with(error.to_string()))?;
-    let planned = provision::plan(machine, &target, &Source::Given(Box::new(answers)), stage)
-        .map_err(|error| trouble(&error))?;
-    progress(0.2);
-    let mut deferred = Deferred { who: "a later job of the installer".into() };
-    let mut chroot = Chroot::new(&target);
-    // Behind the job that installs the boot loader nobody makes its menu anew but we.
-    let runner: &mut dyn Runner = if stage == Stage::Cmdline { &mut chroot } else { &mut deferred };
-    let mut tell = |step: Progress<'_>| progress(fraction(&step));
-    match provision::apply(machine, &target, &planned.plan, Options::default(), runner, &mut tell) {
-        Ok(_) => Ok(Ended::Done),
-        Err(ProvisionError::Refused(decision)) => Ok(Ended::Refused(reasons(&decision))),
-        Err(error) => Err(trouble(&error)),
+/// A stage of an installation.
+pub(crate) struct Installation<'a> {
+    pub(crate) machine: &'a Root,
+    pub(crate) target: &'a Root,
+    pub(crate) stage: Stage,
+    /// Whether an earlier stage of the same installation wrote into the target.
+    pub(crate) is_continued: bool,
+}
+
+impl Installation<'_> {
+    /// Carries out the stage, or takes back what the earlier ones wrote: a system with half of a
+    /// set-up would have its card bound by nobody or by the wrong driver.
+    pub(crate) fn run(&self, answers: Answers, progress: &dyn Fn(f64)) -> Result<Ended, Trouble> {
+        let mut deferred = Deferred { who: "a later job of the installer".into() };
+        let mut chroot = Chroot::new(self.target);
+        // Behind the job that installs the boot loader nobody makes its menu anew but we.
+        let runner: &mut dyn Runner = if self.stage == Stage::Cmdline { &mut chroot } else { &mut deferred };
+        let decision = match self.attempt(answers, runner, progress) {
+            Ok(()) => return Ok(Ended::Done),
+            Err(ProvisionError::Refused(decision)) => *decision,
+            Err(ProvisionError::Machine(error)) => provision::unreadable(&error),
+            Err(error) => {
+                let trouble = trouble(&error);
+                self.take_back(runner, progress, &trouble.detail)?;
+                return Err(trouble);
+            }
+        };
+        self.take_back(runner, progress, &reasons(&decision))?;
+        provision::keep_reason(self.target, &decision);
+        Ok(Ended::Refused(reasons(&decision)))
+    }
+
+    fn attempt(
+        &self,
+        answers: Answers,
+        runner: &mut dyn Runner,
+        progress: &dyn Fn(f64),
+    ) -> Result<(), ProvisionError> {
+        let answers = Source::Given(Box::new(answers));
+        let planned = provision::plan(self.machine, self.target, &answers, self.stage)?;
+        progress(0.2);
+        let mut tell = |step: Progress<'_>| progress(fraction(&step));
+        provision::apply(self.machine, self.target, &planned.plan, Options::default(), runner, &mut tell)?;
+        Ok(())
+    }
+
+    /// Undoes what earlier stages wrote; `why` is told where even that fails.
+    fn take_back(&self, runner: &mut dyn Runner, progress: &dyn Fn(f64), why: &str) -> Result<(), Trouble> {
+        if !self.is_continued {
+            return Ok(());
+        }
+        let mut tell = |step: Progress<'_>| progress(fraction(&step));
+        let reverted = provision::revert(self.machine, self.target, Options::default(), runner, &mut tell)
+            .map_err(|error| Kind::NotPutBack.with(format!("{why}\n{}", trouble(&error).detail)))?;
+        if reverted.left.is_empty() {
+            return Ok(());
+        }
+        let left: Vec<&str> = reverted.left.iter().map(TargetPath::as_str).collect();
+        let left = left.join(", ");
+        Err(Kind::NotPutBack.with(format!("{why}\nchanged by a later job, and so not put back: {left}")))
     }
 }
 

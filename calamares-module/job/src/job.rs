@@ -10,13 +10,17 @@ use serde_json::{Map, Value};
 
 use crate::choice::Choice;
 use crate::config::{Config, Stage};
-use crate::install::{self, Ended};
+use crate::install::{self, Ended, Installation};
 use crate::page::{self, Page};
 use crate::report::{Kind, Trouble};
 use crate::{answers, detect};
 
 /// The target, as the stock module `mount` names it in global storage.
 const TARGET: &str = "rootMountPoint";
+
+/// The target into which an earlier stage of this installation wrote. A journal alone does not tell
+/// that: `/var` may be a partition that was kept from the system before.
+const WRITTEN: &str = "vfioSetupWritten";
 
 /// A job whose configuration was read.
 #[derive(Debug, Clone)]
@@ -38,7 +42,7 @@ impl Job {
     /// The keys of global storage that the run wants to know.
     pub fn reads(&self) -> Vec<&str> {
         let choice = self.config.as_ref().ok().and_then(|config| config.choice.as_deref());
-        std::iter::once(TARGET).chain(choice).collect()
+        [TARGET, WRITTEN].into_iter().chain(choice).collect()
     }
 
     /// Does the work and returns what is to be put into global storage.
@@ -89,12 +93,19 @@ impl Job {
         if answers.passthrough.mode == Mode::Off {
             return Ok(Map::new());
         }
-        match install::run(&machine, target(globals)?, answers, stage, progress)? {
-            Ended::Done => {}
-            Ended::Refused(reasons) => install::refused(reasons, config.on_refused)?,
-        }
+        let path = target(globals)?;
+        let target = Root::directory(path).map_err(|error| Kind::Surroundings.with(error.to_string()))?;
+        let is_continued = globals.get(WRITTEN) == globals.get(TARGET);
+        let installation = Installation { machine: &machine, target: &target, stage, is_continued };
+        let stored = match installation.run(answers, progress)? {
+            Ended::Done => Map::from_iter([(WRITTEN.to_owned(), globals[TARGET].clone())]),
+            Ended::Refused(reasons) => {
+                install::refused(reasons, config.on_refused)?;
+                Map::new()
+            }
+        };
         progress(1.0);
-        Ok(Map::new())
+        Ok(stored)
     }
 }
 

@@ -82,7 +82,9 @@ impl Failure {
             },
             Self::Provision(ProvisionError::MachineChanged(_)) => ExitCode::Changed,
             Self::Interrupted { .. } => ExitCode::Interrupted,
-            Self::Provision(ProvisionError::Facts(_) | ProvisionError::Read(_))
+            Self::Provision(
+                ProvisionError::Machine(_) | ProvisionError::Facts(_) | ProvisionError::Read(_),
+            )
             | Self::File { .. }
             | Self::Output(_)
             | Self::Signals(_)
@@ -139,7 +141,7 @@ impl Failure {
                 let path = path.display();
                 vec![format!("chown root:root {path}; chmod go-w {path}")]
             }
-            Self::Provision(ProvisionError::Facts(FactsError::NoPci)) => {
+            Self::Provision(ProvisionError::Machine(FactsError::NoPci)) => {
                 vec![
                     "give the root of a running system, or a file that `capture` wrote, as --machine-root"
                         .to_owned(),

@@ -17,13 +17,12 @@ use crate::root::{ReadError, Root};
 use crate::step::FileState;
 
 mod carry_out;
+mod refusal;
 mod status;
 
 pub use carry_out::{apply, recover, revert, still_holds};
+pub use refusal::{REFUSAL, keep_reason, unreadable};
 pub use status::status;
-
-/// The file, in the state directory, that says why nothing was done.
-pub const REFUSAL: &str = "refusal.json";
 
 /// Where the answers come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +43,10 @@ pub enum Source {
 /// Why a trip ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
-    /// The machine or the target could not be read.
+    /// The machine could not be read.
+    #[error(transparent)]
+    Machine(FactsError),
+    /// The target could not be read.
     #[error(transparent)]
     Facts(#[from] FactsError),
     /// A file could not be read.
@@ -197,7 +199,7 @@ pub fn answers(target: &Root, source: &Source) -> Result<Answers, ProvisionError
 
 /// Reads a machine and judges it, without a target.
 pub fn inspect(machine: &Root, answers: &Answers) -> Result<(Machine, Judgement), ProvisionError> {
-    let machine = Machine::read(machine)?;
+    let machine = Machine::read(machine).map_err(ProvisionError::Machine)?;
     let judgement = policy::judge(&machine, answers);
     Ok((machine, judgement))
 }

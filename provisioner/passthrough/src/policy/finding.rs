@@ -137,6 +137,8 @@ codes! {
     GeneratorUnknown,
     /// Configuration in the target would undo or break ours.
     TargetConflict,
+    /// The machine could not be read at all.
+    MachineUnreadable,
 }
 
 /// One thing worth knowing.

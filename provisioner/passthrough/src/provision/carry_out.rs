@@ -1,13 +1,13 @@
 //! What writes: apply, revert, and putting back what a run that was cut off left.
 
-use super::{Done, Note, ProvisionError, REFUSAL};
+use super::{Done, Note, ProvisionError, REFUSAL, keep_reason};
 use crate::apply::{
     Applied, ChangedFile, Options, Outcome, Progress, RevertRequest, Reverted, Runner, State, StepOutcome,
     StepResult, Store, Transaction, View,
 };
 use crate::facts::{Machine, boot_id};
 use crate::plan::{self, OwnFile, Plan, Stage};
-use crate::policy::{Decision, Identity, KILL_SWITCH, Verdict};
+use crate::policy::{Identity, KILL_SWITCH, Verdict};
 use crate::root::Root;
 
 /// Whether a plan that was saved still fits the machine: everything that it gives away, and the
@@ -49,7 +49,7 @@ pub fn apply(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Done, ProvisionError> {
     if !plan.is_allowed() {
-        keep_refusal(target, &plan.decision);
+        keep_reason(target, &plan.decision);
         return Err(ProvisionError::Refused(Box::new(plan.decision.clone())));
     }
     let now = boot_id(machine);
@@ -128,19 +128,6 @@ pub(super) fn reboot_owed(applied: &Applied, now: Option<&str>) -> bool {
         };
         same_boot && note.is_none_or(|note| note.reboot_needed)
     })
-}
-
-/// A refusal leaves its reason for `status` and for the first boot. A target that cannot even take
-/// that (read-only, or not ours) is left as it is: the caller has the reason in its hand.
-fn keep_refusal(target: &Root, decision: &Decision) {
-    let kept = serde_json::to_string_pretty(decision).map(|text| text + "\n");
-    let written = kept.map_err(|error| error.to_string()).and_then(|text| {
-        let mut store = Store::open(target, Options::default()).map_err(|error| error.in_full())?;
-        store.write_state_file(REFUSAL, text.as_bytes()).map_err(|error| error.in_full())
-    });
-    if let Err(error) = written {
-        tracing::warn!("the reason of the refusal could not be kept: {error}");
-    }
 }
 
 /// Undoes everything that was applied. Of a file that somebody changed since, only what is ours is

@@ -1,0 +1,139 @@
+//! What a root's files do, told by the programs that read them at boot: kmod, bash as mkinitcpio uses
+//! it, and sh.
+
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+/// What a reader printed; an error names the program and the package that has it.
+pub fn output(command: &mut Command, package: &str) -> io::Result<(bool, String, String)> {
+    let done = command.output().map_err(|error| {
+        let program = command.get_program().to_string_lossy();
+        io::Error::other(format!("cannot start {program} (package {package}): {error}"))
+    })?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok((done.status.success(), text(done.stdout), text(done.stderr)))
+}
+
+/// Runs a shell script with a folder as its argument, in a mount namespace of its
+/// own: what it mounts over the system's folders is seen by nobody else.
+pub fn in_own_mounts(script: &str, folder: &Path) -> io::Result<(bool, String, String)> {
+    let mut command = Command::new("unshare");
+    command.arg("--mount");
+    if !nix::unistd::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    output(command.args(["sh", "-euc", script, "sh"]).arg(folder), "util-linux")
+}
+
+/// The kernels of a root, by their releases.
+pub fn kernels(root: &Path) -> io::Result<Vec<String>> {
+    crate::names_with(&root.join("usr/lib/modules"), "modules.dep")
+}
+
+/// What modprobe would do in a root, with the root's own configuration only: its lines.
+pub fn modprobe(root: &Path, kernel: &str, arguments: &[&str]) -> io::Result<Vec<String>> {
+    let mut command = Command::new("modprobe");
+    command.args(["-S", kernel, "-d"]).arg(root);
+    for folder in ["etc/modprobe.d", "usr/lib/modprobe.d"] {
+        command.arg("-C").arg(root.join(folder));
+    }
+    let (_, said, _) = output(command.args(arguments), "kmod")?;
+    Ok(said.lines().map(str::to_owned).collect())
+}
+
+/// The place of a module among the lines that modprobe printed.
+pub fn position(lines: &[String], module: &str) -> Option<usize> {
+    let is_it = |line: &String| {
+        let name = line.split_whitespace().nth(1).unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        name.split(".ko").next().unwrap_or_default().replace('-', "_") == module
+    };
+    lines.iter().position(is_it)
+}
+
+/// `ids=` of vfio-pci, as the kernel would get them; `None` where nothing sets them.
+pub fn ids(lines: &[String]) -> Option<Vec<String>> {
+    let at = position(lines, "vfio_pci")?;
+    let ids = lines[at].split_whitespace().find_map(|word| word.strip_prefix("ids="))?;
+    Some(ids.split(',').map(str::to_owned).collect())
+}
+
+/// As mkinitcpio 41 does it: the main file and the drop-ins, sorted by version, in one text that bash
+/// reads; for each preset with a configuration of its own, that alone. Strings become arrays as in its
+/// `arrayize_config`. Prints a line for each configuration: its name, then MODULES, then FILES.
+const CONFIGURATIONS: &str = r#"
+cd "$1"
+show() {
+    MODULES=() FILES=() HOOKS=() BINARIES=()
+    . "$2" || exit 1
+    for variable in MODULES FILES; do
+        declare -n list=$variable
+        [[ ${!list@a} == *a* ]] || IFS=' ' read -r -a list <<<"${list[0]}"
+        [[ $(declare -p "$variable") == "declare -a"* ]] || { echo "$variable is no array" >&2; exit 1; }
+    done
+    printf '%s|%s|%s\n' "$1" "${MODULES[*]}" "${FILES[*]}"
+}
+joined=$(mktemp)
+trap 'rm -f "$joined"' EXIT
+shopt -s nullglob
+drop_ins=(etc/mkinitcpio.conf.d/*.conf)
+shopt -u nullglob
+{
+    cat etc/mkinitcpio.conf
+    if ((${#drop_ins[@]})); then
+        mapfile -t sorted < <(printf '%s\n' "${drop_ins[@]##*/}" | LC_ALL=C sort -V)
+        cat "${sorted[@]/#/etc/mkinitcpio.conf.d/}"
+    fi
+} >"$joined"
+for preset in etc/mkinitcpio.d/*.preset; do
+    unset PRESETS ALL_config default_config fallback_config
+    . "$preset" || exit 1
+    for name in "${PRESETS[@]}"; do
+        own=${name}_config
+        own=${!own:-$ALL_config}
+        if [ -n "$own" ]; then own=.$own; else own=$joined; fi
+        (show "${preset##*/}:$name" "$own") || exit 1
+    done
+done
+"#;
+
+/// What goes into the image of one preset.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// The preset's file and the image's name in it.
+    pub preset: String,
+    /// `MODULES`.
+    pub modules: Vec<String>,
+    /// `FILES`.
+    pub files: Vec<String>,
+}
+
+/// mkinitcpio's configuration of every preset, as bash leaves it.
+pub fn mkinitcpio(root: &Path) -> io::Result<Vec<Configuration>> {
+    let (good, said, error) =
+        output(Command::new("bash").args(["-c", CONFIGURATIONS, "bash"]).arg(root), "bash")?;
+    if !good || !error.is_empty() {
+        return Err(io::Error::other(error));
+    }
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    let line = |line: &str| {
+        let mut fields = line.split('|');
+        let mut field = || fields.next().unwrap_or_default();
+        Configuration { preset: field().to_owned(), modules: words(field()), files: words(field()) }
+    };
+    Ok(said.lines().map(line).collect())
+}
+
+/// `GRUB_CMDLINE_LINUX` and `GRUB_CMDLINE_LINUX_DEFAULT`, as sh leaves them.
+pub fn grub_default(root: &Path) -> io::Result<(String, String)> {
+    let script =
+        ". \"$1\"; printf '%s\\n%s\\n' \"${GRUB_CMDLINE_LINUX:-}\" \"${GRUB_CMDLINE_LINUX_DEFAULT:-}\"";
+    let mut command = Command::new("sh");
+    command.args(["-euc", script, "sh"]).arg(root.join("etc/default/grub"));
+    let (good, said, error) = output(&mut command, "dash")?;
+    let mut lines = said.lines().map(str::to_owned);
+    match (good, lines.next(), lines.next(), lines.next()) {
+        (true, Some(all), Some(default), None) => Ok((all, default)),
+        _ => Err(io::Error::other(error)),
+    }
+}

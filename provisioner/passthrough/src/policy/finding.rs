@@ -137,6 +137,10 @@ codes! {
     GeneratorUnknown,
     /// Configuration in the target would undo or break ours.
     TargetConflict,
+    /// A kernel parameter that the answers add must not be written.
+    ParameterRefused,
+    /// The answers hold something that nothing acts on yet.
+    KeptForLater,
 }
 
 /// One thing worth knowing.

@@ -8,8 +8,14 @@ use neuron_tests::seen::Seen;
 
 use super::{MACHINES, answers, complaints, judged, seen};
 
-const ALLOWED: [&str; 5] =
-    ["guest-is-boot-vga", "guest-drives-panel", "group-peers", "only-gpu", "acs-override"];
+const ALLOWED: [&str; 6] = [
+    "guest-is-boot-vga",
+    "guest-drives-panel",
+    "group-peers",
+    "only-gpu",
+    "acs-override",
+    "iommu-off-on-cmdline",
+];
 
 /// The answers that are tried on every machine.
 fn variations(seen: &Seen) -> Vec<String> {

@@ -4,7 +4,9 @@
 
 mod controls;
 mod expected;
+mod extras;
 mod generated;
+mod hints;
 mod machines;
 mod strategy;
 mod target;

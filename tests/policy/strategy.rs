@@ -222,12 +222,13 @@ pub(crate) fn machine() -> impl Strategy<Value = Machine> {
     })
 }
 
-const OVERRIDES: [Override; 5] = [
+const OVERRIDES: [Override; 6] = [
     Override::GuestIsBootVga,
     Override::GuestDrivesPanel,
     Override::GroupPeers,
     Override::OnlyGpu,
     Override::AcsOverride,
+    Override::IommuOffOnCmdline,
 ];
 
 /// A name of something on this machine, mostly a GPU; sometimes of nothing.

@@ -42,6 +42,10 @@ fn grub(parameters: &str) -> String {
     format!("GRUB_CMDLINE_LINUX_DEFAULT='quiet'\nGRUB_CMDLINE_LINUX=\"{parameters}\"\n")
 }
 
+fn device(line: &str) -> String {
+    format!("Section \"Device\"\n  Identifier \"gpu\"\n  {line}\nEndSection\n")
+}
+
 #[test]
 fn the_usual_target_adds_nothing() {
     let judgement = usual("", |_| {});
@@ -68,6 +72,17 @@ fn rows() -> Vec<Row> {
         row(modprobe, "options vfio_pci disable_vga=1 ids=10de:1e87\n", "claimed-elsewhere", "refused"),
         row(modprobe, "blacklist i915\n", "host-without-driver", "refused"),
         row(modprobe, "install i915 /bin/false\n", "host-without-driver", "refused"),
+        row(modprobe, "options i915 modeset=0\n", "host-without-driver", "refused"),
+        row(modprobe, "options\ti915 fastboot=1 modeset=0\n", "host-without-driver", "refused"),
+        row(modprobe, "options i915 disable_display=1\n", "host-without-driver", "refused"),
+        row("etc/default/grub", &grub("i915.modeset=1 i915.modeset=0"), "host-without-driver", "refused"),
+        row("etc/kernel/cmdline", "root=/dev/sda2 i915.modeset=0\n", "host-without-driver", "refused"),
+        row("etc/default/grub", &grub("rd.driver.blacklist=i915"), "host-without-driver", "refused"),
+        row("etc/default/grub", &grub("module-blacklist=i915"), "host-without-driver", "refused"),
+        row(modprobe, "blacklist vfio-pci\n", "target-conflict", "refused"),
+        row("etc/default/grub", &grub("module_blacklist=vfio_iommu_type1"), "target-conflict", "refused"),
+        row(xorg, &device("Driver \"nvidia\""), "desktop-names-guest", "ask"),
+        row("etc/X11/xorg.conf", &device("\tdriver\t\"Nouveau\" # it"), "desktop-names-guest", "ask"),
         row("etc/default/grub", &grub("modprobe.blacklist=nouveau,i915"), "host-without-driver", "refused"),
         row("etc/default/grub", &grub("module_blacklist=i915"), "host-without-driver", "refused"),
         row(xorg, "Section \"Device\"\n  BusID \"PCI:1:0:0\"\nEndSection\n", "desktop-names-guest", "ask"),
@@ -115,6 +130,15 @@ fn what_only_looks_alike_is_not() {
         (modprobe, "options kvm ids=1\nblacklist nouveau\ninstall i915 /sbin/modprobe -i i915\n".to_owned()),
         ("etc/modprobe.d/my.conf.bak", "blacklist i915\n".to_owned()),
         ("etc/default/grub", grub("modprobe.blacklist=nouveau,i9155")),
+        ("etc/default/grub", grub("i915.modeset=0 i915.modeset=1 nouveau.modeset=0 -- i915.modeset=0")),
+        (modprobe, "options i915 modeset=1 disable_display=0\noptions nouveau modeset=0\n".to_owned()),
+        (modprobe, "# options i915 modeset=0\noptions i915x modeset=0\n".to_owned()),
+        (xorg, device("Driver \"modesetting\"")),
+        (xorg, device("Driver \"intel\"")),
+        (xorg, device("# Driver \"nvidia\"")),
+        (xorg, device("Driver \"nvidia\"\n  BusID \"PCI:0:2:0\"")),
+        (xorg, device("BusID \"PCI:0:2:0\"\n  Driver \"nvidia\"")),
+        (xorg, "Section \"OutputClass\"\n  Driver \"nvidia\"\nEndSection\n".to_owned()),
         (xorg, "  BusID \"PCI:0:2:0\"\n  # BusID \"PCI:1:0:0\"\n  Option \"x\" \"PCI:1:0:0\"\n".to_owned()),
         (xorg, "  BusID \"PCI:1:0:1\"\n  BusID \"PCI:10:0:0\"\n  BusID \"PCI:\"\n  BusID\n".to_owned()),
         ("etc/environment", "# AQ_DRM_DEVICES=/dev/dri/card1\nEDITOR=vi\n".to_owned()),
@@ -130,10 +154,7 @@ fn what_only_looks_alike_is_not() {
 #[test]
 fn a_named_override_answers_its_question_and_no_other() {
     let rows = rows();
-    // An IOMMU that somebody turned off cannot be allowed, only turned on.
-    let can_be_allowed = |code: &str| code != "iommu-off-on-cmdline";
-    let asking: Vec<_> =
-        rows.iter().filter(|(.., code, verdict)| *verdict == "ask" && can_be_allowed(code)).collect();
+    let asking: Vec<_> = rows.iter().filter(|(.., verdict)| *verdict == "ask").collect();
     for (path, text, code, _) in &asking {
         let allowed =
             usual(&format!("[passthrough]\nallow = [\"{code}\"]\n"), |folder| put(folder, path, text));
@@ -256,4 +277,58 @@ fn the_target_changes_nothing_about_a_refusal_a_question_or_off() {
         let judgement = with(machine, "empty", text, |_| {});
         assert_eq!(judgement, policy::judge(&seen(machine).facts, &answers(text)), "{machine}");
     }
+}
+
+#[test]
+fn a_parameter_that_ours_do_not_replace_cannot_be_allowed() {
+    let allow = "[passthrough]\nallow = [\"iommu-off-on-cmdline\"]\n";
+    let no_pt = "[passthrough]\nallow = [\"iommu-off-on-cmdline\"]\niommu_pt = false\n";
+    let ordinary = |line: &str| format!("GRUB_CMDLINE_LINUX_DEFAULT='quiet {line}'\n");
+    let judge = |text: &str, file: &str| usual(text, |folder| put(folder, "etc/default/grub", file));
+    for (text, line, verdict) in [
+        (allow, "intel_iommu=off", Verdict::Ready),
+        (allow, "iommu=soft", Verdict::Ready),
+        (no_pt, "intel_iommu=off", Verdict::Ready),
+        (no_pt, "iommu=off", Verdict::Ask),
+        (allow, "amd_iommu=off", Verdict::Ask),
+    ] {
+        let judgement = judge(text, &ordinary(line));
+        assert_eq!(judgement.decision.verdict, verdict, "{text}{line}");
+        let hint = &found(&judgement, "iommu-off-on-cmdline").unwrap().hint;
+        assert_eq!(hint.contains("allow ="), verdict == Verdict::Ready, "{text}{line}: {hint}");
+    }
+    // Ours goes to GRUB_CMDLINE_LINUX_DEFAULT; behind what the other variable says, `on` takes an
+    // `off` back, and `pt` does not.
+    assert_eq!(judge(allow, &grub("intel_iommu=off")).decision.verdict, Verdict::Ready);
+    assert_eq!(judge(allow, &grub("iommu=off")).decision.verdict, Verdict::Ask);
+}
+
+#[test]
+fn a_claim_on_the_command_line_is_ours_only_where_we_make_one() {
+    let claim = grub("vfio-pci.ids=10de:1e87,10de:10f8,10de:1ad8,10de:1ad9");
+    let judgement = usual("", |folder| put(folder, "etc/default/grub", &claim));
+    assert_eq!(judgement.decision.verdict, Verdict::Refused);
+    assert!(found(&judgement, "claimed-elsewhere").is_some());
+    // Even where the answers ask for just that.
+    let own = "[passthrough]\nextra_parameters = [\"vfio-pci.ids=10de:1e87\"]\n";
+    let judgement = usual(own, |folder| put(folder, "etc/default/grub", &grub("vfio-pci.ids=10de:1e87")));
+    assert_eq!(judgement.decision.verdict, Verdict::Refused);
+    assert!(found(&judgement, "parameter-refused").is_some());
+}
+
+#[test]
+fn the_command_line_is_judged_as_it_will_be() {
+    // The machine drives its host GPU by i915 now; the target has nothing but what a person adds.
+    let mut facts = seen("made-rtx-usbc-igpu").facts.clone();
+    let host = "0000:00:02.0".parse().unwrap();
+    facts.functions.get_mut(&host).unwrap().driver = Some("simple-framebuffer".to_owned());
+    let given = answers("[passthrough]\nextra_parameters = [\"i915.modeset=0\"]\n");
+    let folder = neuron_tests::scratch().unwrap();
+    neuron_tests::target::copy("arch-grub", folder.path()).unwrap();
+    let read = Target::read(&Root::directory(folder.path()).unwrap(), &facts).unwrap();
+    let machine_alone = policy::judge(&facts, &given);
+    assert_eq!(machine_alone.decision.verdict, Verdict::Ready, "nothing is known of the driver here");
+    let judgement = policy::target::judge(machine_alone, &facts, &given, &read);
+    assert_eq!(judgement.decision.verdict, Verdict::Refused);
+    assert!(found(&judgement, "host-without-driver").is_some());
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use neuron_passthrough::answers::{Answers, Gpus, HostGpu, MatchBy, Mode, Override};
-use neuron_passthrough::facts::{Machine, Mux, PciFunction};
+use neuron_passthrough::facts::{CpuVendor, Machine, Mux, PciFunction};
 use neuron_passthrough::id::{FunctionName, PciAddress};
 use neuron_passthrough::policy::{
     Decision, Gpu, GpuKind, GpuRole, IommuState, Judgement, KILL_SWITCH, Matching, Severity, Verdict,
@@ -247,7 +247,12 @@ fn doubt_is_a_question(trial: Trial<'_>) -> Vec<String> {
     if !trial.goes_ahead() || decision.mode == Mode::Off {
         return wrong;
     }
-    if !matches!(iommu_state(trial.machine).0, IommuState::On | IommuState::Pending) {
+    let may_come_back = trial.allows(Override::IommuOffOnCmdline)
+        && decision.verdict == Verdict::Pending
+        && trial.machine.cpu.vendor == CpuVendor::Intel
+        && trial.machine.iommu.tables.is_some_and(|tables| tables.dmar)
+        && iommu_state(trial.machine).0 == IommuState::OffOnCmdline;
+    if !matches!(iommu_state(trial.machine).0, IommuState::On | IommuState::Pending) && !may_come_back {
         wrong.push("it goes ahead though nothing says that the IOMMU works".to_owned());
     }
     if trial.machine.parameter("pcie_acs_override").is_some() && !trial.allows(Override::AcsOverride) {

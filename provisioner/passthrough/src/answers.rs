@@ -160,6 +160,8 @@ pub enum Override {
     OtherGpuSwitcher,
     /// Desktop configuration that names the guest's GPU stays as it is.
     DesktopNamesGuest,
+    /// Our kernel parameter may replace the one that turns the IOMMU off.
+    IommuOffOnCmdline,
 }
 
 /// Looking Glass: shared memory that brings the guest's picture to the host.

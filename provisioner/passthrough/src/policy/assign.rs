@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choose::Choice;
 use super::gpu::{self, Gpu};
+use super::target::HOOK_PACKAGE;
 use super::{Code, Finding, IommuState, Matching, Notes, Severity, override_name};
 use crate::answers::{MatchBy, Override, Passthrough};
 use crate::facts::{Machine, PciFunction};
@@ -185,15 +186,18 @@ fn judge_groups(
     }
     let named = peers.iter().map(|peer| describe(machine, *peer)).collect::<Vec<_>>().join(", ");
     let gpu_among = |peer: &&PciAddress| gpus.iter().any(|gpu| gpu.functions.contains(peer));
-    if !wishes.allows(Override::GroupPeers) || peers.iter().any(|peer| gpu_among(&peer)) {
-        let hint = format!(
-            "try another slot, or ACS in the firmware's setup; to give all of it away: allow = [\"{}\"]",
-            override_name(Override::GroupPeers)
-        );
+    let storage: Vec<PciAddress> = peers.iter().copied().filter(|peer| is_storage(machine, *peer)).collect();
+    let has_gpu = peers.iter().any(|peer| gpu_among(&peer));
+    if !wishes.allows(Override::GroupPeers) || has_gpu {
+        let mut hint = "try another slot, or ACS in the firmware's setup".to_owned();
+        // Offered only where it helps: another GPU goes by its own name, storage never.
+        if !has_gpu && storage.is_empty() {
+            let rule = override_name(Override::GroupPeers);
+            hint = format!("{hint}; to give all of it away: allow = [\"{rule}\"]");
+        }
         block(Code::GroupShared, format!("its IOMMU group also holds {named}"), hint, notes);
         return Vec::new();
     }
-    let storage: Vec<PciAddress> = peers.iter().copied().filter(|peer| is_storage(machine, *peer)).collect();
     if !storage.is_empty() {
         let named = storage.iter().map(|peer| describe(machine, *peer)).collect::<Vec<_>>().join(", ");
         let message = format!("its IOMMU group also holds storage: {named}");
@@ -266,9 +270,13 @@ pub(super) fn matching(
     }
     for (address, other) in &twins {
         let (severity, hint) = if wished == MatchBy::Ids {
-            (Severity::Blocker, "vfio-pci would take both; use match = \"auto\" or \"address\"")
+            let hint = "vfio-pci would take both; use match = \"auto\" or \"address\"".to_owned();
+            (Severity::Blocker, hint)
         } else {
-            (Severity::Info, "they are told apart by address, which needs the early hook in the image")
+            let hint = format!(
+                "they are told apart by address; without the early hook in the target (package {HOOK_PACKAGE}), apply refuses"
+            );
+            (Severity::Info, hint)
         };
         let message = format!("{address} and {other}, which stays with the host, bear the same id");
         notes.find(Finding::new(Code::IdenticalIds, severity, message, hint).about(*address));

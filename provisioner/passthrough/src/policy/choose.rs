@@ -42,7 +42,7 @@ pub(super) fn choose(gpus: &[Gpu], wishes: &Passthrough, notes: &mut Notes) -> C
     };
     let guests = match &wishes.guest_gpus {
         Gpus::Named(names) => named_guests(gpus, names, notes),
-        Gpus::All => all_but_host(gpus, named_host, notes),
+        Gpus::All => all_but_host(gpus, named_host, wishes, notes),
         Gpus::Auto => best_guest(gpus, named_host, wishes, notes).into_iter().collect(),
     };
     let host = named_host.or_else(|| best_host(gpus, &guests));
@@ -82,21 +82,59 @@ fn check(gpus: &[Gpu], choice: &Choice, wishes: &Passthrough, notes: &mut Notes)
             );
         }
     } else if !choice.guests.is_empty() {
-        let severity = if wishes.allows(Override::OnlyGpu) { Severity::Warning } else { Severity::Blocker };
-        notes.find(single_gpu(severity));
+        let finding = if wishes.allows(Override::OnlyGpu) {
+            Finding::new(
+                Code::SingleGpu,
+                Severity::Warning,
+                NO_PICTURE,
+                "the answers allow that (only-gpu); have another way in, ssh for example",
+            )
+        } else {
+            without_picture(None)
+        };
+        notes.find(finding);
     }
 }
 
-fn single_gpu(severity: Severity) -> Finding {
+const NO_PICTURE: &str = "the host would be left without a GPU that can show a picture";
+
+/// The only GPU would go. Where naming the override alone proposes none, `name` is the GPU that
+/// has to be named with it.
+fn without_picture(name: Option<PciAddress>) -> Finding {
+    let name = name.map(|address| format!("guest_gpus = [\"{address}\"] and ")).unwrap_or_default();
+    let rule = override_name(Override::OnlyGpu);
     Finding::new(
         Code::SingleGpu,
-        severity,
-        "the host would be left without a GPU that can show a picture",
+        Severity::Blocker,
+        NO_PICTURE,
         format!(
-            "add a second GPU (an old card is enough); or give it away without a picture on the host: allow = [\"{}\"]",
-            override_name(Override::OnlyGpu)
+            "add a second GPU (an old card is enough); or give it away without a picture on the host: {name}allow = [\"{rule}\"]"
         ),
     )
+}
+
+/// Why nothing can be proposed though nothing was named: the host has the only GPU, or what there
+/// is else is of no use to a guest.
+fn only_the_hosts(gpus: &[Gpu], named_host: Option<PciAddress>, wishes: &Passthrough) -> Finding {
+    let rest: Vec<&Gpu> =
+        gpus.iter().filter(|gpu| gpu.kind != GpuKind::Bmc && Some(gpu.address) != named_host).collect();
+    let proposed = wishes.guest_gpus == Gpus::Auto && rest.iter().any(|gpu| gpu.kind == GpuKind::Discrete);
+    match (rest.first(), named_host) {
+        (Some(_), _) if proposed => without_picture(None),
+        (Some(gpu), _) => without_picture(Some(gpu.address)),
+        (None, Some(host)) => Finding::new(
+            Code::SingleGpu,
+            Severity::Blocker,
+            format!("the answers keep {host} for the host, and there is no other GPU for a guest"),
+            "add a GPU for the guest",
+        ),
+        (None, None) => Finding::new(
+            Code::SingleGpu,
+            Severity::Blocker,
+            "there is only the server's management graphics, and the host keeps it",
+            "add a GPU for the guest",
+        ),
+    }
 }
 
 fn resolve(gpus: &[Gpu], name: FunctionName, notes: &mut Notes) -> Option<PciAddress> {
@@ -141,7 +179,12 @@ fn named_guests(gpus: &[Gpu], names: &[FunctionName], notes: &mut Notes) -> Vec<
 }
 
 /// Every GPU but the host's; a BMC's graphics never leave the host.
-fn all_but_host(gpus: &[Gpu], named_host: Option<PciAddress>, notes: &mut Notes) -> Vec<PciAddress> {
+fn all_but_host(
+    gpus: &[Gpu],
+    named_host: Option<PciAddress>,
+    wishes: &Passthrough,
+    notes: &mut Notes,
+) -> Vec<PciAddress> {
     let host = named_host.or_else(|| best_host(gpus, &[]));
     let guests: Vec<PciAddress> = gpus
         .iter()
@@ -149,7 +192,7 @@ fn all_but_host(gpus: &[Gpu], named_host: Option<PciAddress>, notes: &mut Notes)
         .map(|gpu| gpu.address)
         .collect();
     if guests.is_empty() {
-        notes.find(single_gpu(Severity::Blocker));
+        notes.find(only_the_hosts(gpus, named_host, wishes));
     }
     guests
 }
@@ -203,7 +246,7 @@ fn best_guest(
         })
         .collect();
     let Some(best) = candidates.iter().map(|gpu| rank(gpu)).max() else {
-        no_candidate(gpus, named_host, notes);
+        no_candidate(gpus, named_host, wishes, notes);
         return None;
     };
     let equals: Vec<&&Gpu> = candidates.iter().filter(|gpu| rank(gpu) == best).collect();
@@ -225,14 +268,14 @@ fn best_guest(
 }
 
 /// Why nothing can be proposed: one GPU, or none that anybody would give away unasked.
-fn no_candidate(gpus: &[Gpu], named_host: Option<PciAddress>, notes: &mut Notes) {
+fn no_candidate(gpus: &[Gpu], named_host: Option<PciAddress>, wishes: &Passthrough, notes: &mut Notes) {
     let others: Vec<String> = gpus
         .iter()
         .filter(|gpu| gpu.kind != GpuKind::Bmc && Some(gpu.address) != named_host)
         .map(|gpu| gpu.address.to_string())
         .collect();
     if gpus.iter().filter(|gpu| gpu.has_outputs).count() < 2 || others.is_empty() {
-        notes.find(single_gpu(Severity::Blocker));
+        notes.find(only_the_hosts(gpus, named_host, wishes));
         return;
     }
     let names = others.join(", ");

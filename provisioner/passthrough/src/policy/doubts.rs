@@ -19,14 +19,11 @@ pub(super) fn of_machine(machine: &Machine, wishes: &Passthrough, notes: &mut No
                 override_name(Override::AcsOverride)
             ),
         );
-        if wishes.allows(Override::AcsOverride) {
-            notes.find(finding);
-        } else {
-            notes.ask(
-                finding,
-                "The IOMMU groups were split by pcie_acs_override. Do you trust them?".to_owned(),
-            );
-        }
+        notes.ask_unless(
+            wishes.allows(Override::AcsOverride),
+            finding,
+            "The IOMMU groups were split by pcie_acs_override. Do you trust them?",
+        );
     }
     if machine.secure_boot == Some(true) {
         notes.find(Finding::new(
@@ -53,7 +50,7 @@ pub(super) fn of_guest(
                 Code::ExternalGpu,
                 Severity::Blocker,
                 "this GPU can be unplugged: at boot it may come late or not at all",
-                "it can be given away on demand only",
+                "name another GPU (guest_gpus); giving one away on demand is not there yet",
             )
             .about(guest.address),
         );
@@ -88,15 +85,6 @@ pub(super) fn of_guest(
     }
 }
 
-/// Asks, unless the override was named; the finding stays either way.
-fn ask_unless(allowed: bool, finding: Finding, question: String, notes: &mut Notes) {
-    if allowed {
-        notes.find(finding);
-    } else {
-        notes.ask(finding, question);
-    }
-}
-
 fn boot_vga(guest: &Gpu, wishes: &Passthrough, notes: &mut Notes) {
     if guest.boot_vga != Some(true) {
         return;
@@ -114,7 +102,7 @@ fn boot_vga(guest: &Gpu, wishes: &Passthrough, notes: &mut Notes) {
     )
     .about(guest.address);
     let question = format!("{} shows the boot picture. Give it away all the same?", guest.address);
-    ask_unless(wishes.allows(rule), finding, question, notes);
+    notes.ask_unless(wishes.allows(rule), finding, question);
 }
 
 fn panel(guest: &Gpu, wishes: &Passthrough, notes: &mut Notes) {
@@ -133,7 +121,7 @@ fn panel(guest: &Gpu, wishes: &Passthrough, notes: &mut Notes) {
     )
     .about(guest.address);
     let question = format!("{} drives the internal panel, which would go dark. Give it away?", guest.address);
-    ask_unless(wishes.allows(rule), finding, question, notes);
+    notes.ask_unless(wishes.allows(rule), finding, question);
 }
 
 fn outputs(machine: &Machine, guest: &Gpu, host: Option<&Gpu>, notes: &mut Notes) {
@@ -151,7 +139,8 @@ fn outputs(machine: &Machine, guest: &Gpu, host: Option<&Gpu>, notes: &mut Notes
             .about(guest.address),
         );
     }
-    if machine.chassis != Chassis::Laptop && guest.has_outputs {
+    // What drives the panel has a display, whatever its connectors say.
+    if guest.drives_panel || (machine.chassis != Chassis::Laptop && guest.has_outputs) {
         return;
     }
     let hint = if guest.has_outputs {

@@ -139,6 +139,10 @@ codes! {
     TargetConflict,
     /// The machine could not be read at all.
     MachineUnreadable,
+    /// A kernel parameter that the answers add must not be written.
+    ParameterRefused,
+    /// The answers hold something that nothing acts on yet.
+    KeptForLater,
 }
 
 /// One thing worth knowing.

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Finding, Notes, Severity};
+use super::{Code, Finding, Notes, Severity, override_name};
+use crate::answers::{Override, Passthrough};
 use crate::facts::{CpuVendor, Machine};
 use crate::text::command_line::{self, Parameter};
 
@@ -31,6 +32,31 @@ pub fn state(machine: &Machine) -> (IommuState, String) {
     (state, why.to_owned())
 }
 
+/// The state to judge by: where the answers let our parameters replace what turns the IOMMU off,
+/// and they can, it comes with the next boot.
+pub(super) fn with_answers(
+    machine: &Machine,
+    parameters: &[String],
+    wishes: &Passthrough,
+) -> (IommuState, String) {
+    if wishes.allows(Override::IommuOffOnCmdline) && replaceable(machine, parameters).is_some() {
+        let why = "the kernel command line turns it off, and the answers let our parameter replace that";
+        return (IommuState::Pending, why.to_owned());
+    }
+    state(machine)
+}
+
+/// The token of the running command line that turns the IOMMU off, if our parameters replace it
+/// and nothing else stands in the way: an Intel processor with its table (DMAR).
+fn replaceable<'a>(machine: &'a Machine, parameters: &[String]) -> Option<&'a str> {
+    let line = machine.command_line.as_deref()?;
+    let token = turned_off_by(line)?;
+    let comes_back = machine.iommu.groups == Some(0)
+        && without_groups(machine).0 == IommuState::Pending
+        && turned_off_by(&command_line::set(line, parameters)).is_none();
+    comes_back.then_some(token)
+}
+
 fn look(machine: &Machine) -> (IommuState, &'static str) {
     let iommu = &machine.iommu;
     match iommu.groups {
@@ -41,6 +67,12 @@ fn look(machine: &Machine) -> (IommuState, &'static str) {
     if machine.command_line.as_deref().and_then(turned_off_by).is_some() {
         return (IommuState::OffOnCmdline, "the kernel command line turns it off");
     }
+    without_groups(machine)
+}
+
+/// The state where there are no groups and no word on the command line.
+fn without_groups(machine: &Machine) -> (IommuState, &'static str) {
+    let iommu = &machine.iommu;
     let intel = machine.cpu.vendor == CpuVendor::Intel;
     match (machine.cpu.virtualization, machine.cpu.hypervisor, iommu.tables) {
         (_, true, Some(tables)) if tables.dmar && intel => {
@@ -87,25 +119,27 @@ pub(super) fn turned_off_by(line: &str) -> Option<&str> {
     intel.or(other)
 }
 
-/// What the state means for the verdict.
-pub(super) fn judge(machine: &Machine, state: IommuState, notes: &mut Notes) {
+/// What the state means for the verdict. `state` is that of [`with_answers`].
+pub(super) fn judge(machine: &Machine, state: IommuState, parameters: &[String], notes: &mut Notes) {
     match state {
         IommuState::On => {}
-        IommuState::Pending => notes.find(Finding::new(
-            Code::IommuPending,
-            Severity::Info,
-            "the IOMMU is off now; the parameter intel_iommu=on turns it on at the next boot",
-            "reboot once, then the IOMMU groups are judged and the GPU is claimed",
-        )),
-        IommuState::OffOnCmdline => notes.ask(
-            Finding::new(
-                Code::IommuOffOnCmdline,
-                Severity::Warning,
-                format!("the IOMMU is off: {}", look(machine).1),
-                "no parameter of ours mends that; somebody had a reason; take intel_iommu=off, amd_iommu=off, iommu=off or iommu=soft away and reboot",
-            ),
-            "The IOMMU was turned off. Find out why, turn it on again (kernel command line, firmware), and reboot; can you?".to_owned(),
-        ),
+        IommuState::Pending => {
+            if let Some(token) = replaceable(machine, parameters) {
+                notes.find(Finding::new(
+                    Code::IommuOffOnCmdline,
+                    Severity::Warning,
+                    format!("{token} turned the IOMMU off; the answers let our parameter replace it"),
+                    "somebody had a reason for it; `neuron-provisioner revert` brings it back",
+                ));
+            }
+            notes.find(Finding::new(
+                Code::IommuPending,
+                Severity::Info,
+                "the IOMMU is off now; the parameter intel_iommu=on turns it on at the next boot",
+                "reboot once, then the IOMMU groups are judged and the GPU is claimed",
+            ));
+        }
+        IommuState::OffOnCmdline => off_on_command_line(machine, parameters, notes),
         IommuState::OffInFirmware => {
             let switch = match machine.cpu.vendor {
                 CpuVendor::Intel => "\"VT-d\" or \"Intel Virtualization Technology for Directed I/O\"",
@@ -138,7 +172,38 @@ pub(super) fn judge(machine: &Machine, state: IommuState, notes: &mut Notes) {
                 format!("whether the IOMMU works is not known: {}", look(machine).1),
                 "run as root on the machine itself; look for \"DMAR\" or \"AMD-Vi\" in the kernel log and the firmware's setup",
             ),
-            "Whether the IOMMU works is not known. Is it switched on in the firmware's setup?".to_owned(),
+            "Whether the IOMMU works is not known, and no answer can tell: can you look as root, on the machine itself?".to_owned(),
         ),
     }
+}
+
+/// Somebody turned it off: a question, and only sometimes one that the answers can settle.
+fn off_on_command_line(machine: &Machine, parameters: &[String], notes: &mut Notes) {
+    let find = |hint: String| {
+        let message = format!("the IOMMU is off: {}", look(machine).1);
+        Finding::new(Code::IommuOffOnCmdline, Severity::Warning, message, hint)
+    };
+    if let Some(token) = replaceable(machine, parameters) {
+        let rule = override_name(Override::IommuOffOnCmdline);
+        let hint = format!(
+            "somebody had a reason for {token}; find it out, then take it away and reboot, or let our parameter replace it: allow = [\"{rule}\"]"
+        );
+        let question = format!("The IOMMU was turned off by {token}. May our parameter replace it?");
+        notes.ask(find(hint), question);
+        return;
+    }
+    let token = machine.command_line.as_deref().and_then(turned_off_by);
+    let (hint, question) = match token {
+        Some(token) => (
+            format!(
+                "no parameter of ours mends that; somebody had a reason for {token}: find it out, take it away, and reboot"
+            ),
+            format!("Why was the IOMMU turned off by {token}? It has to go first; no answer here turns the IOMMU on."),
+        ),
+        None => (
+            "no parameter of ours mends that; switch \"IOMMU\" or \"AMD-Vi\" on in the firmware's setup, or update the firmware".to_owned(),
+            "Why is the IOMMU off? Only the firmware can turn it on; no answer here does.".to_owned(),
+        ),
+    };
+    notes.ask(find(hint), question);
 }

@@ -13,6 +13,7 @@ mod assign;
 mod choose;
 mod doubts;
 mod drivers;
+mod extras;
 mod finding;
 mod gpu;
 mod iommu;
@@ -29,7 +30,7 @@ pub use gpu::{Gpu, GpuRole, Viability};
 pub use iommu::{IommuState, state as iommu_state};
 pub use kind::GpuKind;
 
-use crate::answers::{Answers, Mode, Override};
+use crate::answers::{Answers, Audio, DefaultEntry, LookingGlass, Mode, Override, Passthrough, Vgpu};
 use crate::facts::{CpuVendor, Machine};
 use crate::id::PciAddress;
 
@@ -134,6 +135,15 @@ impl Notes {
         self.questions.push(question);
     }
 
+    /// Asks, unless the answers set the doubt aside; the finding stays either way.
+    fn ask_unless(&mut self, is_allowed: bool, finding: Finding, question: impl Into<String>) {
+        if is_allowed {
+            self.find(finding);
+        } else {
+            self.ask(finding, question.into());
+        }
+    }
+
     fn is_blocked(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Blocker)
     }
@@ -142,15 +152,17 @@ impl Notes {
 /// Judges a machine.
 pub fn judge(machine: &Machine, answers: &Answers) -> Judgement {
     let wishes = &answers.passthrough;
-    let (state, why) = iommu::state(machine);
+    let off = wishes.mode == Mode::Off;
+    let own = if off { Vec::new() } else { own_parameters(machine, wishes) };
+    let (state, why) = iommu::with_answers(machine, &own, wishes);
     let mut notes = Notes::default();
     let mut gpus = gpu::assemble(machine, state);
-    let off = wishes.mode == Mode::Off;
     let choice =
         if off { choose::Choice::host_only(&gpus) } else { choose::choose(&gpus, wishes, &mut notes) };
     let assignments = assign::assign(machine, &gpus, &choice, wishes, state, &mut notes);
     if !off {
-        iommu::judge(machine, state, &mut notes);
+        iommu::judge(machine, state, &own, &mut notes);
+        extras::judge(machine, choice.host, &own, wishes, &mut notes);
         doubts::of_machine(machine, wishes, &mut notes);
         for guest in gpus.iter().filter(|gpu| choice.guests.contains(&gpu.address)) {
             doubts::of_guest(machine, guest, &gpus, choice.host, wishes, &mut notes);
@@ -158,6 +170,7 @@ pub fn judge(machine: &Machine, answers: &Answers) -> Judgement {
     }
     let matching = assign::matching(machine, &assignments, wishes.r#match, &mut notes);
     let mode = mode(machine, wishes.mode, &mut notes);
+    not_yet(answers, &mut notes);
     let verdict = verdict(state, off, &notes);
     let kept = matches!(verdict, Verdict::Ready | Verdict::Pending);
     gpu::settle(&mut gpus, &choice, &notes.findings);
@@ -174,7 +187,7 @@ pub fn judge(machine: &Machine, answers: &Answers) -> Judgement {
             findings: notes.findings,
         },
         gpus,
-        parameters: if off { Vec::new() } else { parameters(machine, answers) },
+        parameters: if off { Vec::new() } else { with_extras(own, &wishes.extra_parameters) },
         assignments,
         iommu: state,
         iommu_why: why,
@@ -216,10 +229,36 @@ fn verdict(state: IommuState, off: bool, notes: &Notes) -> Verdict {
     }
 }
 
+/// What the answers ask for and nothing acts on yet.
+fn not_yet(answers: &Answers, notes: &mut Notes) {
+    // Whoever asked for the host's entry would start straight into passthrough.
+    if answers.passthrough.mode != Mode::Off && answers.passthrough.default_entry == DefaultEntry::Host {
+        notes.find(Finding::new(
+            Code::ModeNotAvailable,
+            Severity::Blocker,
+            "default_entry = \"host\" is not there yet: the boot menu has no entry that keeps everything with the host",
+            "leave default_entry out (\"passthrough\"); mode = \"off\" keeps everything with the host",
+        ));
+    }
+    let kept = [
+        ("vm", !answers.vm.is_empty()),
+        ("vgpu", answers.vgpu != Vgpu::default()),
+        ("looking_glass", answers.looking_glass != LookingGlass::default()),
+        ("audio", answers.audio != Audio::default()),
+    ];
+    for (table, _) in kept.into_iter().filter(|(_, given)| *given) {
+        notes.find(Finding::new(
+            Code::KeptForLater,
+            Severity::Info,
+            format!("the answers hold [{table}]; it is kept for later, nothing acts on it yet"),
+            "nothing has to be done; set up by hand what has to be there now",
+        ));
+    }
+}
+
 /// What the kernel needs to be told: on Intel the IOMMU is off unless asked for; AMD's is on by
 /// itself, and `amd_iommu=on` is no option that its driver knows.
-fn parameters(machine: &Machine, answers: &Answers) -> Vec<String> {
-    let wishes = &answers.passthrough;
+fn own_parameters(machine: &Machine, wishes: &Passthrough) -> Vec<String> {
     let mut parameters = Vec::new();
     if machine.cpu.vendor == CpuVendor::Intel {
         parameters.push("intel_iommu=on".to_owned());
@@ -227,7 +266,12 @@ fn parameters(machine: &Machine, answers: &Answers) -> Vec<String> {
     if wishes.iommu_pt {
         parameters.push("iommu=pt".to_owned());
     }
-    for extra in &wishes.extra_parameters {
+    parameters
+}
+
+fn with_extras(own: Vec<String>, extras: &[String]) -> Vec<String> {
+    let mut parameters = own;
+    for extra in extras {
         if !parameters.contains(extra) {
             parameters.push(extra.clone());
         }

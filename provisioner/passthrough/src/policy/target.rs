@@ -2,10 +2,12 @@
 
 mod configuration;
 mod host_driver;
+mod lines;
+mod xorg;
 
 use super::drivers::native_drivers;
 use super::{Code, Finding, Judgement, Matching, Notes, Severity, Verdict};
-use crate::answers::{Answers, MatchBy, Mode, Override};
+use crate::answers::{Answers, MatchBy, Mode};
 use crate::facts::target::Provides;
 use crate::facts::{Machine, Target};
 use crate::id::PciAddress;
@@ -25,12 +27,19 @@ pub fn judge(judgement: Judgement, machine: &Machine, answers: &Answers, target:
     let mut notes = Notes::default();
     kernels(target, &mut notes);
     builtin_drivers(&mut judgement, machine, target, &mut notes);
-    vfio_builtin(&mut judgement, target);
+    let claim = vfio_builtin(&mut judgement, target);
     if judgement.decision.matching == Matching::Address && !target.has_early_hook() {
         notes.find(hook_missing(answers));
     }
-    host_driver::judge(&judgement, machine, target, &mut notes);
-    configuration::judge(&judgement, answers, target, &mut notes);
+    let lines = lines::of(target, &judgement.parameters);
+    let away = host_driver::kept_away(target, &lines);
+    host_driver::judge(&judgement, machine, target, &away, &mut notes);
+    configuration::judge(
+        &configuration::Seen { judgement: &judgement, machine, answers, target, lines: &lines },
+        claim.as_deref(),
+        &mut notes,
+    );
+    configuration::vfio_kept_away(&away, &mut notes);
     conclude(&mut judgement, notes);
     judgement
 }
@@ -123,26 +132,15 @@ fn builtin_drivers(judgement: &mut Judgement, machine: &Machine, target: &Target
     }
 }
 
-/// vfio-pci built in reads its ids from the kernel command line only.
-fn vfio_builtin(judgement: &mut Judgement, target: &Target) {
+/// vfio-pci built in reads its ids from the kernel command line only. Gives the parameter that is
+/// ours, which only this may be.
+fn vfio_builtin(judgement: &mut Judgement, target: &Target) -> Option<String> {
     let builtin = target.kernels.iter().any(|kernel| kernel.provides("vfio_pci") == Provides::Builtin);
-    if builtin && judgement.decision.matching == Matching::Ids && judgement.decision.verdict == Verdict::Ready
-    {
-        judgement.parameters.push(format!("vfio-pci.ids={}", judgement.ids().join(",")));
+    let decision = &judgement.decision;
+    if !builtin || decision.matching != Matching::Ids || decision.verdict != Verdict::Ready {
+        return None;
     }
-}
-
-/// A doubt about the target, unless the answers set it aside.
-fn ask_unless(
-    answers: &Answers,
-    rule: Override,
-    finding: Finding,
-    question: impl Into<String>,
-    notes: &mut Notes,
-) {
-    if answers.passthrough.allows(rule) {
-        notes.find(finding);
-    } else {
-        notes.ask(finding, question.into());
-    }
+    let claim = format!("vfio-pci.ids={}", judgement.ids().join(","));
+    judgement.parameters.push(claim.clone());
+    Some(claim)
 }

@@ -1,15 +1,16 @@
 //! Configuration in the target that speaks against a decision: other claims, desktops that name
 //! the guest's GPU, other tools, encrypted roots, hibernation.
 
+use super::super::extras::VFIO;
 use super::super::iommu::turned_off_by;
-use super::super::{Code, Finding, GpuRole, Judgement, Notes, Severity};
-use super::ask_unless;
+use super::super::{Code, Finding, GpuRole, Judgement, Notes, Severity, override_name};
+use super::host_driver::Away;
+use super::lines::Line;
+use super::xorg;
 use crate::answers::{Answers, Override};
-use crate::facts::Target;
-use crate::id::PciAddress;
+use crate::facts::{Machine, Target};
 use crate::step::HEAD_MARK;
-use crate::text::command_line;
-use crate::text::{grub_default, kernel_cmdline, loader_entry, modprobe_conf};
+use crate::text::{command_line, modprobe_conf};
 
 /// The file that is ours; what it claims is no other claim.
 const OURS: &str = "/etc/modprobe.d/vfio.conf";
@@ -18,23 +19,31 @@ const OURS: &str = "/etc/modprobe.d/vfio.conf";
 const DESKTOP_VARIABLES: [&str; 5] =
     ["AQ_DRM_DEVICES", "WLR_DRM_DEVICES", "KWIN_DRM_DEVICES", "GBM_BACKEND", "__GLX_VENDOR_LIBRARY_NAME"];
 
-pub(super) fn judge(judgement: &Judgement, answers: &Answers, target: &Target, notes: &mut Notes) {
-    let lines = command_lines(target);
-    other_claims(judgement, target, &lines, notes);
-    for (place, line) in &lines {
-        if let Some(token) = turned_off_by(line) {
-            notes.ask(iommu_off(place, token), format!("{place} has {token}. May it go?"));
+/// What is judged, and what with.
+pub(super) struct Seen<'a> {
+    pub(super) judgement: &'a Judgement,
+    pub(super) machine: &'a Machine,
+    pub(super) answers: &'a Answers,
+    pub(super) target: &'a Target,
+    pub(super) lines: &'a [Line],
+}
+
+/// Judges the target's configuration. `claim` is the parameter by which we claim ids ourselves.
+pub(super) fn judge(seen: &Seen<'_>, claim: Option<&str>, notes: &mut Notes) {
+    let Seen { judgement, answers, target, lines, .. } = *seen;
+    other_claims(target, lines, claim, notes);
+    for line in lines {
+        iommu_off(line, answers, notes);
+        if command_line::has(&line.after, "nomodeset") {
+            notes.find(nomodeset(&line.place));
         }
-        if command_line::has(line, "nomodeset") {
-            notes.find(nomodeset(place));
-        }
-        if command_line::value(line, "resume").is_some() {
-            notes.find(hibernation(place));
+        if command_line::value(&line.after, "resume").is_some() {
+            notes.find(hibernation(&line.place));
         }
     }
-    desktop(judgement, answers, target, notes);
+    desktop(seen, notes);
     switchers(answers, target, notes);
-    encrypted_root(judgement, answers, target, &lines, notes);
+    encrypted_root(judgement, answers, target, lines, notes);
     if target.has("/etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service") {
         notes.find(Finding::new(
             Code::NvidiaPersistenced,
@@ -45,35 +54,26 @@ pub(super) fn judge(judgement: &Judgement, answers: &Answers, target: &Target, n
     }
 }
 
-/// The command lines that the target's loaders would give to the kernel, with where they stand.
-pub(super) fn command_lines(target: &Target) -> Vec<(String, String)> {
-    let mut lines = Vec::new();
-    if let Some(text) = target.text("/etc/default/grub")
-        && let Ok(line) = grub_default::command_line(text)
-    {
-        lines.push(("/etc/default/grub".to_owned(), line.known()));
+/// Refuses modules of vfio's that the target keeps from loading: nothing would be claimed.
+pub(super) fn vfio_kept_away(away: &[Away], notes: &mut Notes) {
+    for Away { module, place, .. } in away.iter().filter(|one| VFIO.contains(&one.module.as_str())) {
+        notes.find(Finding::new(
+            Code::TargetConflict,
+            Severity::Blocker,
+            format!("{module} is kept from loading by {place}: the GPU would not be claimed"),
+            "take that away; vfio claims only what it is told to",
+        ));
     }
-    if let Some(text) = target.text("/etc/kernel/cmdline") {
-        lines.push(("/etc/kernel/cmdline".to_owned(), kernel_cmdline::command_line(text)));
-    }
-    for (path, state) in &target.files {
-        if path.parent().ends_with("/loader/entries")
-            && let Some(text) = state.text()
-        {
-            lines.push((path.to_string(), loader_entry::Entry::parse(text).options()));
-        }
-    }
-    lines
 }
 
-fn other_claims(judgement: &Judgement, target: &Target, lines: &[(String, String)], notes: &mut Notes) {
+fn other_claims(target: &Target, lines: &[Line], claim: Option<&str>, notes: &mut Notes) {
     let block = |message: String, place: &str, notes: &mut Notes| {
         let hint = "take it away: two claims of vfio-pci do not add up, one replaces the other";
         notes.find(Finding::new(Code::ClaimedElsewhere, Severity::Blocker, message, hint).in_file(place));
     };
-    for (place, line) in lines {
-        if let Some(ids) = command_line::value(line, "vfio-pci.ids").flatten()
-            && !judgement.parameters.iter().any(|own| own.ends_with(&format!("ids={ids}")))
+    for Line { place, before, .. } in lines {
+        if let Some(ids) = command_line::value(before, "vfio-pci.ids").flatten()
+            && claim.and_then(|claim| claim.split_once('=')).is_none_or(|(_, own)| own != ids)
         {
             block(
                 format!("{place} has vfio-pci.ids={ids}, which replaces what vfio.conf says"),
@@ -103,14 +103,30 @@ fn other_claims(judgement: &Judgement, target: &Target, lines: &[(String, String
     }
 }
 
-fn iommu_off(place: &str, token: &str) -> Finding {
-    Finding::new(
-        Code::IommuOffOnCmdline,
-        Severity::Warning,
-        format!("{place} has {token}, which turns the IOMMU off at the next boot"),
-        "somebody had a reason; find it out, take the parameter away, then try again",
-    )
-    .in_file(place)
+/// A line that turns the IOMMU off: may our parameter replace that, or does it take a person?
+fn iommu_off(line: &Line, answers: &Answers, notes: &mut Notes) {
+    let place = &line.place;
+    let Some(token) = turned_off_by(&line.before) else { return };
+    let rule = Override::IommuOffOnCmdline;
+    let stays = turned_off_by(&line.after);
+    let hint = match stays {
+        Some(stays) => format!(
+            "no parameter of ours replaces {stays}; somebody had a reason: find it out, take it away, then try again"
+        ),
+        None => format!(
+            "somebody had a reason; find it out, then take the parameter away, or let ours replace it: allow = [\"{}\"]",
+            override_name(rule)
+        ),
+    };
+    let message = format!("{place} has {token}, which turns the IOMMU off at the next boot");
+    let finding = Finding::new(Code::IommuOffOnCmdline, Severity::Warning, message, hint).in_file(place);
+    let question = match stays {
+        Some(stays) => {
+            format!("{place} has {stays}; why? It has to go from there first, no answer takes it away.")
+        }
+        None => format!("{place} has {token}. May our parameter replace it?"),
+    };
+    notes.ask_unless(stays.is_none() && answers.passthrough.allows(rule), finding, question);
 }
 
 fn nomodeset(place: &str) -> Finding {
@@ -136,12 +152,15 @@ fn hibernation(place: &str) -> Finding {
 }
 
 /// Desktop configuration that names a guest's GPU: the session would be black though all is well.
-fn desktop(judgement: &Judgement, answers: &Answers, target: &Target, notes: &mut Notes) {
+fn desktop(seen: &Seen<'_>, notes: &mut Notes) {
+    let Seen { judgement, answers, target, .. } = *seen;
     let guests = &judgement.decision.guest_gpus;
+    let drivers = xorg::drivers_of_guests_only(judgement, seen.machine);
     let mut places = Vec::new();
-    let xorg = ["/etc/X11/xorg.conf.d", "/etc/X11"];
-    for (path, state) in xorg.into_iter().flat_map(|directory| target.in_directory(directory)) {
-        places.extend(find_line(state.text(), |line| names_bus(line, guests)).map(|line| (path, line)));
+    let directories = ["/etc/X11/xorg.conf.d", "/etc/X11"];
+    for (path, state) in directories.into_iter().flat_map(|directory| target.in_directory(directory)) {
+        let text = state.text().unwrap_or_default();
+        places.extend(xorg::naming_line(text, guests, &drivers).map(|line| (path, line)));
     }
     let environment =
         ["/etc/environment.d", "/etc"].into_iter().flat_map(|directory| target.in_directory(directory));
@@ -164,28 +183,12 @@ fn desktop(judgement: &Judgement, answers: &Answers, target: &Target, notes: &mu
         )
         .in_file(path.as_str());
         let question = format!("{path}, line {line} picks a GPU for the desktop. Is it the host's?");
-        ask_unless(answers, Override::DesktopNamesGuest, finding, question, notes);
+        notes.ask_unless(answers.passthrough.allows(Override::DesktopNamesGuest), finding, question);
     }
 }
 
 fn find_line(text: Option<&str>, is_it: impl Fn(&str) -> bool) -> Option<usize> {
     text?.lines().position(is_it).map(|index| index + 1)
-}
-
-/// Xorg writes `BusID "PCI:1:0:0"` (decimal, `PCI:bus@domain:device:function`; the case of the
-/// letters does not count, and a missing function is 0). The domain is not looked at: a question
-/// too many is better than one too few.
-fn names_bus(line: &str, guests: &[PciAddress]) -> bool {
-    let mut parts = line.splitn(3, '"');
-    let (Some(key), Some(value)) = (parts.next(), parts.next()) else { return false };
-    let value = value.to_ascii_lowercase();
-    let Some(place) = value.strip_prefix("pci:").filter(|_| key.trim().eq_ignore_ascii_case("busid")) else {
-        return false;
-    };
-    let mut numbers =
-        place.split(':').map(|part| part.split('@').next().and_then(|part| part.trim().parse().ok()));
-    let named = (numbers.next().flatten(), numbers.next().flatten(), numbers.next().unwrap_or(Some(0)));
-    guests.iter().any(|guest| named == (Some(guest.bus()), Some(guest.device()), Some(guest.function())))
 }
 
 fn switchers(answers: &Answers, target: &Target, notes: &mut Notes) {
@@ -204,7 +207,7 @@ fn switchers(answers: &Answers, target: &Target, notes: &mut Notes) {
             )
             .in_file(trace);
             let question = format!("{tool} moves GPUs too. Is it switched off?");
-            ask_unless(answers, Override::OtherGpuSwitcher, finding, question, notes);
+            notes.ask_unless(answers.passthrough.allows(Override::OtherGpuSwitcher), finding, question);
         }
     }
 }
@@ -213,21 +216,21 @@ fn encrypted_root(
     judgement: &Judgement,
     answers: &Answers,
     target: &Target,
-    lines: &[(String, String)],
+    lines: &[Line],
     notes: &mut Notes,
 ) {
     let crypttab = target.text("/etc/crypttab").unwrap_or_default();
     let entries =
         || crypttab.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
     let on_a_line = |key: &str| {
-        lines.iter().any(|(_, line)| {
-            command_line::tokens(line)
+        lines.iter().any(|line| {
+            command_line::tokens(&line.after)
                 .any(|token| token.split('=').next().is_some_and(|name| name.starts_with(key)))
         })
     };
     let sealed = |line: &str| line.contains("tpm2-device=");
     let options = |line: &str| command_line::value(line, "rd.luks.options").flatten().is_some_and(sealed);
-    if entries().any(sealed) || lines.iter().any(|(_, line)| options(line)) {
+    if entries().any(sealed) || lines.iter().any(|line| options(&line.after)) {
         let finding = Finding::new(
             Code::TpmSealedRoot,
             Severity::Warning,
@@ -235,7 +238,11 @@ fn encrypted_root(
             "have the recovery key at hand, then allow = [\"tpm-sealed-root\"]",
         )
         .in_file("/etc/crypttab");
-        ask_unless(answers, Override::TpmSealedRoot, finding, "Is the disk's recovery key at hand?", notes);
+        notes.ask_unless(
+            answers.passthrough.allows(Override::TpmSealedRoot),
+            finding,
+            "Is the disk's recovery key at hand?",
+        );
     }
     let encrypted = on_a_line("cryptdevice") || on_a_line("rd.luks");
     let guest_has_console =
@@ -248,6 +255,6 @@ fn encrypted_root(
             "make the host's GPU the firmware's primary display, or allow = [\"encrypted-root-prompt\"]",
         );
         let question = "The passphrase prompt may appear on the guest's GPU. Can you type it blind?";
-        ask_unless(answers, Override::EncryptedRootPrompt, finding, question, notes);
+        notes.ask_unless(answers.passthrough.allows(Override::EncryptedRootPrompt), finding, question);
     }
 }

@@ -1,0 +1,314 @@
+//! A case: a machine, what is in its image, and what has to be true after the root was switched.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::archive::Archive;
+use crate::kernel::{Kernel, run};
+use crate::machine::{Function, Machine};
+use crate::qemu::{self, Boot};
+
+/// The early hook, as it is installed.
+const HOOK: &str = "../archiso-hooks/neuron-initcpio-hooks/usr/lib/initcpio/hooks/neuron-vfio";
+const CLAIM: &str = "../archiso-hooks/neuron-initcpio-hooks/usr/lib/neuron/neuron-vfio-claim";
+
+/// What is booted, and what is asked of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    machine: Machine,
+    files: BTreeMap<String, (u32, Vec<u8>)>,
+    parameters: String,
+    checks: Vec<(String, String)>,
+    hook: bool,
+    vfio_in_image: bool,
+    before: String,
+    tried: usize,
+}
+
+impl Case {
+    /// A machine whose image has the hook and, as on a set-up machine, vfio-pci in front.
+    pub(crate) fn new(machine: Machine) -> Self {
+        let mut case = Self {
+            machine,
+            files: BTreeMap::new(),
+            parameters: String::new(),
+            checks: Vec::new(),
+            hook: true,
+            vfio_in_image: true,
+            before: String::new(),
+            tried: 0,
+        };
+        case.put("/lab/modules", b"vfio_pci vfio vfio_iommu_type1");
+        case
+    }
+
+    /// Records these functions for the hook.
+    pub(crate) fn listed(self, guests: &[Function], host: Function) -> Self {
+        let lines: String = guests.iter().map(|guest| guest.line("guest")).collect();
+        self.list(format!("# A comment, as the program writes it.\n{lines}{}", host.line("host")).as_bytes())
+    }
+
+    /// What stands in the list, whatever it is.
+    pub(crate) fn list(mut self, content: &[u8]) -> Self {
+        self.put("/etc/neuron/vfio-devices", content);
+        self
+    }
+
+    /// `vfio.conf` with these ids and the softdeps that make them work.
+    pub(crate) fn ids(mut self, functions: &[Function]) -> Self {
+        let ids: Vec<&str> = functions.iter().map(|function| function.model.id()).collect();
+        let mut text = format!("options vfio-pci ids={}\n", ids.join(","));
+        for driver in ["bochs", "virtio_pci", "snd_hda_intel"] {
+            let _ = writeln!(text, "softdep {driver} pre: vfio-pci");
+        }
+        self.put("/etc/modprobe.d/vfio.conf", text.as_bytes());
+        self
+    }
+
+    /// More on the kernel command line.
+    pub(crate) fn parameters(mut self, parameters: &str) -> Self {
+        parameters.clone_into(&mut self.parameters);
+        self
+    }
+
+    /// An image without the hook.
+    pub(crate) fn without_hook(mut self) -> Self {
+        self.hook = false;
+        self
+    }
+
+    /// An image without vfio-pci; the root has it.
+    pub(crate) fn without_vfio_in_image(mut self) -> Self {
+        self.vfio_in_image = false;
+        self
+    }
+
+    /// Shell lines that run before the hook.
+    pub(crate) fn before(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.before);
+        self
+    }
+
+    /// This function is with this driver.
+    pub(crate) fn has_driver(self, function: Function, driver: &str) -> Self {
+        let address = function.address;
+        let name = format!("{address} is with {driver}");
+        let line = format!("check '{name}' \"$(driver {address})\" '{driver}'");
+        self.check(name, line)
+    }
+
+    /// All of these are with vfio-pci.
+    pub(crate) fn with_vfio(self, functions: &[Function]) -> Self {
+        functions.iter().fold(self, |case, function| case.has_driver(*function, "vfio-pci"))
+    }
+
+    /// All of these are with the host's own drivers.
+    pub(crate) fn with_host(self, functions: &[Function]) -> Self {
+        functions.iter().fold(self, |case, function| case.has_driver(*function, function.model.driver()))
+    }
+
+    /// What the hook says that it did, and a part of why.
+    pub(crate) fn says(self, result: &str, reason: &str) -> Self {
+        let name = format!("the hook says {result}");
+        let line = format!("check '{name}' \"$(claim result)\" {result}");
+        let why = format!("its reason names: {reason}");
+        let why_line = format!("contains '{why}' \"$(claim reason)\" '{reason}'");
+        self.check(name, line).check(why, why_line)
+    }
+
+    /// Tries a list before the one of the case, and what the hook has to say about it.
+    pub(crate) fn doubtful_list(mut self, name: &str, list: &[u8], reason: &str) -> Self {
+        let number = self.tried;
+        self.tried += 1;
+        self.put(&format!("/lab/lists/{number}"), list);
+        let _ = write!(
+            self.before,
+            "cp /etc/neuron/vfio-devices /run/kept\n\
+             cp /lab/lists/{number} /etc/neuron/vfio-devices\n\
+             /bin/sh /usr/lib/neuron/neuron-vfio-claim; echo \"rc=$?\" >/run/said.{number}\n\
+             cat /run/neuron/claim >>/run/said.{number}\n\
+             cat /sys/bus/pci/devices/*/driver_override | grep -c vfio-pci >>/run/said.{number}\n\
+             rm /run/neuron/claim\n\
+             cp /run/kept /etc/neuron/vfio-devices\n"
+        );
+        let said = format!("$(tr '\\n' ' ' </run/said.{number})");
+        let all = format!("{name}: nothing is claimed");
+        let line =
+            format!("check '{all}' \"$(echo \"{said}\" | sed 's/reason=.* 0 $/0/')\" 'rc=0 result=doubt 0'");
+        let why = format!("{name}: {reason}");
+        let why_line = format!("contains '{why}' \"{said}\" '{reason}'");
+        self.check(all, line).check(why, why_line)
+    }
+
+    /// No function is promised to vfio-pci.
+    pub(crate) fn no_overrides(self) -> Self {
+        let name = "no override is left".to_owned();
+        let line =
+            format!("check '{name}' \"$(cat /sys/bus/pci/devices/*/driver_override | grep -c vfio-pci)\" 0");
+        self.check(name, line)
+    }
+
+    fn check(mut self, name: String, line: String) -> Self {
+        self.checks.push((name, line));
+        self
+    }
+
+    fn put(&mut self, path: &str, content: &[u8]) {
+        self.files.insert(path.to_owned(), (0o644, content.to_vec()));
+    }
+
+    /// Runs the program's `inspect` at the end.
+    pub(crate) fn inspects(mut self) -> io::Result<Self> {
+        let program = neuron_tests::program::path()?;
+        for library in libraries(&program)? {
+            self.files.insert(library.clone(), (0o755, std::fs::read(&library)?));
+        }
+        // What a debugger needs would fill the memory of the machine.
+        let scratch = neuron_tests::scratch()?;
+        let bare = scratch.path().join("neuron-provisioner");
+        run(Command::new("strip").arg("-o").arg(&bare).arg(&program))?;
+        self.files.insert("/lab/neuron-provisioner".to_owned(), (0o755, std::fs::read(&bare)?));
+        Ok(self)
+    }
+
+    /// Boots, and gives what was found.
+    pub(crate) fn run(&self, name: &str) -> io::Result<Report> {
+        let kernel = kernel()?;
+        let image = [base()?, self.archive(kernel)?.finish()].concat();
+        let boot = qemu::boot(kernel, &self.machine, &image, &self.parameters)?;
+        let names = self.checks.iter().map(|(name, _)| name.clone()).collect();
+        Report::read(name, boot, names)
+    }
+
+    fn archive(&self, kernel: &Kernel) -> io::Result<Archive> {
+        let mut archive = Archive::default();
+        for (path, (mode, content)) in &self.files {
+            archive.file(path, *mode, content);
+        }
+        if self.hook {
+            let tests = neuron_tests::tests_folder();
+            // mkinitcpio makes what it copies to /hooks executable.
+            archive.file("/hooks/neuron-vfio", 0o755, &std::fs::read(tests.join(HOOK))?);
+            archive.copy_to(&tests.join(CLAIM), "/usr/lib/neuron/neuron-vfio-claim")?;
+        }
+        let modules = format!("/lib/modules/{}", kernel.release);
+        let vfio = kernel.root.join(format!("lib/modules/{}", kernel.release));
+        for entry in std::fs::read_dir(vfio)? {
+            let entry = entry?;
+            let file = entry.file_name().to_string_lossy().into_owned();
+            let only_root = !self.vfio_in_image && file.starts_with("vfio-pci.ko");
+            let prefix = if only_root { "/lab/root" } else { "" };
+            archive.copy_to(&entry.path(), &format!("{prefix}{modules}/{file}"))?;
+        }
+        if !self.before.is_empty() {
+            archive.file("/lab/before", 0o644, self.before.as_bytes());
+        }
+        let lines: String = self.checks.iter().map(|(_, line)| format!("{line}\n")).collect();
+        archive.file("/lab/checks", 0o644, lines.as_bytes());
+        Ok(archive)
+    }
+}
+
+/// What a boot showed.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// Each check, and whether it held.
+    pub(crate) checks: BTreeMap<String, bool>,
+    /// Everything on the console.
+    pub(crate) console: String,
+}
+
+impl Report {
+    /// An unfinished boot, or a check without an answer, is an error.
+    fn read(name: &str, boot: Boot, expected: Vec<String>) -> io::Result<Self> {
+        let Boot { console, code, took } = boot;
+        let broken = |why: String| Err(io::Error::other(format!("{name}: {why}\n{console}")));
+        let answer = |check: &String| {
+            let passed = console.lines().any(|line| line == format!("PASS {check}"));
+            let failed = console.lines().any(|line| line.starts_with(&format!("FAIL {check}:")));
+            if passed == failed { None } else { Some(passed) }
+        };
+        let mut checks = BTreeMap::new();
+        for check in expected {
+            match answer(&check) {
+                Some(passed) => checks.insert(check, passed),
+                None => return broken(format!("no answer to `{check}`")),
+            };
+        }
+        let failed = checks.values().any(|passed| !passed);
+        if !console.lines().any(|line| line == format!("LAB-RESULT: rc={}", u8::from(failed))) {
+            return broken("the result line is missing or says something else".to_owned());
+        }
+        // isa-debug-exit: twice what was written, and one.
+        if code != Some(if failed { 35 } else { 33 }) {
+            return broken(format!("QEMU ended with {code:?}"));
+        }
+        let (good, bad) = (
+            checks.values().filter(|passed| **passed).count(),
+            checks.values().filter(|passed| !**passed).count(),
+        );
+        println!(
+            "lab: {name}: {good} held, {bad} did not, {:.1} s{}",
+            took.as_secs_f32(),
+            hook_time(&console)
+        );
+        Ok(Self { checks, console })
+    }
+
+    /// Those that did not hold.
+    pub(crate) fn failed(&self) -> Vec<&str> {
+        self.checks.iter().filter(|(_, passed)| !**passed).map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// How long the hook itself took, by the clock of the machine.
+fn hook_time(console: &str) -> String {
+    let times = console.lines().find_map(|line| line.strip_prefix("LAB-HOOK-TIME: "));
+    let pair = times.and_then(|times| {
+        let (began, ended) = times.split_once(' ')?;
+        Some((began.parse::<f32>().ok()?, ended.parse::<f32>().ok()?))
+    });
+    pair.map_or_else(String::new, |(began, ended)| {
+        let took = Duration::try_from_secs_f32(ended - began).unwrap_or_default();
+        format!(", the hook {:.2} s", took.as_secs_f32())
+    })
+}
+
+/// The kernel, fetched once.
+fn kernel() -> io::Result<&'static Kernel> {
+    static KERNEL: OnceLock<Result<Kernel, String>> = OnceLock::new();
+    KERNEL
+        .get_or_init(|| Kernel::fetch().map_err(|error| error.to_string()))
+        .as_ref()
+        .map_err(|error| io::Error::other(error.as_str()))
+}
+
+/// What every image has: a shell, kmod, and the processes that drive a case.
+fn base() -> io::Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    let busybox = run(Command::new("sh").args(["-c", "command -v busybox"]))?;
+    archive.copy_to(Path::new(busybox.trim()), "/bin/busybox")?;
+    let kmod = run(Command::new("sh").args(["-c", "command -v kmod"]))?;
+    archive.copy_to(Path::new(kmod.trim()), "/usr/bin/kmod")?;
+    for library in libraries(Path::new(kmod.trim()))? {
+        archive.copy(&library)?;
+    }
+    let guest = neuron_tests::tests_folder().join("lab/guest");
+    archive.copy_to(&guest.join("init"), "/init")?;
+    for name in ["coldplug", "second"] {
+        archive.copy_to(&guest.join(name), &format!("/lab/{name}"))?;
+    }
+    Ok(archive.finish())
+}
+
+/// The libraries of a program of this system, by their paths here; none of a static one.
+fn libraries(program: &Path) -> io::Result<Vec<String>> {
+    let Ok(listed) = run(Command::new("ldd").arg(program)) else { return Ok(Vec::new()) };
+    let paths = listed.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    Ok(paths.map(str::to_owned).collect())
+}

@@ -1,0 +1,199 @@
+//! The early claim: what it takes, and what makes it take nothing.
+
+use crate::case::{Case, Report};
+use crate::machine::{Function, Iommu, Machine, Model, function};
+
+pub(crate) const HOST: Function = function("0000:00:1e.0", Model::Vga);
+pub(crate) const GUEST: Function = function("0000:01:00.0", Model::Virtio);
+pub(crate) const AUDIO: Function = function("0000:01:00.1", Model::Audio);
+
+/// A boot VGA for the host; a GPU with audio for a guest.
+pub(crate) fn two_gpus() -> Machine {
+    Machine { iommu: Iommu::Intel, functions: vec![HOST, GUEST, AUDIO] }
+}
+
+const TWIN_GUEST: Function = function("0000:01:00.0", Model::Bochs);
+const TWIN_HOST: Function = function("0000:02:00.0", Model::Bochs);
+
+/// Two GPUs with the same ids.
+fn twins() -> Machine {
+    Machine { iommu: Iommu::Intel, functions: vec![TWIN_GUEST, AUDIO, TWIN_HOST] }
+}
+
+/// The machine as it was set up, with the ids in vfio.conf as well.
+pub(crate) fn set_up(machine: Machine) -> Case {
+    Case::new(machine).listed(&[GUEST, AUDIO], HOST).ids(&[GUEST, AUDIO])
+}
+
+/// Nothing is claimed, the reason is there, and nobody takes the functions afterwards either.
+pub(crate) fn nothing_claimed(case: Case, machine: &[Function], result: &str, reason: &str) -> Case {
+    case.says(result, reason).with_host(machine).no_overrides()
+}
+
+/// Every check has to hold.
+pub(crate) fn holds(name: &str, case: &Case) -> Report {
+    let report = case.run(name).unwrap();
+    assert_eq!(report.failed(), Vec::<&str>::new(), "{name}\n{}", report.console);
+    report
+}
+
+/// These checks must fail, and only these.
+fn does_not_hold(name: &str, case: &Case, expected: &[&str]) {
+    let report = case.run(name).unwrap();
+    assert_eq!(report.failed(), expected, "{name}\n{}", report.console);
+}
+
+#[test]
+fn the_listed_functions_are_claimed() {
+    let case = set_up(two_gpus()).with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]);
+    holds("plain claim", &case.clone().says("claimed", "0000:01:00.0 0000:01:00.1"));
+    let missing = ["0000:01:00.0 is with vfio-pci", "0000:01:00.1 is with vfio-pci"];
+    let bare = Case::new(two_gpus()).with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]);
+    does_not_hold("control: neither hook nor ids", &bare.without_hook(), &missing);
+    holds("control: ids alone, as in images without the hook", &case.without_hook());
+}
+
+#[test]
+fn of_twins_only_the_listed_one_is_claimed() {
+    let case = Case::new(twins()).listed(&[TWIN_GUEST, AUDIO], TWIN_HOST).ids(&[TWIN_GUEST, AUDIO]);
+    let case = case.with_vfio(&[TWIN_GUEST, AUDIO]).with_host(&[TWIN_HOST]);
+    holds("identical twins, ids in vfio.conf too", &case);
+    does_not_hold(
+        "control: ids alone take both twins",
+        &case.without_hook(),
+        &["0000:02:00.0 is with bochs-drm"],
+    );
+}
+
+#[test]
+fn a_twin_that_was_added_later_stays_with_the_host() {
+    let added = function("0000:02:00.0", Model::Virtio);
+    let mut machine = two_gpus();
+    machine.functions.push(added);
+    let case = set_up(machine).with_vfio(&[GUEST, AUDIO]).with_host(&[HOST, added]);
+    holds("a twin added later", &case);
+    let control = case.without_hook();
+    does_not_hold("control: ids alone take the new one", &control, &["0000:02:00.0 is with virtio-pci"]);
+}
+
+#[test]
+fn without_the_host_gpu_nothing_is_claimed() {
+    let machine = Machine { iommu: Iommu::Intel, functions: vec![GUEST, AUDIO] };
+    let case = nothing_claimed(set_up(machine), &[GUEST, AUDIO], "doubt", "0000:00:1e.0 is not there");
+    holds("host GPU gone", &case);
+    let lost = ["0000:01:00.0 is with virtio-pci", "0000:01:00.1 is with snd_hda_intel"];
+    let control = Case::new(Machine { iommu: Iommu::Intel, functions: vec![GUEST, AUDIO] });
+    let control = control.ids(&[GUEST, AUDIO]).with_host(&[GUEST, AUDIO]).without_hook();
+    does_not_hold("control: ids alone take the only GPU", &control, &lost);
+}
+
+/// Lists on which the hook must claim nothing: a name, the list, a part of the reason.
+fn doubtful() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let good = recorded();
+    let replaced = |from: &str, to: &str| {
+        assert!(good.contains(from), "{from}");
+        good.replacen(from, to, 1).into_bytes()
+    };
+    let noise = (0..20_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
+    let another = "is not what was recorded";
+    vec![
+        ("another id of the guest", replaced("1af4:1050", "10de:2204"), another),
+        ("another board of the companion", replaced("8086:293e 1af4:1100", "8086:293e 1043:87b8"), another),
+        ("another class of the host", replaced("030000", "030200"), "0000:00:1e.0 is not what was recorded"),
+        ("a guest that is not there", replaced("0000:01:00.1", "0000:01:00.7"), "is not there"),
+        ("an empty list", Vec::new(), "no guest function"),
+        ("a list of noise", noise, "line"),
+        ("a list with shell in it", b"guest $(poweroff) * ; exit\n`exit`\n".to_vec(), "line 1"),
+        ("a list cut off", good.as_bytes()[..good.len() / 2].to_vec(), "line"),
+        ("a list without host", good.split("host").next().unwrap_or_default().into(), "no host GPU"),
+        ("a function twice", (GUEST.line("guest") + &good).into_bytes(), "again"),
+        ("the host among the guests", (HOST.line("guest") + &good).into_bytes(), "again"),
+        ("a path for an address", b"guest ../../x 1:1 1:1 1\n".to_vec(), "no PCI address"),
+        ("an unknown role", replaced("host", "hots"), "unknown role"),
+        ("lines of another system", good.replace('\n', "\r\n").into_bytes(), another),
+        ("a list without end", "guest 0000:01:00.0 ".repeat(5_000).into_bytes(), "five fields"),
+    ]
+}
+
+fn recorded() -> String {
+    [GUEST.line("guest"), AUDIO.line("guest"), HOST.line("host")].concat()
+}
+
+/// One boot tries them all before any driver is loaded, then a good list: after so many doubts it
+/// is claimed all the same, though its boards were not known and its last newline is missing.
+#[test]
+fn what_is_not_as_recorded_is_not_claimed_and_no_list_stops_the_boot() {
+    let good = recorded().replace("1af4:1100", "-").replacen('-', "0000:0000", 1);
+    let mut case = Case::new(two_gpus()).list(good.trim_end().as_bytes()).ids(&[GUEST, AUDIO]);
+    for (name, list, reason) in doubtful() {
+        case = case.doubtful_list(name, &list, reason);
+    }
+    case = case.says("claimed", "0000:01:00.0 0000:01:00.1");
+    holds("doubtful lists, then a good one", &case.with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]));
+}
+
+#[test]
+fn without_a_list_nothing_is_claimed() {
+    let case = Case::new(two_gpus()).ids(&[GUEST, AUDIO]);
+    let reason = "there is no /etc/neuron/vfio-devices";
+    holds("no list in the image", &nothing_claimed(case, &[HOST, GUEST, AUDIO], "doubt", reason));
+}
+
+#[test]
+fn the_kill_switch_gives_everything_back() {
+    let here = [HOST, GUEST, AUDIO];
+    let case = nothing_claimed(set_up(two_gpus()), &here, "off", "neuron.passthrough=off");
+    holds("kill switch", &case.clone().parameters("neuron.passthrough=off"));
+    let ids = "vfio-pci.ids=1af4:1050,8086:293e";
+    holds(
+        "kill switch against ids on the kernel command line",
+        &case.clone().parameters(&format!("{ids} neuron.passthrough=off")),
+    );
+    let all = [
+        "0000:01:00.0 is with virtio-pci",
+        "0000:01:00.1 is with snd_hda_intel",
+        "its reason names: neuron.passthrough=off",
+        "no override is left",
+        "the hook says off",
+    ];
+    does_not_hold("control: the switch is on", &case.parameters("neuron.passthrough=on"), &all);
+}
+
+#[test]
+fn a_function_that_has_a_driver_is_taken_from_it() {
+    let serial = function("0000:01:00.2", Model::Serial);
+    let mut machine = two_gpus();
+    machine.functions.push(serial);
+    let guests = [GUEST, AUDIO, serial];
+    let early = "/usr/bin/modprobe -a virtio_pci virtio-gpu snd-hda-intel";
+    let case = Case::new(machine).listed(&guests, HOST).ids(&guests).before(early);
+    let case = case.with_vfio(&guests).with_host(&[HOST]);
+    holds("a built-in driver, and drivers that were first", &case);
+    let lost: Vec<String> = guests.iter().map(|one| format!("{} is with vfio-pci", one.address)).collect();
+    let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
+    does_not_hold("control: ids alone come too late", &case.without_hook(), &lost);
+}
+
+#[test]
+fn what_was_taken_too_early_is_given_back() {
+    let early = "/usr/bin/modprobe vfio-pci";
+    let here = [HOST, GUEST, AUDIO];
+    let case = set_up(two_gpus()).before(early).parameters("neuron.passthrough=off");
+    holds("vfio-pci was first, kill switch", &nothing_claimed(case, &here, "off", ""));
+    let case = Case::new(twins()).listed(&[TWIN_GUEST, AUDIO], TWIN_HOST).ids(&[TWIN_GUEST]);
+    let case = case.before(early).with_vfio(&[TWIN_GUEST, AUDIO]).with_host(&[TWIN_HOST]);
+    holds("vfio-pci was first and has both twins", &case);
+    does_not_hold(
+        "control: it does have both",
+        &case.without_hook(),
+        &["0000:01:00.1 is with vfio-pci", "0000:02:00.0 is with bochs-drm"],
+    );
+}
+
+#[test]
+fn without_the_module_the_host_keeps_everything() {
+    let here = [HOST, GUEST, AUDIO];
+    let case = set_up(two_gpus()).without_vfio_in_image();
+    let case = nothing_claimed(case, &here, "doubt", "vfio-pci cannot be loaded");
+    holds("vfio-pci is not in the image, but in the root", &case);
+}

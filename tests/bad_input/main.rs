@@ -6,6 +6,7 @@ mod answers;
 mod files;
 mod links;
 mod mounts;
+mod output;
 mod roots;
 
 use neuron_tests::program::Output;

@@ -14,6 +14,7 @@ use neuron_passthrough::provision::ProvisionError;
 use neuron_passthrough::root::{CaptureError, ReadError};
 
 use crate::exit_code::ExitCode;
+use crate::narrate;
 use crate::render::wrapped_for_stderr;
 
 /// Why a verb ended early.
@@ -117,10 +118,10 @@ impl Failure {
     pub(crate) fn print(&self) {
         let message = self.message();
         let label = format!("{} ", style("error:").for_stderr().red().bold());
-        eprintln!("{}", wrapped_for_stderr(&message, &label, "       "));
+        narrate::line(&wrapped_for_stderr(&message, &label, "       "));
         for hint in self.hints() {
             let label = format!("{}  ", style("hint:").for_stderr().cyan().bold());
-            eprintln!("{}", wrapped_for_stderr(&hint, &label, "       "));
+            narrate::line(&wrapped_for_stderr(&hint, &label, "       "));
         }
     }
 

@@ -14,7 +14,7 @@ use crate::interrupt::Stop;
 use crate::progress::Steps;
 use crate::render::plain;
 use crate::report::ResultReport;
-use crate::{render, roots};
+use crate::{narrate, render, roots};
 
 pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
@@ -35,7 +35,10 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
         })
     };
     match done {
-        Ok(done) => finish(common, done),
+        Ok(done) => {
+            let (report, code) = outcome(done);
+            Ok(told(finish(common, &report), code))
+        }
         Err(error) => Err(ended(error, &stop)),
     }
 }
@@ -77,16 +80,23 @@ pub(super) fn ended(error: ProvisionError, stop: &Stop) -> Failure {
     }
 }
 
-fn finish(common: &Common, done: Done) -> Result<ExitCode, Failure> {
-    let (report, code) = outcome(done);
+fn finish(common: &Common, report: &ResultReport) -> Result<(), Failure> {
     if common.json {
-        render::json(&report)?;
-    } else if common.quiet {
-        eprint!("{}", deferred(&report));
-    } else {
-        render::print(&text(&report))?;
+        return render::json(report);
     }
-    Ok(code)
+    if common.quiet {
+        narrate::part(&deferred(report));
+        return Ok(());
+    }
+    render::print(&text(report))
+}
+
+/// What is done is done, also where it could not be told: the code stays that of the work.
+pub(super) fn told(shown: Result<(), Failure>, code: ExitCode) -> ExitCode {
+    if let Err(failure) = shown {
+        failure.print();
+    }
+    code
 }
 
 /// How an apply ended, as a document and as an exit code.

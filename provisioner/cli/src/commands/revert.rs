@@ -12,13 +12,14 @@ use crate::failure::Failure;
 use crate::interrupt::Stop;
 use crate::progress::Steps;
 use crate::report::ResultReport;
-use crate::{render, roots};
+use crate::{narrate, render, roots};
 
 pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
     let status = provision::status(&machine, &target)?;
     if matches!(status.standing, Standing::Unconfigured | Standing::Reverted) {
-        return finish(common, &ResultReport::new(false, false, Vec::new()));
+        let nothing = ResultReport::new(false, false, Vec::new());
+        return Ok(apply::told(finish(common, &nothing), code(&nothing)));
     }
     if !common.json && !common.quiet {
         let mut text = String::from("These files go back to what they were:\n");
@@ -40,23 +41,22 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     };
     match reverted {
         Ok(reverted) => {
-            let (report, _) = outcome(reverted);
-            finish(common, &report)
+            let (report, code) = outcome(reverted);
+            Ok(apply::told(finish(common, &report), code))
         }
         Err(error) => Err(apply::ended(error, &stop)),
     }
 }
 
-fn finish(common: &Common, report: &ResultReport) -> Result<ExitCode, Failure> {
+fn finish(common: &Common, report: &ResultReport) -> Result<(), Failure> {
     if common.json {
-        render::json(report)?;
-    } else if common.quiet {
-        eprint!("{}", apply::deferred(report));
-        render::print(&left(report))?;
-    } else {
-        render::print(&text(report))?;
+        return render::json(report);
     }
-    Ok(code(report))
+    if common.quiet {
+        narrate::part(&apply::deferred(report));
+        return render::print(&left(report));
+    }
+    render::print(&text(report))
 }
 
 /// How a revert ended, as a document and as an exit code.

@@ -8,6 +8,7 @@ mod links;
 mod mounts;
 mod output;
 mod roots;
+mod trust;
 
 use neuron_tests::program::Output;
 use neuron_tests::scenario::{Ground, without_state};

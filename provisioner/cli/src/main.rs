@@ -11,6 +11,7 @@ mod committed;
 mod demo;
 mod exit_code;
 mod failure;
+mod given;
 mod interrupt;
 mod narrate;
 mod progress;

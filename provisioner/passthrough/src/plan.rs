@@ -96,7 +96,7 @@ pub struct Inputs<'a> {
 /// What is to be done, with every step before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// A digest of the steps: two plans with one id do the same.
+    /// A digest of all but the settled steps: two plans with one id do the same for the same reason.
     pub id: String,
     /// Which part of the work.
     pub stage: Stage,
@@ -144,8 +144,8 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
     }
     let (settled, steps): (Vec<Step>, Vec<Step>) = draft.steps.into_iter().partition(Step::is_settled);
     let reboot_needed = steps.iter().any(|step| !is_record(step));
-    Plan {
-        id: document::digest(&steps),
+    let plan = Plan {
+        id: String::new(),
         stage: inputs.stage,
         decision,
         assignments: inputs.judgement.assignments.clone(),
@@ -153,7 +153,8 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         settled: settled.into_iter().map(|step| step.id).collect(),
         steps,
         reboot_needed,
-    }
+    };
+    Plan { id: document::digest(&plan), ..plan }
 }
 
 #[derive(Default)]

@@ -34,10 +34,16 @@ pub(crate) enum Failure {
     Plan { path: PathBuf, problem: InvalidPlan },
     #[error("nobody is there to ask: {question}")]
     NoTerminal { question: &'static str, hint: &'static str },
+    #[error("{0} and --answers cannot be given together")]
+    TwoFiles(&'static str),
     #[error("the demo brings its own machine, target and answers")]
     DemoRoots,
     #[error("interrupted; nothing was written")]
-    Interrupted { steps: Vec<StepOutcome> },
+    Interrupted,
+    #[error("interrupted; everything was put back")]
+    PutBack { steps: Vec<StepOutcome> },
+    #[error("refused, for the reasons above; nothing was written")]
+    RefusedAsShown,
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
     #[error("cannot write to standard output")]
@@ -67,21 +73,23 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Provision(ProvisionError::Refused(_) | ProvisionError::Untrusted { .. })
+            | Self::RefusedAsShown
             | Self::NoTerminal { .. }
             | Self::Untrusted(_) => ExitCode::Refused,
             Self::Provision(ProvisionError::Answers { .. })
             | Self::Answers { .. }
             | Self::Capture { .. }
             | Self::Plan { .. }
+            | Self::TwoFiles(_)
             | Self::DemoRoots
-            | Self::File { attempt: "read" | "open", .. } => ExitCode::Usage,
+            | Self::File { attempt: "read" | "open" | "look at", .. } => ExitCode::Usage,
             Self::Provision(ProvisionError::Apply(error)) => match error.kind() {
                 ErrorKind::Failed => ExitCode::Failed,
                 ErrorKind::Refused => ExitCode::Refused,
                 ErrorKind::Changed => ExitCode::Changed,
                 ErrorKind::NotPutBack => ExitCode::NotPutBack,
             },
-            Self::Interrupted { .. } => ExitCode::Interrupted,
+            Self::Interrupted | Self::PutBack { .. } => ExitCode::Interrupted,
             Self::Provision(ProvisionError::Facts(_) | ProvisionError::Read(_))
             | Self::File { .. }
             | Self::Output(_)
@@ -94,7 +102,7 @@ impl Failure {
     pub(crate) fn steps(&self) -> Vec<StepOutcome> {
         match self {
             Self::Provision(ProvisionError::Apply(ApplyError::Failed(failure))) => failure.steps.clone(),
-            Self::Interrupted { steps } => steps.clone(),
+            Self::PutBack { steps } => steps.clone(),
             _ => Vec::new(),
         }
     }
@@ -148,6 +156,7 @@ impl Failure {
             Self::Plan { problem: InvalidPlan::Changed { .. }, .. } => {
                 vec!["make it anew with `neuron-provisioner plan --out FILE`".to_owned()]
             }
+            Self::TwoFiles(_) => vec!["leave one of the two out".to_owned()],
             Self::DemoRoots => vec![
                 "leave --machine-root, --target-root and --answers out, or give them to `plan`".to_owned(),
             ],

@@ -10,6 +10,7 @@ use crate::args::{ApplyOptions, Common};
 use crate::commands::{consent, plan};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::given::Given;
 use crate::interrupt::Stop;
 use crate::progress::Steps;
 use crate::render::plain;
@@ -20,7 +21,8 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
     let plan = saved_or_new(common, options, &machine, &target)?;
     let document = PlanDocument::from(&plan);
-    if !common.json && !common.quiet {
+    let is_shown = !common.json && !common.quiet;
+    if is_shown {
         render::print(&render::plan(&document))?;
     }
     if plan.is_allowed() && !plan.steps.is_empty() && !options.yes {
@@ -29,7 +31,7 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
     let stop = Stop::watch()?;
     let done = {
         let steps = Steps::new(common);
-        let mut runner = runner(options.no_reload, &target);
+        let mut runner = runner(options.no_reload, &target, &stop);
         provision::apply(&machine, &target, &plan, stop.options(), runner.as_mut(), &mut |progress| {
             steps.show(&progress);
         })
@@ -39,16 +41,18 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
             let (report, code) = outcome(done);
             Ok(told(finish(common, &report), code))
         }
+        // Somebody who has just read the reasons and hints need not read them again.
+        Err(ProvisionError::Refused(_)) if is_shown && roots::shows_both() => Err(Failure::RefusedAsShown),
         Err(error) => Err(ended(error, &stop)),
     }
 }
 
 /// Who builds the initramfs and the boot menu.
-pub(super) fn runner<'a>(no_reload: bool, target: &'a Root) -> Box<dyn Runner + 'a> {
+pub(super) fn runner<'a>(no_reload: bool, target: &'a Root, stop: &'a Stop) -> Box<dyn Runner + 'a> {
     if no_reload {
         Box::new(Deferred { who: "whoever gave --no-reload".to_owned() })
     } else {
-        Box::new(Chroot::new(target))
+        Box::new(Chroot::new(target).ended_by(|| stop.ends_program()))
     }
 }
 
@@ -59,11 +63,14 @@ fn saved_or_new(
     target: &Root,
 ) -> Result<Plan, Failure> {
     match &options.plan {
+        // The parser sees this conflict only where both stand behind the verb.
+        Some(_) if common.answers.is_some() => Err(Failure::TwoFiles("--plan")),
         Some(path) => {
             let problem = |problem| Failure::Plan { path: path.clone(), problem };
-            PlanDocument::parse(&roots::read(path)?).map_err(problem)
+            let text = Given::open(path)?.trusted_for(target)?.read()?;
+            PlanDocument::parse(&text).map_err(problem)
         }
-        None => plan::make(machine, target, &roots::source(common)?),
+        None => plan::make(machine, target, &roots::source(common, target)?),
     }
 }
 
@@ -71,10 +78,10 @@ fn saved_or_new(
 pub(super) fn ended(error: ProvisionError, stop: &Stop) -> Failure {
     match error {
         ProvisionError::Apply(ApplyError::Failed(failure)) if failure.put_back && stop.is_wanted() => {
-            Failure::Interrupted { steps: failure.steps }
+            Failure::PutBack { steps: failure.steps }
         }
         ProvisionError::Apply(error) if error.kind() == ErrorKind::Failed && stop.is_wanted() => {
-            Failure::Interrupted { steps: Vec::new() }
+            Failure::Interrupted
         }
         error => error.into(),
     }

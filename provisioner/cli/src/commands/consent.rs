@@ -23,6 +23,6 @@ pub(crate) fn ask(question: &'static str, hint: &'static str) -> Result<(), Fail
     }
     match answer {
         Ok(Some(true)) => Ok(()),
-        Ok(_) | Err(_) => Err(Failure::Interrupted { steps: Vec::new() }),
+        Ok(_) | Err(_) => Err(Failure::Interrupted),
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     let stop = Stop::watch()?;
     let reverted = {
         let steps = Steps::new(common);
-        let mut runner = apply::runner(options.no_reload, &target);
+        let mut runner = apply::runner(options.no_reload, &target, &stop);
         provision::revert(&machine, &target, stop.options(), runner.as_mut(), &mut |progress| {
             steps.show(&progress);
         })

@@ -57,6 +57,15 @@ fn a_kept_folder_can_be_used_and_the_document_says_where_it_is() {
 }
 
 #[test]
+fn a_quiet_demo_says_how_it_ended_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = demo(folder.path(), &["--quiet"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    let verdict = "Yes: all 17 files of the target have the same bytes, modes and owners as before.\n";
+    assert_eq!(done.stdout, verdict);
+}
+
+#[test]
 fn roots_and_answers_of_the_user_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();

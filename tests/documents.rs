@@ -89,6 +89,16 @@ fn plan_has_the_documented_fields() {
 }
 
 #[test]
+fn the_id_of_a_plan_is_that_of_its_content() {
+    let id = |machine: &str, target: &str| {
+        json(&Ground::new(machine, target).unwrap(), &["plan"], 0)["id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(id("made-rtx-usbc-igpu", "arch-grub"), id("made-rtx-usbc-igpu", "arch-grub"));
+    // Both do nothing, for different reasons.
+    assert_ne!(id("made-single-gpu", "arch-grub"), id("made-rtx-usbc-igpu", "no-loader"));
+}
+
+#[test]
 fn what_apply_revert_and_status_say_has_the_documented_fields() {
     let ground = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap();
     for (arguments, code) in [

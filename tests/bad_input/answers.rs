@@ -1,10 +1,6 @@
 //! Answers files.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
-
-use neuron_tests::program;
 
 use super::{fails, ground};
 
@@ -92,41 +88,39 @@ fn a_gpu_that_is_not_there_is_refused_by_name() {
     }
 }
 
-/// On the running system root follows the answers: a file that others can write is not trusted. The
-/// machine is a fixture, and nothing is written: `plan` only looks.
+/// Errors of type and form say what would be right, not only what is wrong.
 #[test]
-fn answers_that_others_can_write_are_not_followed_on_the_running_system() {
-    if !nix::unistd::geteuid().is_root() {
-        assert!(
-            std::env::var_os("NEURON_TESTS_ROOT").is_none(),
-            "NEURON_TESTS_ROOT is set, and this is not root"
-        );
-        eprintln!("NOT TESTED as an ordinary user: only root has to be careful whom it follows");
-        return;
-    }
+fn every_mistake_has_a_hint() {
     let ground = ground("arch-grub");
     let given = ground.beside("answers.toml");
-    fs::write(&given, "schema = 1\n").unwrap();
-    let plan = |mode: u32, owner: u32| {
-        fs::set_permissions(&given, fs::Permissions::from_mode(mode)).unwrap();
-        std::os::unix::fs::chown(&given, Some(owner), None).unwrap();
-        let mut command: Command = program::command().unwrap();
-        command
-            .arg("--machine-root")
-            .arg(ground.machine())
-            .arg("--answers")
-            .arg(&given)
-            .args(["plan", "--json"]);
-        program::output(&mut command).unwrap()
-    };
-    for (mode, owner) in [(0o666, 0), (0o664, 0), (0o644, 65534)] {
-        let output = plan(mode, owner);
-        assert_eq!(output.code, 3, "{mode:o} {owner}: {}", output.stderr);
-        assert!(
-            output.stderr.contains("answers.toml") && output.stderr.contains("chown root:root"),
-            "{}",
-            output.stderr
-        );
+    let path = given.display().to_string();
+    for (text, hint) in [
+        ("[passthrough\n", "KEY = VALUE"),
+        ("mode = \"off\"\n", "write it below [passthrough]"),
+        ("[passthrough]\ntrial = \"yes\"\n", "true or false"),
+    ] {
+        fs::write(&given, text).unwrap();
+        fails(&ground, &["validate", &path], 2, &["hint:", hint]);
     }
-    assert_eq!(plan(0o644, 0).code, 0);
+}
+
+#[test]
+fn validate_says_when_there_is_nothing_to_validate() {
+    let ground = ground("arch-grub");
+    let nothing = ground.run(&["validate"]).unwrap();
+    assert_eq!(nothing.code, 0);
+    assert!(nothing.stdout.contains("no answers file (/etc/neuron/provisioner.toml)"), "{}", nothing.stdout);
+    let given = ground.beside("answers.toml");
+    fs::write(&given, "schema = 1\n").unwrap();
+    let path = given.display().to_string();
+    for arguments in [&["validate", &path][..], &["validate", "--answers", &path]] {
+        assert_eq!(ground.run(arguments).unwrap().stdout, "The answers are valid.\n");
+    }
+    let own = ground.target().join("etc/neuron/provisioner.toml");
+    fs::create_dir_all(own.parent().unwrap()).unwrap();
+    fs::write(&own, "schema = 1\n").unwrap();
+    assert_eq!(ground.run(&["validate"]).unwrap().stdout, "The answers are valid.\n");
+    fails(&ground, &["validate", &path, "--answers", &path], 2, &["--answers", "together"]);
+    fails(&ground, &["--answers", &path, "validate", &path], 2, &["--answers", "together"]);
+    fails(&ground, &["--answers", &path, "apply", "--plan", &path], 2, &["--plan", "together"]);
 }

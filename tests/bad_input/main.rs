@@ -6,7 +6,9 @@ mod answers;
 mod files;
 mod links;
 mod mounts;
+mod output;
 mod roots;
+mod trust;
 
 use neuron_tests::program::Output;
 use neuron_tests::scenario::{Ground, without_state};

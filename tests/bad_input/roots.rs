@@ -81,6 +81,17 @@ fn a_plan_that_is_none_is_not_applied() {
         ),
         (good.replace("/etc/modprobe.d/vfio.conf", "/etc/../../vfio.conf"), &["line "]),
         (good.replace("\"mkinitcpio\",", "\"rm\","), &["changed after it was made"]),
+        (good.replacen("\"stage\": \"all\"", "\"stage\": \"files\"", 1), &["changed after it was made"]),
+        (good.replacen("\"ready\"", "\"pending\"", 1), &["changed after it was made"]),
+        (
+            good.replacen("\"reboot_needed\": true", "\"reboot_needed\": false", 1),
+            &["changed after it was made"],
+        ),
+        (good.replacen("\"because\": \"", "\"because\": \"x", 1), &["changed after it was made"]),
+        (
+            good.replacen("\"tokens\": [\n    \"", "\"tokens\": [\n    \"quiet\", \"", 1),
+            &["changed after it was made"],
+        ),
     ] {
         assert_ne!(text, good);
         fs::write(&file, text).unwrap();

@@ -101,6 +101,12 @@ impl Terminal {
         self.master.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Interrupts the program as `kill -INT` does. What starts it becomes it, so the number is its own.
+    pub(crate) fn interrupt(&self) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self) -> End {
         use std::os::unix::process::ExitStatusExt;

@@ -27,7 +27,7 @@ Exit codes:
   5    the target changed since it was planned or applied
   6    failed, and not everything could be put back
   7    plan --check: something would change
-  130  interrupted, nothing was written";
+  130  interrupted; nothing was written, or everything was put back";
 
 /// Options that every verb knows.
 #[derive(Debug, clap::Args)]

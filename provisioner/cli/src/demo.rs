@@ -163,15 +163,15 @@ impl<'a> Trip<'a> {
         let different = self.before.differences(&now);
         self.heading("6. Is it really undone?")?;
         if different.is_empty() {
-            self.say(&format!(
-                "{} all {} files of the target have the same bytes, modes and owners as before.\n\
-                 (Only the journal of what was done stays, in /var/lib/neuron-provisioner.)\n",
+            self.verdict(&format!(
+                "{} all {} files of the target have the same bytes, modes and owners as before.\n",
                 style("Yes:").green().bold(),
                 self.before.files()
             ))?;
+            self.say("(Only the journal of what was done stays, in /var/lib/neuron-provisioner.)\n")?;
         } else {
             let paths: Vec<String> = different.iter().map(|path| path.display().to_string()).collect();
-            self.say(&format!("{} these differ: {}\n", style("No:").red().bold(), paths.join(", ")))?;
+            self.verdict(&format!("{} these differ: {}\n", style("No:").red().bold(), paths.join(", ")))?;
         }
         Ok(different.is_empty())
     }
@@ -187,7 +187,7 @@ impl<'a> Trip<'a> {
             ));
         }
         if let Some(path) = &kept {
-            self.say(&format!("\nThe folder is kept. Try it yourself:\n  cd {}\n", path.display()))?;
+            self.verdict(&format!("\nThe folder is kept. Try it yourself:\n  cd {}\n", path.display()))?;
             self.say("  neuron-provisioner plan --machine-root machine.json --target-root target\n")?;
         }
         self.say("\nNext: `neuron-provisioner inspect` looks at your own machine, and only looks.\n")
@@ -205,7 +205,7 @@ impl<'a> Trip<'a> {
             self.steps.push(DemoStep::new(verb, code as u8, serde_json::to_value(document)?));
             return Ok(());
         }
-        render::print(text)
+        self.say(text)
     }
 
     fn title(&self, verb: &str, question: &str, explanation: &str) -> Result<(), Failure> {
@@ -223,8 +223,13 @@ impl<'a> Trip<'a> {
         self.say(&format!("\n{}\n{}\n", style(text).bold(), style(line).dim()))
     }
 
-    /// Words around the results; with `--json` there are none.
+    /// The trip and the words around it; with `--quiet` the verdict alone is told.
     fn say(&self, text: &str) -> Result<(), Failure> {
+        if self.common.quiet { Ok(()) } else { self.verdict(text) }
+    }
+
+    /// What the trip was for; with `--json` it is in the document.
+    fn verdict(&self, text: &str) -> Result<(), Failure> {
         if self.common.json { Ok(()) } else { render::print(text) }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) enum ExitCode {
     NotPutBack = 6,
     /// `plan --check`: something would change.
     WouldChange = 7,
-    /// Interrupted, nothing was written.
+    /// Interrupted; nothing was written, or everything was put back.
     Interrupted = 130,
 }
 

@@ -14,6 +14,7 @@ use neuron_passthrough::provision::ProvisionError;
 use neuron_passthrough::root::{CaptureError, ReadError};
 
 use crate::exit_code::ExitCode;
+use crate::narrate;
 use crate::render::wrapped_for_stderr;
 
 /// Why a verb ended early.
@@ -33,10 +34,16 @@ pub(crate) enum Failure {
     Plan { path: PathBuf, problem: InvalidPlan },
     #[error("nobody is there to ask: {question}")]
     NoTerminal { question: &'static str, hint: &'static str },
+    #[error("{0} and --answers cannot be given together")]
+    TwoFiles(&'static str),
     #[error("the demo brings its own machine, target and answers")]
     DemoRoots,
     #[error("interrupted; nothing was written")]
-    Interrupted { steps: Vec<StepOutcome> },
+    Interrupted,
+    #[error("interrupted; everything was put back")]
+    PutBack { steps: Vec<StepOutcome> },
+    #[error("refused, for the reasons above; nothing was written")]
+    RefusedAsShown,
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
     #[error("cannot write to standard output")]
@@ -66,14 +73,16 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Provision(ProvisionError::Refused(_) | ProvisionError::Untrusted { .. })
+            | Self::RefusedAsShown
             | Self::NoTerminal { .. }
             | Self::Untrusted(_) => ExitCode::Refused,
             Self::Provision(ProvisionError::Answers { .. })
             | Self::Answers { .. }
             | Self::Capture { .. }
             | Self::Plan { .. }
+            | Self::TwoFiles(_)
             | Self::DemoRoots
-            | Self::File { attempt: "read" | "open", .. } => ExitCode::Usage,
+            | Self::File { attempt: "read" | "open" | "look at", .. } => ExitCode::Usage,
             Self::Provision(ProvisionError::Apply(error)) => match error.kind() {
                 ErrorKind::Failed => ExitCode::Failed,
                 ErrorKind::Refused => ExitCode::Refused,
@@ -81,7 +90,7 @@ impl Failure {
                 ErrorKind::NotPutBack => ExitCode::NotPutBack,
             },
             Self::Provision(ProvisionError::MachineChanged(_)) => ExitCode::Changed,
-            Self::Interrupted { .. } => ExitCode::Interrupted,
+            Self::Interrupted | Self::PutBack { .. } => ExitCode::Interrupted,
             Self::Provision(
                 ProvisionError::Machine(_) | ProvisionError::Facts(_) | ProvisionError::Read(_),
             )
@@ -96,7 +105,7 @@ impl Failure {
     pub(crate) fn steps(&self) -> Vec<StepOutcome> {
         match self {
             Self::Provision(ProvisionError::Apply(ApplyError::Failed(failure))) => failure.steps.clone(),
-            Self::Interrupted { steps } => steps.clone(),
+            Self::PutBack { steps } => steps.clone(),
             _ => Vec::new(),
         }
     }
@@ -120,10 +129,10 @@ impl Failure {
     pub(crate) fn print(&self) {
         let message = self.message();
         let label = format!("{} ", style("error:").for_stderr().red().bold());
-        eprintln!("{}", wrapped_for_stderr(&message, &label, "       "));
+        narrate::line(&wrapped_for_stderr(&message, &label, "       "));
         for hint in self.hints() {
             let label = format!("{}  ", style("hint:").for_stderr().cyan().bold());
-            eprintln!("{}", wrapped_for_stderr(&hint, &label, "       "));
+            narrate::line(&wrapped_for_stderr(&hint, &label, "       "));
         }
     }
 
@@ -150,6 +159,7 @@ impl Failure {
             Self::Plan { problem: InvalidPlan::Changed { .. }, .. } => {
                 vec!["make it anew with `neuron-provisioner plan --out FILE`".to_owned()]
             }
+            Self::TwoFiles(_) => vec!["leave one of the two out".to_owned()],
             Self::DemoRoots => vec![
                 "leave --machine-root, --target-root and --answers out, or give them to `plan`".to_owned(),
             ],

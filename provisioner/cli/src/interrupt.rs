@@ -11,7 +11,11 @@ use crate::failure::Failure;
 
 /// Whether somebody wants this program to stop.
 #[derive(Debug, Clone)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+pub(crate) struct Stop {
+    wanted: Arc<AtomicBool>,
+    /// Whether what is written is ending because of it, or putting back already.
+    heard: Arc<AtomicBool>,
+}
 
 impl Stop {
     /// From now on the signals that ask for an end are kept until the next safe moment.
@@ -20,7 +24,7 @@ impl Stop {
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&wanted)).map_err(Failure::Signals)?;
         }
-        Ok(Self(wanted))
+        Ok(Self { wanted, heard: Arc::default() })
     }
 
     /// While a question is asked: Ctrl-C ends the question, not the program, which has to tidy up
@@ -36,7 +40,12 @@ impl Stop {
     }
 
     pub(crate) fn is_wanted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Whether a program that makes something new is to end: yes once, and never while putting back.
+    pub(crate) fn ends_program(&self) -> bool {
+        self.is_wanted() && !self.heard.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -49,7 +58,7 @@ struct Once {
 impl Interrupt for Once {
     fn at(&mut self, _: &str) -> io::Result<()> {
         if self.stop.is_wanted() && !self.told {
-            self.told = true;
+            self.putting_back();
             return Err(io::ErrorKind::Interrupted.into());
         }
         Ok(())
@@ -58,5 +67,6 @@ impl Interrupt for Once {
     /// A program that Ctrl-C ended has failed before anybody was asked at a safe moment.
     fn putting_back(&mut self) {
         self.told = true;
+        self.stop.heard.store(true, Ordering::Relaxed);
     }
 }

@@ -11,7 +11,9 @@ mod committed;
 mod demo;
 mod exit_code;
 mod failure;
+mod given;
 mod interrupt;
+mod narrate;
 mod progress;
 mod render;
 mod report;
@@ -35,7 +37,7 @@ fn main() -> std::process::ExitCode {
         }
     };
     args.common.color.apply();
-    narrate(args.common.verbose);
+    narrate::events(args.common.verbose);
     match run(&args) {
         Ok(code) => code.into(),
         Err(failure) => {
@@ -61,21 +63,4 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Demo(options) => demo::run(common, options),
         Verb::Capture(options) => commands::capture::run(common, options),
     }
-}
-
-/// Warnings always reach standard error; `-v` adds what is done, `-vv` everything.
-fn narrate(verbose: u8) {
-    let level = match verbose {
-        0 => tracing::Level::WARN,
-        1 => tracing::Level::INFO,
-        _ => tracing::Level::DEBUG,
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        // The subscriber is built without colours, and panics where they are asked for.
-        .with_ansi(false)
-        .without_time()
-        .with_target(false)
-        .init();
 }

@@ -18,7 +18,9 @@ use crate::failure::Failure;
 
 /// Prints a result to standard output. A reader that has gone away is no error (`| head`).
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    let mut out = io::stdout().lock();
+    // What stays in the buffer fails when nobody asks any more.
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
         _ => Ok(()),
     }

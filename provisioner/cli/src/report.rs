@@ -81,7 +81,7 @@ pub(crate) struct GpuReport {
     /// The GPU itself and its companion functions.
     functions: Vec<PciAddress>,
     /// Foreign endpoints in the groups of these.
-    group_peers: Vec<PciAddress>,
+    pub(crate) group_peers: Vec<PciAddress>,
     /// Whether it could be given away, as far as its group is concerned.
     pub(crate) viability: Viability,
     /// Codes of the findings about it.

@@ -98,7 +98,7 @@ pub struct Inputs<'a> {
 /// What is to be done, with every step before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// A digest of the steps: two plans with one id do the same.
+    /// A digest of all but the settled steps: two plans with one id do the same for the same reason.
     pub id: String,
     /// Which part of the work.
     pub stage: Stage,
@@ -149,8 +149,8 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
     retire::name_edits(&inputs, &draft.steps, &mut decision.findings);
     let (settled, steps): (Vec<Step>, Vec<Step>) = draft.steps.into_iter().partition(Step::is_settled);
     let reboot_needed = steps.iter().any(|step| !is_record(step));
-    Plan {
-        id: document::digest(&steps),
+    let plan = Plan {
+        id: String::new(),
         stage: inputs.stage,
         decision,
         assignments: inputs.judgement.assignments.clone(),
@@ -159,7 +159,8 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         settled: settled.into_iter().map(|step| step.id).collect(),
         steps,
         reboot_needed,
-    }
+    };
+    Plan { id: document::digest(&plan), ..plan }
 }
 
 fn decision_host(inputs: &Inputs<'_>) -> Option<Identity> {

@@ -10,18 +10,20 @@ use crate::args::{ApplyOptions, Common};
 use crate::commands::{consent, plan};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::given::Given;
 use crate::interrupt::Stop;
 use crate::progress::Steps;
 use crate::render::plain;
 use crate::report::ResultReport;
-use crate::{render, roots};
+use crate::{narrate, render, roots};
 
 pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
     recover(common, options.no_reload, &target)?;
     let plan = saved_or_new(common, options, &machine, &target)?;
     let document = PlanDocument::from(&plan);
-    if !common.json && !common.quiet {
+    let is_shown = !common.json && !common.quiet;
+    if is_shown {
         render::print(&render::plan(&document))?;
     }
     if plan.is_allowed() && !plan.steps.is_empty() && !options.yes {
@@ -30,13 +32,18 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
     let stop = Stop::watch()?;
     let done = {
         let steps = Steps::new(common);
-        let mut runner = runner(options.no_reload, &target);
+        let mut runner = runner(options.no_reload, &target, &stop);
         provision::apply(&machine, &target, &plan, stop.options(), runner.as_mut(), &mut |progress| {
             steps.show(&progress);
         })
     };
     match done {
-        Ok(done) => finish(common, done),
+        Ok(done) => {
+            let (report, code) = outcome(done);
+            Ok(told(finish(common, &report), code))
+        }
+        // Somebody who has just read the reasons and hints need not read them again.
+        Err(ProvisionError::Refused(_)) if is_shown && roots::shows_both() => Err(Failure::RefusedAsShown),
         Err(error) => Err(ended(error, &stop)),
     }
 }
@@ -44,14 +51,19 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
 /// A run that was cut off is put back first: what is planned from a half-written tree fits nothing.
 fn recover(common: &Common, no_reload: bool, target: &Root) -> Result<(), Failure> {
     let steps = Steps::new(common);
-    let mut runner = runner(no_reload, target);
+    let stop = Stop::watch()?;
+    let mut runner = runner(no_reload, target, &stop);
     let mut show = |progress: neuron_passthrough::apply::Progress<'_>| steps.show(&progress);
     Ok(provision::recover(target, Options::default(), runner.as_mut(), &mut show)?)
 }
 
 /// Who builds the initramfs and the boot menu.
-pub(super) fn runner<'a>(no_reload: bool, target: &'a Root) -> Box<dyn Runner + 'a> {
-    if no_reload { Box::new(Postponed) } else { Box::new(Chroot::new(target)) }
+pub(super) fn runner<'a>(no_reload: bool, target: &'a Root, stop: &'a Stop) -> Box<dyn Runner + 'a> {
+    if no_reload {
+        Box::new(Postponed)
+    } else {
+        Box::new(Chroot::new(target).ended_by(|| stop.ends_program()))
+    }
 }
 
 fn saved_or_new(
@@ -61,13 +73,16 @@ fn saved_or_new(
     target: &Root,
 ) -> Result<Plan, Failure> {
     match &options.plan {
+        // The parser sees this conflict only where both stand behind the verb.
+        Some(_) if common.answers.is_some() => Err(Failure::TwoFiles("--plan")),
         Some(path) => {
             let problem = |problem| Failure::Plan { path: path.clone(), problem };
-            let plan = PlanDocument::parse(&roots::read(path)?).map_err(problem)?;
+            let text = Given::open(path)?.trusted_for(target)?.read()?;
+            let plan = PlanDocument::parse(&text).map_err(problem)?;
             provision::still_holds(machine, &plan)?;
             Ok(plan)
         }
-        None => plan::make(machine, target, &roots::source(common)?),
+        None => plan::make(machine, target, &roots::source(common, target)?),
     }
 }
 
@@ -75,25 +90,32 @@ fn saved_or_new(
 pub(super) fn ended(error: ProvisionError, stop: &Stop) -> Failure {
     match error {
         ProvisionError::Apply(ApplyError::Failed(failure)) if failure.put_back && stop.is_wanted() => {
-            Failure::Interrupted { steps: failure.steps }
+            Failure::PutBack { steps: failure.steps }
         }
         ProvisionError::Apply(error) if error.kind() == ErrorKind::Failed && stop.is_wanted() => {
-            Failure::Interrupted { steps: Vec::new() }
+            Failure::Interrupted
         }
         error => error.into(),
     }
 }
 
-fn finish(common: &Common, done: Done) -> Result<ExitCode, Failure> {
-    let (report, code) = outcome(done);
+fn finish(common: &Common, report: &ResultReport) -> Result<(), Failure> {
     if common.json {
-        render::json(&report)?;
-    } else if common.quiet {
-        eprint!("{}", deferred(&report));
-    } else {
-        render::print(&text(&report))?;
+        return render::json(report);
     }
-    Ok(code)
+    if common.quiet {
+        narrate::part(&deferred(report));
+        return Ok(());
+    }
+    render::print(&text(report))
+}
+
+/// What is done is done, also where it could not be told: the code stays that of the work.
+pub(super) fn told(shown: Result<(), Failure>, code: ExitCode) -> ExitCode {
+    if let Err(failure) = shown {
+        failure.print();
+    }
+    code
 }
 
 /// How an apply ended, as a document and as an exit code.

@@ -7,7 +7,7 @@ use neuron_passthrough::facts::{Machine, scrub};
 use crate::args::{CaptureOptions, Common};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::{render, roots};
+use crate::{narrate, render, roots};
 
 pub(crate) fn run(common: &Common, options: &CaptureOptions) -> Result<ExitCode, Failure> {
     let root = roots::machine(common)?.recording();
@@ -24,7 +24,8 @@ pub(crate) fn run(common: &Common, options: &CaptureOptions) -> Result<ExitCode,
         std::fs::write(&options.output, text)
             .map_err(|error| Failure::file("write", &options.output, error))?;
         if !common.quiet {
-            eprintln!("Wrote {}. Look at it before you send it to somebody.", options.output.display());
+            let path = options.output.display();
+            narrate::line(&format!("Wrote {path}. Look at it before you send it to somebody."));
         }
     }
     read?;

@@ -6,7 +6,7 @@ use dialoguer::theme::ColorfulTheme;
 
 use crate::failure::Failure;
 use crate::interrupt::Stop;
-use crate::roots;
+use crate::{narrate, roots};
 
 /// Asks; a no, or Ctrl-C, ends the verb with nothing written. Without a terminal nobody is asked.
 pub(crate) fn ask(question: &'static str, hint: &'static str) -> Result<(), Failure> {
@@ -19,10 +19,10 @@ pub(crate) fn ask(question: &'static str, hint: &'static str) -> Result<(), Fail
     if answer.is_err() {
         // dialoguer hides the cursor while it asks, and an error takes it past showing it again.
         let _ = Term::stderr().show_cursor();
-        eprintln!();
+        narrate::line("");
     }
     match answer {
         Ok(Some(true)) => Ok(()),
-        Ok(_) | Err(_) => Err(Failure::Interrupted { steps: Vec::new() }),
+        Ok(_) | Err(_) => Err(Failure::Interrupted),
     }
 }

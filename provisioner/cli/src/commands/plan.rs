@@ -13,7 +13,7 @@ use crate::{render, roots};
 
 pub(crate) fn run(common: &Common, options: &PlanOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
-    let planned = make(&machine, &target, &roots::source(common)?)?;
+    let planned = make(&machine, &target, &roots::source(common, &target)?)?;
     let document = PlanDocument::from(&planned);
     if let Some(path) = &options.out {
         save(path, &document)?;

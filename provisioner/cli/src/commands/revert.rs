@@ -12,14 +12,15 @@ use crate::failure::Failure;
 use crate::interrupt::Stop;
 use crate::progress::Steps;
 use crate::report::ResultReport;
-use crate::{render, roots};
+use crate::{narrate, render, roots};
 
 pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
     let status = provision::status(&machine, &target)?;
     let nothing = status.files.is_empty() && status.due_rebuilds.is_empty() && !status.interrupted;
     if nothing && !status.in_progress {
-        return finish(common, &ResultReport::new(false, false, Vec::new()));
+        let nothing = ResultReport::new(false, false, Vec::new());
+        return Ok(apply::told(finish(common, &nothing), code(&nothing)));
     }
     if !common.json && !common.quiet {
         let mut text = String::from("These files go back to what they were:\n");
@@ -34,30 +35,29 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     let stop = Stop::watch()?;
     let reverted = {
         let steps = Steps::new(common);
-        let mut runner = apply::runner(options.no_reload, &target);
+        let mut runner = apply::runner(options.no_reload, &target, &stop);
         provision::revert(&machine, &target, stop.options(), runner.as_mut(), &mut |progress| {
             steps.show(&progress);
         })
     };
     match reverted {
         Ok(reverted) => {
-            let (report, _) = outcome(reverted);
-            finish(common, &report)
+            let (report, code) = outcome(reverted);
+            Ok(apply::told(finish(common, &report), code))
         }
         Err(error) => Err(apply::ended(error, &stop)),
     }
 }
 
-fn finish(common: &Common, report: &ResultReport) -> Result<ExitCode, Failure> {
+fn finish(common: &Common, report: &ResultReport) -> Result<(), Failure> {
     if common.json {
-        render::json(report)?;
-    } else if common.quiet {
-        eprint!("{}", apply::deferred(report));
-        render::print(&left(report))?;
-    } else {
-        render::print(&text(report))?;
+        return render::json(report);
     }
-    Ok(code(report))
+    if common.quiet {
+        narrate::part(&apply::deferred(report));
+        return render::print(&left(report));
+    }
+    render::print(&text(report))
 }
 
 /// How a revert ended, as a document and as an exit code.

@@ -12,7 +12,7 @@ use super::{plain, wrapped};
 pub(crate) fn decision(decision: &Decision) -> String {
     let mut out = wrapped(&headline(decision), "", "  ") + "\n";
     for finding in &decision.findings {
-        let subject = finding.subject.as_deref();
+        let subject = finding.subject.as_deref().filter(|subject| !finding.message.contains(subject));
         let about = subject.map_or_else(String::new, |subject| format!("{}: ", plain(subject)));
         let code = style(format!("[{}]", finding.code)).dim();
         let text = format!("{about}{} {code}", plain(&finding.message));

@@ -65,8 +65,10 @@ fn row(gpu: &GpuReport) -> [String; 5] {
     let ids = gpu.ids.map_or_else(|| "unknown".to_owned(), |ids| ids.to_string());
     let name = gpu.name.as_deref().map_or_else(|| format!("{kind} {ids}"), |name| plain(&short(name)));
     let group = match (gpu.iommu_group, gpu.viability) {
+        (Some(group), _) if !gpu.group_peers.is_empty() => format!("{group} (shared)"),
         (Some(group), Viability::Viable) => format!("{group} (isolated)"),
-        (Some(group), _) => format!("{group} (shared)"),
+        // Something else stands in the way; the group alone says nothing of it.
+        (Some(group), _) => group.to_string(),
         (None, _) => "none".to_owned(),
     };
     let driver = gpu.driver.clone().unwrap_or_else(|| "none".to_owned());

@@ -4,13 +4,16 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Answers, SCHEMA};
+use super::{Answers, SCHEMA, Vm};
 use crate::text::command_line;
 
 static RESOLUTION: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new("^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$").ok());
 static UNKNOWN: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"unknown (?:field|variant) `([^`]*)`, expected (.*)").ok());
+
+/// What would be right where the text is no TOML.
+const TOML: &str = "write KEY = VALUE, text in double quotes, and tables as [NAME] in a line of their own";
 
 /// A text that is no answers file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +32,13 @@ impl Answers {
     pub fn parse(text: &str) -> Result<Self, InvalidAnswers> {
         let answers: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            InvalidAnswers::new(line, error.message())
+            // What is no TOML at all has no keys or types that could be wrong.
+            match toml::from_str::<toml::Table>(text) {
+                Err(_) => {
+                    InvalidAnswers { line, message: error.message().to_owned(), hint: Some(TOML.to_owned()) }
+                }
+                Ok(_) => InvalidAnswers::new(line, error.message()),
+            }
         })?;
         answers.checked(|needle| text.lines().position(|line| line.contains(needle)).map(|index| index + 1))
     }
@@ -96,12 +105,43 @@ impl InvalidAnswers {
     fn new(line: Option<usize>, message: &str) -> Self {
         let hint = UNKNOWN.as_ref().and_then(|form| form.captures(message)).map(|found| {
             let known: Vec<&str> = found[2].split('`').skip(1).step_by(2).collect();
-            match nearest(&found[1], &known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known here: {}", known.join(", ")),
+            let table = if known.contains(&"passthrough") { table_of(&found[1]) } else { None };
+            match (table, nearest(&found[1], &known)) {
+                (Some(table), _) => format!("write it below [{table}]"),
+                (None, Some(near)) => format!("did you mean `{near}`?"),
+                (None, None) => format!("known here: {}", known.join(", ")),
             }
         });
+        let hint = hint.or_else(|| right_type(message).map(str::to_owned));
         Self { line, message: message.trim_end().to_owned(), hint }
+    }
+}
+
+/// What would be right where serde expected another type.
+fn right_type(message: &str) -> Option<&'static str> {
+    let (_, expected) = message.strip_prefix("invalid type: ")?.rsplit_once(", expected ")?;
+    Some(match expected.trim_end() {
+        "a boolean" => "write true or false, without quotes",
+        "a sequence" => "write a list, like [\"one\", \"two\"]",
+        "a string" => "write it as text in double quotes",
+        number if ["u8", "u16", "u32", "u64", "usize"].contains(&number) => {
+            "write a whole number, without quotes"
+        }
+        table if table.starts_with("struct ") || table == "a map" => {
+            "write it as a table, [NAME] in a line of its own"
+        }
+        _ => return None,
+    })
+}
+
+/// The table that a key belongs to which stands above all of them.
+fn table_of(key: &str) -> Option<String> {
+    let tables = serde_json::to_value(Answers::default()).ok()?;
+    let vm = serde_json::to_value(Vm::default()).ok()?;
+    let mut tables = tables.as_object()?.iter();
+    match tables.find(|(_, table)| table.get(key).is_some()) {
+        Some((name, _)) => Some(name.clone()),
+        None => vm.get(key).map(|_| "vm.NAME".to_owned()),
     }
 }
 
@@ -134,10 +174,17 @@ mod tests {
             ("schema = 2\n", 1, "schema 2", "schema = 1"),
             ("[passthrough]\nguest_gpus = [\"0000:01:20.0\"]\n", 2, "0000:01:20.0", ""),
             ("[passthrough]\nguest_gpus = []\n", 2, "empty list", ""),
-            ("[passthrough]\ntrial = \"yes\"\n", 2, "expected a boolean", ""),
+            ("[passthrough]\ntrial = \"yes\"\n", 2, "expected a boolean", "true or false"),
+            ("mode = \"off\"\n", 1, "unknown field `mode`", "below [passthrough]"),
+            ("disk = 1\n", 1, "unknown field `disk`", "below [vm.NAME]"),
+            ("modes = 1\n", 1, "unknown field `modes`", "known here: "),
+            ("[passthrough]\nextra_parameters = \"quiet\"\n", 2, "expected a sequence", "a list"),
+            ("[vm.a]\nvcpus = \"4\"\n", 2, "expected u32", "a whole number"),
+            ("[vm.a]\nrom_file = 4\n", 2, "expected a string", "double quotes"),
+            ("passthrough = 4\n", 1, "expected struct", "[NAME]"),
             ("[passthrough]\n\nextra_parameters = [\"a b\"]\n", 3, "`a b`", "own string"),
             ("[looking_glass]\nresolution = \"big\"\n", 2, "`big`", "2560x1440"),
-            ("[passthrough\n", 1, "", ""),
+            ("[passthrough\n", 1, "", "KEY = VALUE"),
         ] {
             let error = Answers::parse(text).unwrap_err();
             assert_eq!(error.line, Some(line), "{text}: {error}");

@@ -1,9 +1,14 @@
 //! Running the programs that make derived output: the initramfs, `grub.cfg`.
 
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
-use nix::unistd::geteuid;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, geteuid};
 
 use super::place::is_running_system;
 use crate::root::Root;
@@ -12,6 +17,8 @@ use crate::root::Root;
 const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
 /// How many of the last lines of a failed program are told.
 const TAIL: usize = 20;
+/// How long a program that is done, or is to end, may go unnoticed.
+const POLL: Duration = Duration::from_millis(20);
 
 /// How a program ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,15 +73,48 @@ impl Runner for Postponed {
 }
 
 /// Runs programs in the target: directly when it is the running system, else by `chroot(8)`.
-#[derive(Debug)]
 pub struct Chroot<'r> {
     target: &'r Root,
+    is_to_end: Box<dyn FnMut() -> bool + 'r>,
 }
 
 impl<'r> Chroot<'r> {
     /// For this target.
     pub fn new(target: &'r Root) -> Self {
-        Self { target }
+        Self { target, is_to_end: Box::new(|| false) }
+    }
+
+    /// Asks this again and again while a program runs; at each yes the program is told to end.
+    ///
+    /// The programs are out of reach of the terminal's Ctrl-C: only here is known whether one makes
+    /// something new, which may be cut off, or puts back, which must not be.
+    #[must_use]
+    pub fn ended_by(self, is_to_end: impl FnMut() -> bool + 'r) -> Self {
+        Self { is_to_end: Box::new(is_to_end), ..self }
+    }
+
+    /// Runs a command to its end, in a process group of its own.
+    fn output(&mut self, command: &mut Command) -> io::Result<Output> {
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take().map(|pipe| thread::spawn(|| everything(pipe)));
+        let stderr = child.stderr.take().map(|pipe| thread::spawn(|| everything(pipe)));
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if (self.is_to_end)()
+                && let Ok(group) = i32::try_from(child.id())
+            {
+                // It has not been waited for, so the number is still its own.
+                let _ = killpg(Pid::from_raw(group), Signal::SIGINT);
+            }
+            thread::sleep(POLL);
+        };
+        let said = |reader: Option<thread::JoinHandle<Vec<u8>>>| {
+            reader.and_then(|reader| reader.join().ok()).unwrap_or_default()
+        };
+        Ok(Output { status, stdout: said(stdout), stderr: said(stderr) })
     }
 
     /// The command to start, or why there is none.
@@ -118,13 +158,8 @@ impl Runner for Chroot<'_> {
             }
         };
         tracing::info!(command = %command_line(argv), "rebuilding");
-        let output = command
-            .env_clear()
-            .env("PATH", PATH.join(":"))
-            .env("LC_ALL", "C.UTF-8")
-            .stdin(Stdio::null())
-            .output();
-        match output {
+        command.env_clear().env("PATH", PATH.join(":")).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+        match self.output(&mut command) {
             Ok(output) if output.status.success() => RunResult::Done,
             Ok(output) => {
                 let said = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
@@ -145,6 +180,13 @@ impl Runner for Chroot<'_> {
             }
         }
     }
+}
+
+/// What comes out of a pipe until it ends, or breaks.
+fn everything(mut pipe: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = pipe.read_to_end(&mut bytes);
+    bytes
 }
 
 fn tail(text: &str) -> String {

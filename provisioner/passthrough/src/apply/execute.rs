@@ -224,7 +224,8 @@ impl Store<'_> {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> ApplyError {
         progress(Progress::PuttingBack);
-        let back = self.put_back(run, runner);
+        let why = cause.in_full();
+        let back = self.put_back(run, &why, runner);
         let put_back = back.remaining.is_empty();
         for step in &mut steps {
             if matches!(step.outcome, StepResult::Done | StepResult::Reverted) {
@@ -235,7 +236,6 @@ impl Store<'_> {
         if put_back && matches!(cause, ApplyError::Changed { .. }) {
             return cause;
         }
-        let why = cause.in_full();
         for job in course.jobs.iter().skip(steps.len()) {
             let result = if job.id == failed { StepResult::Failed } else { StepResult::Unchanged };
             steps.push(StepOutcome::new(&job.id, result));
@@ -264,7 +264,7 @@ impl Store<'_> {
             self.ledger_mut().unfinished = Some(run);
             return Err(error);
         }
-        let back = self.put_back(run, runner);
+        let back = self.put_back(run, "", runner);
         if back.remaining.is_empty() {
             return Ok(());
         }
@@ -277,7 +277,8 @@ impl Store<'_> {
         })))
     }
 
-    fn put_back(&mut self, run: Unfinished, runner: &mut dyn Runner) -> PutBack {
+    /// `told` is what is said of the failure already.
+    fn put_back(&mut self, run: Unfinished, told: &str, runner: &mut dyn Runner) -> PutBack {
         let mut back = PutBack::default();
         self.interrupt_mut().putting_back();
         for intent in run.intents.iter().rev() {
@@ -293,7 +294,14 @@ impl Store<'_> {
                 RunResult::Deferred { why, .. } | RunResult::Failed { why } => why,
                 RunResult::Postponed => "it was put off".to_owned(),
             };
-            back.remaining.push(format!("run `{}`: {why}", command_line(&rebuild.argv)));
+            let files = if back.left.is_empty() { "the files are back, but " } else { "" };
+            let command = command_line(&rebuild.argv);
+            let mut text =
+                format!("{files}what `{command}` makes may be stale: run it once its error is mended");
+            if !told.contains(&why) {
+                text = format!("{text} ({why})");
+            }
+            back.remaining.push(text);
             back.not_rebuilt.push(rebuild.argv.clone());
         }
         let record = Record::RolledBack {

@@ -3,7 +3,7 @@
 use crate::root::{Capture, Entry};
 
 /// The parameters whose values decide something here and identify nobody.
-const TELLING: [&str; 14] = [
+const TELLING: [&str; 13] = [
     "intel_iommu",
     "amd_iommu",
     "iommu",
@@ -15,13 +15,27 @@ const TELLING: [&str; 14] = [
     "modprobe.blacklist",
     "module_blacklist",
     "neuron.passthrough",
-    "nomodeset",
     "video",
     "initcall_blacklist",
 ];
 
-/// Keeps of the command line what decides something: known parameters whole, of the others the
-/// name alone. Everything else that is read (classes, ids, groups, connectors, ACPI table names)
+/// Bare words that say how a machine boots. Any other may be a name that somebody gave something.
+const TELLING_WORDS: [&str; 11] = [
+    "debug",
+    "nohibernate",
+    "nolapic",
+    "nomodeset",
+    "noresume",
+    "nosmt",
+    "quiet",
+    "ro",
+    "rw",
+    "single",
+    "splash",
+];
+
+/// Keeps of the command line what decides something: known parameters and bare words whole, of
+/// other parameters the name alone, and nothing from `--` on, which the kernel hands to init. Everything else that is read (classes, ids, groups, connectors, ACPI table names)
 /// is the same on every machine of a model.
 pub fn scrub(capture: &mut Capture) {
     for (path, entry) in capture.entries_mut() {
@@ -34,8 +48,9 @@ pub fn scrub(capture: &mut Capture) {
 }
 
 fn scrubbed_line(line: &str) -> String {
-    let tokens = line.split_whitespace().map(|token| match token.split_once('=') {
-        None if token.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) => token.to_owned(),
+    let tokens = line.split_whitespace().take_while(|token| *token != "--");
+    let tokens = tokens.map(|token| match token.split_once('=') {
+        None if TELLING_WORDS.contains(&token) => token.to_owned(),
         None => "scrubbed".to_owned(),
         Some((key, _)) if TELLING.contains(&key) => token.to_owned(),
         Some((key, _)) => format!("{key}=scrubbed"),
@@ -54,5 +69,14 @@ mod tests {
             scrubbed_line(line),
             "BOOT_IMAGE=scrubbed root=scrubbed rw intel_iommu=on ip=scrubbed scrubbed quiet\n"
         );
+    }
+
+    #[test]
+    fn bare_words_and_what_init_gets_may_be_names() {
+        assert_eq!(
+            scrubbed_line("ro nomodeset annas-laptop -- annas-token key=secret quiet"),
+            "ro nomodeset scrubbed\n"
+        );
+        assert_eq!(scrubbed_line("quiet annas-- splash"), "quiet scrubbed splash\n");
     }
 }

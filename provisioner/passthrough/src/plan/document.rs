@@ -21,7 +21,7 @@ const SCHEMA: &str = "neuron-plan/1";
 pub struct PlanDocument {
     /// `neuron-plan/1`.
     pub schema: String,
-    /// A digest of the steps.
+    /// A digest of the steps and of all that goes with them: parameters, stage, decision.
     pub id: String,
     /// Which part of the work.
     pub stage: Stage,
@@ -109,11 +109,11 @@ pub enum InvalidPlan {
     #[error("its schema is `{0}`, this program reads `{SCHEMA}`")]
     Schema(String),
     /// It was changed after it was made.
-    #[error("its steps were changed after it was made: its id is {given}, and they make {found}")]
+    #[error("it was changed after it was made: its id is {given}, and its content makes {found}")]
     Changed {
         /// The id that it bears.
         given: String,
-        /// The id of its steps.
+        /// The id of its content.
         found: String,
     },
     /// A step lacks what its kind needs.
@@ -131,25 +131,24 @@ fn sha256(bytes: &[u8]) -> String {
     text
 }
 
-/// The digest of steps: 16 hexadecimal digits are enough to tell plans apart.
-pub(super) fn digest(steps: &[Step]) -> String {
-    let text = serde_json::to_string(steps).unwrap_or_default();
+/// The digest of everything in a plan that has an effect or stands for its reason; 16 hexadecimal
+/// digits are enough to tell plans apart.
+pub(super) fn digest(plan: &Plan) -> String {
+    let Plan { id: _, stage, decision, assignments, host, tokens, steps, settled: _, reboot_needed } = plan;
+    let covered = (stage, decision, assignments, host, tokens, steps, reboot_needed);
+    let text = serde_json::to_string(&covered).unwrap_or_default();
     sha256(text.as_bytes())[..16].to_owned()
 }
 
 impl PlanDocument {
-    /// Reads a saved plan and checks that its steps are those it was made with.
+    /// Reads a saved plan and checks that it is the one that was made.
     pub fn parse(text: &str) -> Result<Plan, InvalidPlan> {
         let document: Self = serde_json::from_str(text)?;
         if document.schema != SCHEMA {
             return Err(InvalidPlan::Schema(document.schema));
         }
         let steps = document.steps.into_iter().map(StepDocument::into_step).collect::<Result<Vec<_>, _>>()?;
-        let found = digest(&steps);
-        if found != document.id {
-            return Err(InvalidPlan::Changed { given: document.id, found });
-        }
-        Ok(Plan {
+        let plan = Plan {
             id: document.id,
             stage: document.stage,
             decision: document.decision,
@@ -159,7 +158,9 @@ impl PlanDocument {
             steps,
             settled: document.settled,
             reboot_needed: document.reboot_needed,
-        })
+        };
+        let found = digest(&plan);
+        if found == plan.id { Ok(plan) } else { Err(InvalidPlan::Changed { given: plan.id, found }) }
     }
 }
 

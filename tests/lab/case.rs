@@ -28,6 +28,7 @@ pub(crate) struct Case {
     vfio_in_image: bool,
     before: String,
     tried: usize,
+    dracut: Option<&'static [&'static str]>,
 }
 
 impl Case {
@@ -42,6 +43,7 @@ impl Case {
             vfio_in_image: true,
             before: String::new(),
             tried: 0,
+            dracut: None,
         };
         case.put("/lab/modules", b"vfio_pci vfio vfio_iommu_type1");
         case
@@ -85,6 +87,12 @@ impl Case {
     /// An image without vfio-pci; the root has it.
     pub(crate) fn without_vfio_in_image(mut self) -> Self {
         self.vfio_in_image = false;
+        self
+    }
+
+    /// An image that dracut built with these modules of its own, instead of the tiny one.
+    pub(crate) fn dracut(mut self, modules: &'static [&'static str]) -> Self {
+        self.dracut = Some(modules);
         self
     }
 
@@ -165,7 +173,7 @@ impl Case {
     /// Runs the program's `inspect` at the end.
     pub(crate) fn inspects(mut self) -> io::Result<Self> {
         let program = neuron_tests::program::path()?;
-        for library in libraries(&program)? {
+        for library in libraries(&program) {
             self.files.insert(library.clone(), (0o755, std::fs::read(&library)?));
         }
         // What a debugger needs would fill the memory of the machine.
@@ -179,10 +187,54 @@ impl Case {
     /// Boots, and gives what was found.
     pub(crate) fn run(&self, name: &str) -> io::Result<Report> {
         let kernel = kernel()?;
-        let image = [base()?, self.archive(kernel)?.finish()].concat();
+        let image = match self.dracut {
+            Some(modules) => {
+                [self.built_by_dracut(kernel, modules)?, self.beside_dracut()?.finish()].concat()
+            }
+            None => [base()?, self.archive(kernel)?.finish()].concat(),
+        };
         let boot = qemu::boot(kernel, &self.machine, &image, &self.parameters)?;
         let names = self.checks.iter().map(|(name, _)| name.clone()).collect();
         Report::read(name, boot, names)
+    }
+
+    /// The image as dracut makes it: our module brings the list and the hook.
+    fn built_by_dracut(&self, kernel: &Kernel, modules: &[&str]) -> io::Result<Vec<u8>> {
+        let scratch = neuron_tests::scratch()?;
+        let (list, image) = (scratch.path().join("list"), scratch.path().join("image"));
+        let content = self.files.get("/etc/neuron/vfio-devices").map(|(_, content)| content.as_slice());
+        std::fs::write(&list, content.unwrap_or_default())?;
+        let mut command = Command::new(neuron_tests::tests_folder().join("lab/dracut-image"));
+        command.arg(kernel.root.canonicalize()?).arg(&kernel.release).arg(&list).arg(&image).args(modules);
+        if self.hook {
+            command.arg("neuron-vfio");
+        }
+        run(&mut command)?;
+        std::fs::read(image)
+    }
+
+    /// What the checks need in such an image: they run where dracut would mount the root.
+    fn beside_dracut(&self) -> io::Result<Archive> {
+        let mut archive = Archive::default();
+        let vfio_conf = "/etc/modprobe.d/vfio.conf";
+        if let Some((mode, content)) = self.files.get(vfio_conf) {
+            archive.file(vfio_conf, *mode, content);
+        }
+        archive.file("/lab/checks", 0o644, self.check_lines().as_bytes());
+        let guest = neuron_tests::tests_folder().join("lab/guest");
+        for name in ["coldplug", "second"] {
+            archive.copy_to(&guest.join(name), &format!("/lab/{name}"))?;
+        }
+        let hooks = "/usr/lib/dracut/hooks";
+        archive.file(&format!("{hooks}/cmdline/99-lab.sh"), 0o755, b"root=lab rootok=1\n");
+        let checks = b"/usr/bin/busybox sh /lab/second >/dev/console 2>&1\n";
+        archive.file(&format!("{hooks}/pre-mount/01-lab.sh"), 0o755, checks);
+        Ok(archive)
+    }
+
+    fn check_lines(&self) -> String {
+        let lines: Vec<&str> = self.checks.iter().map(|(_, line)| line.as_str()).collect();
+        lines.join("\n") + "\n"
     }
 
     fn archive(&self, kernel: &Kernel) -> io::Result<Archive> {
@@ -208,8 +260,7 @@ impl Case {
         if !self.before.is_empty() {
             archive.file("/lab/before", 0o644, self.before.as_bytes());
         }
-        let lines: String = self.checks.iter().map(|(_, line)| format!("{line}\n")).collect();
-        archive.file("/lab/checks", 0o644, lines.as_bytes());
+        archive.file("/lab/checks", 0o644, self.check_lines().as_bytes());
         Ok(archive)
     }
 }
@@ -295,7 +346,7 @@ fn base() -> io::Result<Vec<u8>> {
     archive.copy_to(Path::new(busybox.trim()), "/bin/busybox")?;
     let kmod = run(Command::new("sh").args(["-c", "command -v kmod"]))?;
     archive.copy_to(Path::new(kmod.trim()), "/usr/bin/kmod")?;
-    for library in libraries(Path::new(kmod.trim()))? {
+    for library in libraries(Path::new(kmod.trim())) {
         archive.copy(&library)?;
     }
     let guest = neuron_tests::tests_folder().join("lab/guest");
@@ -307,8 +358,8 @@ fn base() -> io::Result<Vec<u8>> {
 }
 
 /// The libraries of a program of this system, by their paths here; none of a static one.
-fn libraries(program: &Path) -> io::Result<Vec<String>> {
-    let Ok(listed) = run(Command::new("ldd").arg(program)) else { return Ok(Vec::new()) };
+fn libraries(program: &Path) -> Vec<String> {
+    let Ok(listed) = run(Command::new("ldd").arg(program)) else { return Vec::new() };
     let paths = listed.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
-    Ok(paths.map(str::to_owned).collect())
+    paths.map(str::to_owned).collect()
 }

@@ -12,11 +12,11 @@ pub(crate) fn two_gpus() -> Machine {
     Machine { iommu: Iommu::Intel, functions: vec![HOST, GUEST, AUDIO] }
 }
 
-const TWIN_GUEST: Function = function("0000:01:00.0", Model::Bochs);
-const TWIN_HOST: Function = function("0000:02:00.0", Model::Bochs);
+pub(crate) const TWIN_GUEST: Function = function("0000:01:00.0", Model::Bochs);
+pub(crate) const TWIN_HOST: Function = function("0000:02:00.0", Model::Bochs);
 
 /// Two GPUs with the same ids.
-fn twins() -> Machine {
+pub(crate) fn twins() -> Machine {
     Machine { iommu: Iommu::Intel, functions: vec![TWIN_GUEST, AUDIO, TWIN_HOST] }
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn holds(name: &str, case: &Case) -> Report {
 }
 
 /// These checks must fail, and only these.
-fn does_not_hold(name: &str, case: &Case, expected: &[&str]) {
+pub(crate) fn does_not_hold(name: &str, case: &Case, expected: &[&str]) {
     let report = case.run(name).unwrap();
     assert_eq!(report.failed(), expected, "{name}\n{}", report.console);
 }
@@ -165,7 +165,8 @@ fn a_function_that_has_a_driver_is_taken_from_it() {
     let mut machine = two_gpus();
     machine.functions.push(serial);
     let guests = [GUEST, AUDIO, serial];
-    let early = "/usr/bin/modprobe -a virtio_pci virtio-gpu snd-hda-intel";
+    // Without modprobe.d, else its softdeps would bring vfio-pci first.
+    let early = "/usr/bin/modprobe -C /dev/null -a virtio_pci virtio-gpu snd-hda-intel";
     let case = Case::new(machine).listed(&guests, HOST).ids(&guests).before(early);
     let case = case.with_vfio(&guests).with_host(&[HOST]);
     holds("a built-in driver, and drivers that were first", &case);

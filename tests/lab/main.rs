@@ -7,6 +7,7 @@
 mod archive;
 mod case;
 mod claim;
+mod dracut;
 mod iommu;
 mod kernel;
 mod machine;

@@ -17,7 +17,7 @@ use crate::kernel::{Kernel, cache};
 use crate::machine::Machine;
 
 /// How long a boot may take. Emulated on a busy machine it is some twenty seconds.
-const DEADLINE: Duration = Duration::from_secs(180);
+const DEADLINE: Duration = Duration::from_secs(300);
 /// How long it may take to see whether virtualization works.
 const PROBE: Duration = Duration::from_secs(10);
 

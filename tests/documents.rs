@@ -119,7 +119,8 @@ fn what_apply_revert_and_status_say_has_the_documented_fields() {
             assert_eq!(step["who"].is_string(), is_deferred, "{step}");
         }
         let status = json(&ground, &["status"], 0);
-        let names = "schema state reboot_needed interrupted files drifted parameters open_rebuilds refusal";
+        let names = "schema state reboot_needed interrupted in_progress files drifted parameters open_rebuilds \
+                     due_rebuilds refusal";
         has_exactly("the status", &status, names);
         assert_eq!(status["schema"], "neuron-status/1");
         is_one_of("a state", &status["state"], "unconfigured|pending|trial|active|drifted|reverted");

@@ -33,9 +33,10 @@ pub(crate) fn text(report: &StatusReport) -> String {
             ("unconfigured", "nothing was set up here. `neuron-provisioner inspect` looks at the machine.")
         }
         _ if report.in_progress => ("in progress", "another run is writing right now."),
-        Standing::Pending if !report.due_rebuilds.is_empty() => {
-            ("pending", "it is written, but a program has to run before the reboot: run `apply` again.")
-        }
+        Standing::Pending if !report.due_rebuilds.is_empty() => (
+            "pending",
+            "a program failed or was put off, and has to run before the reboot: the next `apply` or `revert` runs it.",
+        ),
         Standing::Pending if report.reboot_needed => {
             ("pending", "it is written; reboot to put it into effect.")
         }
@@ -46,9 +47,6 @@ pub(crate) fn text(report: &StatusReport) -> String {
         Standing::Active => ("active", "everything is as it was applied."),
         Standing::Drifted if report.interrupted => {
             ("drifted", "a run was cut off; the next `apply` or `revert` puts it right.")
-        }
-        Standing::Drifted if report.drifted.is_empty() => {
-            ("drifted", "a program failed or was put off; the next `apply` or `revert` runs it.")
         }
         Standing::Drifted if report.files.is_empty() => (
             "drifted",

@@ -66,12 +66,11 @@ fn standing(
         _ if busy => Standing::Pending,
         State::Interrupted => Standing::Drifted,
         _ if !drifted.is_empty() => Standing::Drifted,
-        State::Applied if !applied.rebuilds_due.is_empty() => Standing::Pending,
-        _ if !applied.rebuilds_due.is_empty() => Standing::Drifted,
+        _ if !applied.rebuilds_due.is_empty() => Standing::Pending,
         State::Unconfigured => Standing::Unconfigured,
         State::Reverted => Standing::Reverted,
         State::Applied if reboot_owed || verdict == Some(Verdict::Pending) => Standing::Pending,
-        State::Applied if only_answers => Standing::Reverted,
+        State::Applied if only_answers => Standing::Unconfigured,
         State::Applied => Standing::Active,
     }
 }

@@ -279,6 +279,9 @@ impl Report {
     fn read(name: &str, boot: Boot, expected: Vec<String>) -> io::Result<Self> {
         let Boot { console, code, took } = boot;
         let broken = |why: String| Err(io::Error::other(format!("{name}: {why}\n{console}")));
+        if code.is_none() {
+            return broken(format!("the boot was not over after {:.0} s", took.as_secs_f32()));
+        }
         let answer = |check: &String| {
             let passed = console.lines().any(|line| line == format!("PASS {check}"));
             let failed = console.lines().any(|line| line.starts_with(&format!("FAIL {check}:")));

@@ -125,10 +125,10 @@ impl Machine {
             } else {
                 if !buses.contains(&bus) {
                     buses.push(bus);
-                    // The firmware counts buses in the order of the ports.
+                    // The firmware counts buses in the order of the ports; AMD's IOMMU takes the first free slot.
                     add(
                         "-device",
-                        format!("pcie-root-port,id=port{bus},slot={bus},chassis={bus},addr=0x{bus}"),
+                        format!("pcie-root-port,id=port{bus},slot={bus},chassis={bus},addr=0x1{}", &bus[1..]),
                     );
                 }
                 format!("bus=port{bus},addr=0x{slot}.{index},multifunction=on")

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::installer::target_folder;
+
+/// How long a busy machine may take to draw a page.
+const PAINTED: Duration = Duration::from_secs(15);
 
 /// An X server without a screen of glass.
 pub(crate) struct Screen {
@@ -60,19 +63,26 @@ impl Screen {
         self.xdotool(&["mousemove", &x.to_string(), &y.to_string(), "click", "1"]);
     }
 
-    /// Keeps a picture to look at; its path.
-    pub(crate) fn picture(&self, name: &str) -> PathBuf {
-        settle();
+    /// Keeps a picture of our page to look at, once its title is drawn.
+    pub(crate) fn picture(&self, name: &str) {
         let folder = target_folder().join("calamares-pictures");
         fs::create_dir_all(&folder).unwrap();
         let file = folder.join(format!("{name}.png"));
-        let taken = Command::new("import")
-            .args(["-window", "root"])
-            .arg(&file)
-            .env("DISPLAY", &self.display)
-            .status();
+        let since = Instant::now();
+        loop {
+            settle();
+            self.take(&file);
+            if has_title(&file) {
+                return;
+            }
+            assert!(since.elapsed() < PAINTED, "{} does not show the page", file.display());
+        }
+    }
+
+    fn take(&self, file: &Path) {
+        let taken =
+            Command::new("import").args(["-window", "root"]).arg(file).env("DISPLAY", &self.display).status();
         assert!(taken.expect("import starts (package imagemagick)").success());
-        file
     }
 
     fn xdotool(&self, words: &[&str]) {
@@ -80,6 +90,18 @@ impl Screen {
         assert!(done.success(), "xdotool {words:?}");
         settle();
     }
+}
+
+/// Whether there is writing where our page has its title and no other page has any: letters have
+/// many shades.
+fn has_title(picture: &Path) -> bool {
+    let counted = Command::new("convert")
+        .arg(picture)
+        .args(["-crop", "700x45+160+5", "-format", "%k", "info:"])
+        .output()
+        .expect("convert starts (package imagemagick)");
+    let shades: u32 = String::from_utf8_lossy(&counted.stdout).trim().parse().unwrap_or(0);
+    shades > 10
 }
 
 /// Events are handled one frame later.

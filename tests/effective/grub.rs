@@ -8,10 +8,17 @@ use super::{Applied, for_each, in_own_mounts, output};
 
 /// The two variables, as sh leaves them: that of all entries, and that of the default ones.
 fn source(root: &Path) -> Result<(String, String), String> {
-    let script =
-        ". \"$1\"; printf '%s\\n%s\\n' \"${GRUB_CMDLINE_LINUX:-}\" \"${GRUB_CMDLINE_LINUX_DEFAULT:-}\"";
+    let script = r#"
+. "$1/etc/default/grub"
+if grep -q default/grub.d "$1/usr/bin/grub-mkconfig"; then
+    for x in "$1"/etc/default/grub.d/*.cfg; do
+        if [ -e "$x" ]; then . "$x"; fi
+    done
+fi
+printf '%s\n%s\n' "${GRUB_CMDLINE_LINUX:-}" "${GRUB_CMDLINE_LINUX_DEFAULT:-}"
+"#;
     let mut command = Command::new("sh");
-    command.args(["-euc", script, "sh"]).arg(root.join("etc/default/grub"));
+    command.args(["-euc", script, "sh"]).arg(root);
     let (good, said, error) = output(&mut command, "dash").unwrap();
     let mut lines = said.lines().map(str::to_owned);
     match (good, lines.next(), lines.next(), lines.next()) {

@@ -243,8 +243,8 @@ fn images(inputs: &Inputs<'_>, draft: &Draft) -> Option<Step> {
     let rebuild = generator.rebuild(inputs.target);
     let is_open =
         matches!(&rebuild.action, Action::Rebuild { argv, .. } if inputs.ours.failed_rebuilds.contains(argv));
-    // The command line is part of a unified kernel image.
-    let unified = draft.has_changes(&["kernel-cmdline"]) && generator.builds_unified_images(inputs.target);
+    let unified = draft.has_changes(&["kernel-cmdline", "unified-", "limine-drop-in", "limine-defaults"])
+        && generator.holds_command_line(inputs.target);
     let changed = draft.has_changes(&["vfio-conf", "vfio-devices", "mkinitcpio-", "retire-"]);
     (changed || unified || is_open).then_some(rebuild)
 }
@@ -334,8 +334,11 @@ fn retire_all(inputs: &Inputs<'_>, draft: &mut Draft) {
         paths.any(|path| wanted(path.as_str()))
     };
     let images = touches(&|path| path.contains("/mkinitcpio") || path == binding::VFIO_CONF);
-    let menu = touches(&|path| path == "/etc/default/grub");
-    if images && let Ok(generator) = initramfs::active(rebuilds) {
+    let parameters = touches(&|path| !path.starts_with("/etc/neuron/"));
+    let menu = touches(&|path| path.starts_with("/etc/default/grub"));
+    if let Ok(generator) = initramfs::active(rebuilds)
+        && (images || parameters && generator.holds_command_line(rebuilds))
+    {
         draft.steps.push(generator.rebuild(rebuilds));
     }
     if menu {

@@ -34,7 +34,8 @@ Rectangle {
             "card.title": "Give %1 to a virtual machine",
             "card.detail": "This system will not use it any more (%1).",
             "refused": "No graphics card can be handed to a virtual machine on this computer.",
-            "continue": "The installation goes on without it."
+            "continue": "The installation goes on without it.",
+            "reason.iommu-unknown": "Whether the part that keeps a handed-over card in its bounds (the IOMMU) works cannot be found out; it may be off in the firmware's setup, where it is called VT-d, AMD-Vi or IOMMU."
         },
         "de": {
             "title": "Grafikkarte für virtuelle Maschinen",
@@ -48,6 +49,7 @@ Rectangle {
             "card.detail": "Dieses System nutzt sie dann nicht mehr (%1).",
             "refused": "Auf diesem Rechner kann keine Grafikkarte an eine virtuelle Maschine gegeben werden.",
             "continue": "Die Installation geht ohne sie weiter.",
+            "reason.iommu-unknown": "Ob der Teil, der eine abgegebene Karte in ihren Grenzen hält (die IOMMU), arbeitet, lässt sich nicht feststellen; vielleicht ist er in der Firmware ausgeschaltet, wo er VT-d, AMD-Vi oder IOMMU heißt.",
             "reason.single-gpu": "Es gibt nur eine Grafikkarte, und die braucht dieses System selbst.",
             "reason.iommu-off-in-firmware": "Die IOMMU ist in der Firmware ausgeschaltet. Der Schalter heißt dort VT-d, AMD-Vi oder IOMMU.",
             "reason.no-virtualization": "Der Prozessor kann keine virtuellen Maschinen ausführen, oder es ist in der Firmware ausgeschaltet.",

@@ -132,6 +132,19 @@ grubCfg: /boot/grub/grub.cfg
 grubProbe: grub-probe
 efiBootMgr: efibootmgr";
 
+const GRUB_INSTALL: &str = "#!/bin/sh
+# Stands for grub-install in tests: notes how it was called and does nothing.
+echo \"grub-install $*\" >>/var/log/stand-ins
+";
+
+const KERNEL_INSTALL: &str = "#!/bin/sh
+# Stands for kernel-install in tests: makes the entry that its plugin 90-loaderentry would make.
+read -r options </etc/kernel/cmdline || true
+read -r machine </etc/machine-id
+printf 'title Plain\\nversion %s\\noptions %s\\nlinux /vmlinuz-linux\\n' \"$2\" \"$options\" \\
+    >\"/boot/loader/entries/$machine-$2.conf\"
+";
+
 /// The programs of a target are scripts that note how they were called; they need a shell.
 fn add_shell(target: &Path) {
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
@@ -145,12 +158,12 @@ fn add_shell(target: &Path) {
     if !target.join("bin").exists() {
         std::os::unix::fs::symlink("usr/bin", target.join("bin")).unwrap();
     }
-    let install = bin.join("grub-install");
-    if !install.exists() {
-        let text = "#!/bin/sh\n# Stands for grub-install in tests: notes how it was called and does nothing.\n\
-                    echo \"grub-install $*\" >>/var/log/stand-ins\n";
-        fs::write(&install, text).unwrap();
-        let made = Command::new("chmod").arg("755").arg(&install).status().unwrap();
-        assert!(made.success());
+    for (name, text) in [("grub-install", GRUB_INSTALL), ("kernel-install", KERNEL_INSTALL)] {
+        let program = bin.join(name);
+        if !program.exists() {
+            fs::write(&program, text).unwrap();
+            let made = Command::new("chmod").arg("755").arg(&program).status().unwrap();
+            assert!(made.success());
+        }
     }
 }

@@ -222,6 +222,18 @@ impl Running<'_> {
         }
     }
 
+    /// Whether the log holds `text` within the time that a page takes to come up.
+    pub(crate) fn logs_soon(&self, text: &str) -> bool {
+        let since = Instant::now();
+        while !self.log().contains(text) {
+            if since.elapsed() > Duration::from_secs(5) {
+                return false;
+            }
+            sleep(Duration::from_millis(20));
+        }
+        true
+    }
+
     /// Waits until the log holds `text` for the `times`-th time.
     pub(crate) fn wait_for(&mut self, text: &str, times: usize) {
         let since = Instant::now();

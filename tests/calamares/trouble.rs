@@ -17,6 +17,11 @@ fn the_stock_modules_own_entry_gets_the_parameters() {
         let line = installation.file("etc/kernel/cmdline").unwrap_or_else(|| panic!("{log}"));
         let words: Vec<&str> = line.split_whitespace().collect();
         assert!(words.contains(&"quiet") && words.ends_with(&["intel_iommu=on", "iommu=pt"]), "{line}");
+        let machine = installation.file("etc/machine-id").unwrap();
+        let made = format!("boot/loader/entries/{}-", machine.trim());
+        let tree = installation.tree();
+        let made = tree.iter().find(|(path, _)| path.starts_with(&made)).unwrap_or_else(|| panic!("{log}"));
+        assert!(made.1.text().unwrap().contains(&format!("options {}\n", words.join(" "))), "{made:?}");
         return;
     }
     let entry = fs::read_to_string(installation.installer.target().join("boot/loader/entries/Plain.conf"))

@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Applied, output};
+use neuron_tests::readers::output;
+
+use super::Applied;
 
 /// The tool's layers, in its order. Its assignments are those of a bash array.
 const LIMINE_TOOL: &str = r#"

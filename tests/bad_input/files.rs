@@ -7,9 +7,16 @@ use super::{fails, ground, works};
 #[test]
 fn what_cannot_be_carried_out_is_refused_with_its_place() {
     for (target, words) in [
-        ("no-loader", &["no boot loader", "GRUB, systemd-boot", "intel_iommu=on iommu=pt"][..]),
-        ("limine-only", &["Limine", "/boot/limine.conf", "intel_iommu=on"]),
-        ("refind-only", &["rEFInd", "intel_iommu=on"]),
+        ("no-loader", &["no boot loader", "systemd-boot, Limine, rEFInd", "intel_iommu=on iommu=pt"][..]),
+        ("limine-enrolled", &["/boot/limine.conf", "checksum", "intel_iommu=on iommu=pt"]),
+        ("limine-hashed", &["/boot/limine.conf", "line 7", "/initramfs-linux.img"]),
+        ("limine-tool-nothing", &["/etc/kernel/cmdline", "root=UUID=0b1fd2c4", "intel_iommu=on iommu=pt"]),
+        ("limine-tool-late", &["/etc/limine-entry-tool.d/99-late.conf", "intel_iommu=on"]),
+        ("uki-lone-drop-in", &["/etc/cmdline.d/20-quiet.conf", "root=", "intel_iommu=on iommu=pt"]),
+        ("uki-no-cmdline", &["/etc/kernel/cmdline", "root=", "intel_iommu=on iommu=pt"]),
+        ("uki-kernel-install", &["/etc/kernel/install.conf", "layout=uki", "intel_iommu=on iommu=pt"]),
+        ("grub-drop-ins-late", &["/etc/default/grub.d/99-late.cfg", "intel_iommu=on"]),
+        ("sdboot-manage-late", &["/etc/sdboot-manage.conf.d/90-late.conf", "intel_iommu=on"]),
         ("empty", &["no kernel", "/usr/lib/modules"]),
         ("no-generator", &["no generator", "mkinitcpio"]),
         ("dracut-only", &["dracut"]),
@@ -46,6 +53,10 @@ fn odd_but_valid_files_are_edited_and_restored() {
         "entries-crlf",
         "options-twice",
         "preset-own-config",
+        "limine-several",
+        "limine-tool-anew",
+        "refind-stanzas",
+        "uki-own-cmdline",
     ] {
         works(&ground(target));
     }

@@ -5,6 +5,7 @@
 
 mod entries;
 mod grub;
+mod loaders;
 mod mkinitcpio;
 mod modprobe;
 

@@ -126,10 +126,17 @@ pub fn mkinitcpio(root: &Path) -> io::Result<Vec<Configuration>> {
 
 /// `GRUB_CMDLINE_LINUX` and `GRUB_CMDLINE_LINUX_DEFAULT`, as sh leaves them.
 pub fn grub_default(root: &Path) -> io::Result<(String, String)> {
-    let script =
-        ". \"$1\"; printf '%s\\n%s\\n' \"${GRUB_CMDLINE_LINUX:-}\" \"${GRUB_CMDLINE_LINUX_DEFAULT:-}\"";
+    let script = r#"
+. "$1/etc/default/grub"
+if grep -qs default/grub.d "$1/usr/bin/grub-mkconfig"; then
+    for x in "$1"/etc/default/grub.d/*.cfg; do
+        if [ -e "$x" ]; then . "$x"; fi
+    done
+fi
+printf '%s\n%s\n' "${GRUB_CMDLINE_LINUX:-}" "${GRUB_CMDLINE_LINUX_DEFAULT:-}"
+"#;
     let mut command = Command::new("sh");
-    command.args(["-euc", script, "sh"]).arg(root.join("etc/default/grub"));
+    command.args(["-euc", script, "sh"]).arg(root);
     let (good, said, error) = output(&mut command, "dash")?;
     let mut lines = said.lines().map(str::to_owned);
     match (good, lines.next(), lines.next(), lines.next()) {

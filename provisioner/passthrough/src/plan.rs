@@ -276,10 +276,13 @@ fn images(inputs: &Inputs<'_>, draft: &Draft) -> Option<Step> {
     let changed = draft.changes(|path| {
         [binding::VFIO_CONF, binding::VFIO_DEVICES].contains(&path) || path.starts_with("/etc/mkinitcpio")
     });
-    // The command line is part of a unified kernel image.
-    let command_line = |path: &str| path == "/etc/kernel/cmdline" || path.starts_with("/etc/cmdline.d/");
-    let unified = draft.changes(command_line) && generator.builds_unified_images(inputs.target);
-    (changed || unified || is_due(inputs, &rebuild)).then_some(rebuild)
+    // The command line is part of what some generators build.
+    let line = draft.steps.iter().filter(|step| !step.is_settled() && !is_record(step)).any(|step| {
+        let own = ["kernel-cmdline", "unified-", "limine-drop-in", "limine-defaults", "retire-"];
+        own.iter().any(|id| step.id.starts_with(id))
+    });
+    let held = line && generator.holds_command_line(inputs.target);
+    (changed || held || is_due(inputs, &rebuild)).then_some(rebuild)
 }
 
 /// A file of the target that cannot be edited safely, as a reason to refuse.

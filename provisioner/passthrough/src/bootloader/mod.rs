@@ -4,13 +4,18 @@
 
 mod foreign;
 mod grub;
+mod limine;
+mod limine_tool;
+mod refind;
 mod systemd_boot;
+mod this_system;
+mod uki;
 
 use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::Step;
-use crate::text::{TextError, command_line};
+use crate::text::{TextError, command_line, kernel_cmdline};
 
 /// The kernel parameters that are to be there afterwards, and those of ours that are to go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +45,16 @@ pub enum LoaderError {
         /// The parameter that would be gone.
         token: String,
     },
+    /// What only a person can do here.
+    #[error("{path}: {why}")]
+    ByHand {
+        /// Which file.
+        path: String,
+        /// Why it is not done.
+        why: String,
+        /// What to do instead.
+        what: String,
+    },
 }
 
 /// A boot loader.
@@ -61,7 +76,8 @@ pub trait Bootloader: Sync {
 }
 
 /// Every loader that is known.
-pub const ALL: &[&dyn Bootloader] = &[&grub::Grub, &systemd_boot::SystemdBoot];
+pub const ALL: &[&dyn Bootloader] =
+    &[&grub::Grub, &uki::UnifiedImages, &systemd_boot::SystemdBoot, &limine::Limine, &refind::Refind];
 
 /// The loaders of a target, and what was seen of others; an error says what to write by hand.
 pub fn detect(
@@ -95,7 +111,7 @@ fn unknown(foreign: &[(&str, String)], parameters: &[String]) -> Finding {
     let message = if seen.is_empty() {
         "no boot loader was found in the target".to_owned()
     } else {
-        format!("the target's boot loader is not supported yet: {}", seen.join(", "))
+        format!("what boots the target is not supported: {}", seen.join(", "))
     };
     let hint = format!(
         "supported: {}; with another one, add this to the kernel command line by hand: {}",
@@ -103,6 +119,17 @@ fn unknown(foreign: &[(&str, String)], parameters: &[String]) -> Finding {
         parameters.join(" ")
     );
     Finding::new(Code::LoaderUnknown, Severity::Blocker, message, hint).in_file("/etc/default/grub")
+}
+
+/// A known loader that has no file which its command line could be set in, while another one has.
+pub fn left_alone(loader: &dyn Bootloader, target: &Target, parameters: &[String]) -> Finding {
+    let (name, saw) = (loader.name(), loader.detect(target).unwrap_or_default());
+    Finding::new(
+        Code::OtherLoader,
+        Severity::Warning,
+        format!("{name} has no entry of this system whose kernel command line could be set ({saw})"),
+        format!("if {name} boots this system, add to its command line by hand: {}", parameters.join(" ")),
+    )
 }
 
 /// A known loader is there, but no file that its command line could be set in.
@@ -122,4 +149,25 @@ fn keeps_root(path: &TargetPath, before: &str, after: &str) -> Result<(), Loader
         None => Ok(()),
         Some(token) => Err(LoaderError::LosesRoot { path: path.clone(), token: token.to_owned() }),
     }
+}
+
+const KERNEL_CMDLINE: &str = "/etc/kernel/cmdline";
+
+/// The step that sets the parameters in `/etc/kernel/cmdline`, where the target has that.
+fn kernel_cmdline_step(target: &Target, parameters: &Parameters) -> Result<Option<Step>, LoaderError> {
+    let (Ok(path), Some(text)) = (KERNEL_CMDLINE.parse::<TargetPath>(), target.text(KERNEL_CMDLINE)) else {
+        return Ok(None);
+    };
+    let unusable = |problem: TextError| LoaderError::Unusable { path: path.clone(), problem };
+    let kept = kernel_cmdline::remove_parameters(text, &parameters.remove);
+    let after = kernel_cmdline::set_parameters(&kept, &parameters.set).map_err(unusable)?;
+    keeps_root(&path, &kernel_cmdline::command_line(text), &kernel_cmdline::command_line(&after))?;
+    Ok(Some(Step::write(
+        "kernel-cmdline",
+        "Set the kernel parameters for entries to come",
+        "the entries of new kernels are made from this file",
+        path.clone(),
+        target.state(&path),
+        after,
+    )))
 }

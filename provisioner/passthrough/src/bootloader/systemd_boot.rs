@@ -1,15 +1,18 @@
 //! systemd-boot: `options` of type 1 entries, and `/etc/kernel/cmdline` for those that are made
 //! from it.
 
-use super::{Bootloader, LoaderError, Parameters, keeps_root};
+use super::this_system::{is_way_back, root_agrees};
+use super::{Bootloader, KERNEL_CMDLINE, LoaderError, Parameters, keeps_root, kernel_cmdline_step};
 use crate::facts::Target;
 use crate::facts::target::BootMount;
 use crate::id::TargetPath;
-use crate::policy::{Code, Finding, KILL_SWITCH, Severity};
+use crate::policy::{Code, Finding, Severity};
 use crate::step::{FileState, Step};
-use crate::text::{TextError, command_line, kernel_cmdline, loader_entry};
+use crate::text::{TextError, command_line, loader_entry, sdboot_manage};
 
-const CMDLINE: &str = "/etc/kernel/cmdline";
+/// `sdboot-manage` (of `CachyOS`) makes entries anew, for every kernel, from this file and its drop-ins.
+const SDBOOT_MANAGE: &str = "/etc/sdboot-manage.conf";
+const SDBOOT_MANAGE_DROP_INS: &str = "/etc/sdboot-manage.conf.d";
 
 /// systemd-boot with type 1 entries.
 pub(super) struct SystemdBoot;
@@ -22,17 +25,17 @@ impl Bootloader for SystemdBoot {
     fn detect(&self, target: &Target) -> Option<String> {
         let mount = target.boot_mounts.iter().find(|mount| mount.has_systemd_boot)?;
         let has_entries = entries(target).next().is_some();
-        (has_entries || target.text(CMDLINE).is_some()).then(|| format!("it is installed in {}", mount.path))
+        (has_entries || target.text(KERNEL_CMDLINE).is_some())
+            .then(|| format!("it is installed in {}", mount.path))
     }
 
     fn steps(&self, target: &Target, parameters: &Parameters) -> Result<Vec<Step>, LoaderError> {
         let mut steps = Vec::new();
-        if let (Ok(path), Some(text)) = (CMDLINE.parse::<TargetPath>(), target.text(CMDLINE)) {
-            steps.push(cmdline(&path, text, target.state(&path), parameters)?);
-        }
+        steps.extend(kernel_cmdline_step(target, parameters)?);
         for (path, state, text) in entries(target).filter(|(.., text)| is_this_system(target, text)) {
             steps.push(entry(path, text, state, parameters)?);
         }
+        steps.extend(sdboot_manage_step(target, parameters)?);
         Ok(steps)
     }
 
@@ -76,7 +79,7 @@ fn is_this_system(target: &Target, text: &str) -> bool {
     let entry = loader_entry::Entry::parse(text);
     let options = entry.options();
     let Some(linux) = entry.linux() else { return false };
-    if command_line::has(&options, KILL_SWITCH) {
+    if is_way_back(&options) {
         return false;
     }
     let machine_id = target.text("/etc/machine-id").map(str::trim).filter(|id| id.len() == 32);
@@ -92,45 +95,6 @@ fn is_this_system(target: &Target, text: &str) -> bool {
     let kernel_is_here = depth == 0 && target.boot_mounts.iter().any(beside);
     // Calamares 3.2 copies the kernel into a folder named after the distribution; its `root=` tells.
     root_agrees(target, &options).unwrap_or(kernel_is_here)
-}
-
-/// Whether `root=` names what fstab mounts at `/`; `None` where either does not tell.
-fn root_agrees(target: &Target, options: &str) -> Option<bool> {
-    let fstab = target.text("/etc/fstab").unwrap_or_default();
-    let mounted = fstab.lines().find_map(|line| {
-        let mut fields = line.split_whitespace();
-        let (device, place) = (fields.next()?, fields.next()?);
-        (place == "/" && !device.starts_with('#')).then_some(device)
-    });
-    let named = command_line::value(options, "root").flatten();
-    let same_kind =
-        |a: &str, b: &str| a.split('=').next() == b.split('=').next() && a.contains('=') && b.contains('=');
-    match (mounted, named) {
-        (Some(mounted), Some(named)) if same_kind(mounted, named) => {
-            Some(mounted.eq_ignore_ascii_case(named))
-        }
-        _ => None,
-    }
-}
-
-fn cmdline(
-    path: &TargetPath,
-    text: &str,
-    before: &FileState,
-    parameters: &Parameters,
-) -> Result<Step, LoaderError> {
-    let unusable = |problem: TextError| LoaderError::Unusable { path: path.clone(), problem };
-    let kept = kernel_cmdline::remove_parameters(text, &parameters.remove);
-    let after = kernel_cmdline::set_parameters(&kept, &parameters.set).map_err(unusable)?;
-    keeps_root(path, &kernel_cmdline::command_line(text), &kernel_cmdline::command_line(&after))?;
-    Ok(Step::write(
-        "kernel-cmdline",
-        "Set the kernel parameters for entries to come",
-        "kernel-install makes the entries of new kernels from this file",
-        path.clone(),
-        before,
-        after,
-    ))
 }
 
 fn entry(
@@ -152,4 +116,37 @@ fn entry(
         before,
         after,
     ))
+}
+
+/// The options from which `sdboot-manage` makes the entries of kernels to come.
+fn sdboot_manage_step(target: &Target, parameters: &Parameters) -> Result<Option<Step>, LoaderError> {
+    let (Ok(path), Some(text)) = (SDBOOT_MANAGE.parse::<TargetPath>(), target.text(SDBOOT_MANAGE)) else {
+        return Ok(None);
+    };
+    if !target.has("/usr/bin/sdboot-manage") {
+        return Ok(None);
+    }
+    let unusable = |problem: TextError| LoaderError::Unusable { path: path.clone(), problem };
+    let kept = sdboot_manage::remove_parameters(text, &parameters.remove).map_err(unusable)?;
+    let after = sdboot_manage::set_parameters(&kept, &parameters.set).map_err(unusable)?;
+    for (drop_in, state) in target.in_directory(SDBOOT_MANAGE_DROP_INS) {
+        let whole = format!("{after}\n{}\n", state.text().unwrap_or_default());
+        let options = sdboot_manage::options(&whole)
+            .map_err(|problem| LoaderError::Unusable { path: drop_in.clone(), problem })?;
+        if let Some(token) = parameters.set.iter().find(|token| !command_line::has(options.known(), token)) {
+            return Err(LoaderError::ByHand {
+                path: drop_in.to_string(),
+                why: format!("it sets LINUX_OPTIONS anew behind {SDBOOT_MANAGE}, so `{token}` would be lost"),
+                what: "let it add to the variable: LINUX_OPTIONS=\"$LINUX_OPTIONS ...\"".to_owned(),
+            });
+        }
+    }
+    Ok(Some(Step::write(
+        "sdboot-manage",
+        "Set the kernel parameters for entries to come",
+        "sdboot-manage makes the entries anew for every kernel, from this file",
+        path.clone(),
+        target.state(&path),
+        after,
+    )))
 }

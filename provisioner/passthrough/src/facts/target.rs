@@ -1,5 +1,6 @@
 //! The target: the system that is changed, as it stands in its root.
 
+mod boot;
 mod kernels;
 
 use std::collections::BTreeMap;
@@ -10,19 +11,20 @@ use super::{FactsError, Machine};
 use crate::id::TargetPath;
 use crate::root::Root;
 use crate::step::FileState;
-use crate::text::mkinitcpio_preset::Presets;
 
 /// Where the early hook for mkinitcpio's images lies when its package is installed.
 const EARLY_HOOK: &str = "/usr/lib/initcpio/install/neuron-vfio";
 
 /// Files that matter, whether they are there or not.
-const FILES: [&str; 17] = [
+const FILES: [&str; 21] = [
     "/etc/crypttab",
     "/etc/default/grub",
+    "/etc/default/limine",
     "/etc/environment",
     "/etc/fstab",
     "/etc/kernel/cmdline",
     "/etc/kernel/install.conf",
+    "/etc/limine-entry-tool.conf",
     "/etc/machine-id",
     "/etc/mkinitcpio.conf",
     "/etc/mkinitcpio.conf.d/95-neuron-vfio.conf",
@@ -30,28 +32,35 @@ const FILES: [&str; 17] = [
     "/etc/neuron/provisioner.toml",
     "/etc/neuron/vfio-devices",
     "/etc/os-release",
+    "/etc/sdboot-manage.conf",
     "/etc/supergfxd.conf",
     "/etc/X11/xorg.conf",
     "/var/lib/neuron-provisioner/candidate.json",
+    "/usr/lib/kernel/cmdline",
     "/usr/lib/os-release",
 ];
 
 /// Directories of configuration, and how the names of their files end.
-const DIRECTORIES: [(&str, &str); 7] = [
+const DIRECTORIES: [(&str, &str); 12] = [
     ("/etc/X11/xorg.conf.d", ".conf"),
+    ("/etc/cmdline.d", ".conf"),
+    ("/etc/default/grub.d", ".cfg"),
     ("/etc/dracut.conf.d", ".conf"),
     ("/etc/environment.d", ".conf"),
+    ("/etc/limine-entry-tool.d", ".conf"),
     ("/etc/mkinitcpio.conf.d", ".conf"),
     ("/etc/mkinitcpio.d", ".preset"),
     ("/etc/modprobe.d", ".conf"),
+    ("/etc/sdboot-manage.conf.d", ".conf"),
     ("/usr/lib/modprobe.d", ".conf"),
+    ("/usr/share/limine-entry-tool.d", ".conf"),
 ];
 
 /// Where a boot partition may be mounted.
 const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
 
 /// Things of which only the presence matters.
-const TRACES: [&str; 20] = [
+const TRACES: [&str; 15] = [
     EARLY_HOOK,
     "/usr/bin/grub-mkconfig",
     "/usr/bin/update-grub",
@@ -61,14 +70,9 @@ const TRACES: [&str; 20] = [
     "/usr/bin/mkinitcpio",
     "/usr/bin/dracut",
     "/usr/bin/limine-entry-tool",
+    "/usr/bin/limine-mkinitcpio",
+    "/usr/bin/sdboot-manage",
     "/usr/bin/kernel-install",
-    "/boot/limine.conf",
-    "/boot/limine/limine.conf",
-    "/boot/EFI/limine/limine.conf",
-    "/efi/EFI/refind/refind.conf",
-    "/boot/EFI/refind/refind.conf",
-    "/boot/efi/EFI/refind/refind.conf",
-    "/boot/refind_linux.conf",
     "/etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service",
     "/usr/bin/envycontrol",
     "/usr/bin/optimus-manager",
@@ -85,6 +89,12 @@ pub struct Target {
     pub boot_mounts: Vec<BootMount>,
     /// Programs and directories that are there.
     pub traces: Vec<String>,
+    /// Kernels at the top of the places where a boot partition may be mounted: their paths.
+    pub boot_kernels: Vec<String>,
+    /// Whether the target's grub-mkconfig reads `/etc/default/grub.d/*.cfg`.
+    pub grub_reads_drop_ins: bool,
+    /// Limine's own programs that bear a checksum of its configuration: they boot no other.
+    pub limine_checksums: Vec<String>,
 }
 
 /// A place where a boot loader looks for entries.
@@ -122,7 +132,8 @@ impl Target {
         for mount in BOOT_MOUNTS {
             target.boot_mount(root, mount)?;
         }
-        target.configurations_of_presets(root)?;
+        target.boot_loaders(root)?;
+        target.files_of_presets(root)?;
         target.kernels = kernels::read(root, machine)?;
         Ok(target)
     }
@@ -158,22 +169,6 @@ impl Target {
             kernels: ending(root.list(mount)?, &|name| name.starts_with("vmlinuz")),
             unified_images,
         });
-        Ok(())
-    }
-
-    /// A preset can name a configuration of its own; that is the one which counts for it.
-    fn configurations_of_presets(&mut self, root: &Root) -> Result<(), FactsError> {
-        let named: Vec<String> = self
-            .in_directory("/etc/mkinitcpio.d")
-            .filter_map(|(_, state)| state.text())
-            // A preset that cannot be parsed is the plan's business: it names file and line.
-            .filter_map(|text| Presets::parse(text).ok()?.configs().ok())
-            .flatten()
-            .map(|used| used.path)
-            .collect();
-        for path in named {
-            self.file(root, &path)?;
-        }
         Ok(())
     }
 

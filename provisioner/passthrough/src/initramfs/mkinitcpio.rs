@@ -22,6 +22,9 @@ const PRESETS: &str = "/etc/mkinitcpio.d";
 pub const DROP_IN: &str = "/etc/mkinitcpio.conf.d/95-neuron-vfio.conf";
 /// The live medium's configuration; in an installed system it asks for hooks that are not there.
 const ARCHISO: &str = "archiso";
+/// Where it is, it takes the place of `mkinitcpio -P`: it builds every image, puts it where Limine
+/// finds it, and makes Limine's entries.
+const LIMINE_MKINITCPIO: &str = "/usr/bin/limine-mkinitcpio";
 /// The hook that claims by address, where its package is installed.
 const EARLY_HOOK: &str = "neuron-vfio";
 
@@ -82,17 +85,22 @@ impl Generator for Mkinitcpio {
         Ok(steps)
     }
 
-    fn builds_unified_images(&self, target: &Target) -> bool {
-        images(target).any(|image| image.unified)
+    fn holds_command_line(&self, target: &Target) -> bool {
+        target.has(LIMINE_MKINITCPIO) || images(target).any(|image| image.unified)
     }
 
     fn rebuild(&self, target: &Target) -> Step {
         let images = images(target).filter_map(|image| image.path.parse().ok()).collect();
+        let argv: &[&str] =
+            if target.has(LIMINE_MKINITCPIO) { &["limine-mkinitcpio"] } else { &["mkinitcpio", "-P"] };
         Step {
             id: "initramfs".to_owned(),
             title: "Build the initramfs of every kernel".to_owned(),
             because: "what is loaded first at boot comes out of the image, not off the disk".to_owned(),
-            action: Action::Rebuild { argv: vec!["mkinitcpio".to_owned(), "-P".to_owned()], outputs: images },
+            action: Action::Rebuild {
+                argv: argv.iter().map(|&word| word.to_owned()).collect(),
+                outputs: images,
+            },
         }
     }
 }

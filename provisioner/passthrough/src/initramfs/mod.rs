@@ -24,8 +24,9 @@ pub trait Generator: Sync {
     /// The steps that put vfio-pci into every image, and the step that builds them.
     fn steps(&self, judgement: &Judgement, target: &Target) -> Result<Vec<Step>, UnusableFile>;
 
-    /// Whether the images that it builds hold the kernel command line.
-    fn builds_unified_images(&self, target: &Target) -> bool;
+    /// Whether the kernel command line goes where it counts when images are built: into unified
+    /// kernel images, or into a menu that is made on the way.
+    fn holds_command_line(&self, target: &Target) -> bool;
 
     /// The step that builds the images.
     fn rebuild(&self, target: &Target) -> Step;

@@ -3,7 +3,7 @@
 use super::retire::displaced;
 use super::{Draft, Inputs, is_due, unusable};
 use crate::bootloader::{self, Bootloader, LoaderError, Parameters};
-use crate::policy::Finding;
+use crate::policy::{Code, Finding, Severity};
 use crate::step::Step;
 use crate::text::command_line;
 
@@ -20,8 +20,8 @@ pub(super) fn steps(
     let (loaders, findings) =
         bootloader::detect(inputs.target, &parameters.set).map_err(|finding| vec![finding])?;
     draft.findings.extend(findings);
-    let mut written = Vec::new();
-    let mut rebuilds = Vec::new();
+    let mut written: Vec<Step> = Vec::new();
+    let (mut rebuilds, mut alone) = (Vec::new(), Vec::new());
     for loader in loaders {
         let steps = loader.steps(inputs.target, parameters).map_err(|error| vec![blocker(&error)])?;
         let changed = steps.iter().any(|step| !step.is_settled());
@@ -30,11 +30,19 @@ pub(super) fn steps(
         {
             rebuilds.push(rebuild);
         }
+        if steps.is_empty() {
+            alone.push(bootloader::left_alone(loader, inputs.target, &parameters.set));
+        }
+        // Two of them may follow one file.
+        let is_new =
+            |step: &Step| !written.iter().any(|other: &Step| other.action.path() == step.action.path());
+        let steps: Vec<Step> = steps.into_iter().filter(is_new).collect();
         written.extend(steps);
     }
     if written.is_empty() {
         return Err(vec![bootloader::nothing_to_edit(&parameters.set)]);
     }
+    draft.findings.append(&mut alone);
     draft.tokens = ours(inputs, parameters, &written);
     draft.steps.extend(written);
     draft.steps.extend(rebuilds);
@@ -93,6 +101,12 @@ fn with_displaced(inputs: &Inputs<'_>, parameters: &Parameters) -> Parameters {
 }
 
 fn blocker(error: &LoaderError) -> Finding {
-    let (LoaderError::Unusable { path, .. } | LoaderError::LosesRoot { path, .. }) = error;
-    unusable(path, &error.to_string())
+    match error {
+        LoaderError::Unusable { path, .. } | LoaderError::LosesRoot { path, .. } => {
+            unusable(path, &error.to_string())
+        }
+        LoaderError::ByHand { path, what, .. } => {
+            Finding::new(Code::TargetConflict, Severity::Blocker, error.to_string(), what).in_file(path)
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step};
 use crate::text::command_line::{self, Parameter};
-use crate::text::{block, grub_default, kernel_cmdline, loader_entry};
+use crate::text::{block, grub_default, kernel_cmdline, limine_conf, loader_entry, refind, sdboot_manage};
 
 /// Takes one file of ours back; nothing happens to one that is not ours. What somebody changed
 /// since keeps their change, or is left alone and named where that cannot be told apart.
@@ -103,16 +103,29 @@ pub fn without_ours(
     let name = path.as_str();
     let original = own.original.text().unwrap_or_default();
     let displaced = displaced(original, tokens);
+    let file = path.file_name();
     let kept = if name == "/etc/default/grub" {
         let without = grub_default::remove_parameters(text, tokens).ok()?;
         grub_default::set_parameters(&without, &displaced).ok()?
-    } else if name == "/etc/kernel/cmdline" {
-        kernel_cmdline::set_parameters(&kernel_cmdline::remove_parameters(text, tokens), &displaced).ok()?
-    } else if path.parent().ends_with("/loader/entries") {
-        loader_entry::set_parameters(&loader_entry::remove_parameters(text, tokens), &displaced).ok()?
     } else if own.original == FileState::Absent || name == binding::VFIO_CONF {
         lines_of_others(text, own.written.text()?, original)
-    } else if name.starts_with("/etc/mkinitcpio") {
+    } else if name == "/etc/sdboot-manage.conf" {
+        let without = sdboot_manage::remove_parameters(text, tokens).ok()?;
+        sdboot_manage::set_parameters(&without, &displaced).ok()?
+    } else if ["limine.conf", "limine.cfg"].contains(&file) {
+        limine_conf::remove_added(text, original, limine_conf::Format::of(file), tokens)
+    } else if ["refind_linux.conf", "refind.conf"].contains(&file) {
+        refind::remove_added(text, original, refind::Format::of(file), tokens)
+    } else if name.starts_with("/etc/kernel/") || name.starts_with("/etc/cmdline.d/") {
+        let without = kernel_cmdline::remove_parameters(text, tokens);
+        if displaced.is_empty() {
+            without
+        } else {
+            kernel_cmdline::set_parameters(&without, &displaced).ok()?
+        }
+    } else if path.parent().ends_with("/loader/entries") {
+        loader_entry::set_parameters(&loader_entry::remove_parameters(text, tokens), &displaced).ok()?
+    } else if name.starts_with("/etc/mkinitcpio") || name == "/etc/default/limine" {
         block::remove_block(text)
     } else {
         return None;

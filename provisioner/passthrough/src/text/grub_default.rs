@@ -4,35 +4,12 @@
 //! ever edited: in place when the assignment that counts is one quoted literal on one line, else
 //! by a marked block at the end.
 
-use std::ops::Range;
+use super::{TextError, command_line, shell_parameters};
 
-use super::shell::{Assignment, Value, assignments};
-use super::{TextError, block, command_line};
+pub use super::shell_parameters::Setting;
 
 const LINUX: &str = "GRUB_CMDLINE_LINUX";
 const DEFAULT: &str = "GRUB_CMDLINE_LINUX_DEFAULT";
-const ITSELF: &str = "$GRUB_CMDLINE_LINUX_DEFAULT";
-
-/// What a variable holds after the file was sourced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Setting {
-    /// The file does not set it.
-    Unset,
-    /// Exactly this.
-    Literal(String),
-    /// Only a shell could tell; what is known of it are these literal parts.
-    Computed(String),
-}
-
-impl Setting {
-    /// Everything that is surely in it.
-    pub fn known(&self) -> &str {
-        match self {
-            Self::Unset => "",
-            Self::Literal(text) | Self::Computed(text) => text,
-        }
-    }
-}
 
 /// The two halves of the kernel command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,52 +30,10 @@ impl CommandLine {
 
 /// Reads both halves. An error is a text that sh cannot parse either.
 pub fn command_line(text: &str) -> Result<CommandLine, TextError> {
-    let all = assignments(text)?;
-    Ok(CommandLine { linux: setting(text, &all, LINUX), linux_default: setting(text, &all, DEFAULT) })
-}
-
-fn setting(text: &str, all: &[Assignment<'_>], name: &str) -> Setting {
-    let mut now = Setting::Unset;
-    for assignment in all.iter().filter(|assignment| assignment.name == name) {
-        let literal = match &assignment.value {
-            Value::Word(word) if assignment.alone => word.literal.clone(),
-            Value::Word(_) | Value::Array(_) => None,
-        };
-        now = match (literal, assignment.appends) {
-            (Some(literal), false) => Setting::Literal(literal),
-            (Some(literal), true) => match now {
-                Setting::Unset => Setting::Literal(literal),
-                Setting::Literal(before) => Setting::Literal(before + &literal),
-                Setting::Computed(before) => Setting::Computed(before + &literal),
-            },
-            (None, _) => computed(text, assignment, &now),
-        };
-    }
-    now
-}
-
-/// What stays known behind `NAME="$NAME more"`; nothing behind any other computed value.
-fn computed(text: &str, assignment: &Assignment<'_>, before: &Setting) -> Setting {
-    let Value::Word(word) = &assignment.value else { return Setting::Computed(String::new()) };
-    let raw = &text[word.span.clone()];
-    let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or_default();
-    let own = [format!("${}", assignment.name), format!("${{{}}}", assignment.name)];
-    for own in own {
-        if let Some((head, tail)) = inner.split_once(&own)
-            && !tail.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-            && !head.contains(['$', '`', '"', '\\'])
-            && !tail.contains(['$', '`', '"', '\\'])
-            && assignment.alone
-            && !assignment.appends
-        {
-            let whole = [head, before.known(), tail].concat();
-            return match before {
-                Setting::Computed(_) => Setting::Computed(whole),
-                Setting::Unset | Setting::Literal(_) => Setting::Literal(whole),
-            };
-        }
-    }
-    Setting::Computed(String::new())
+    Ok(CommandLine {
+        linux: shell_parameters::setting(text, LINUX)?,
+        linux_default: shell_parameters::setting(text, DEFAULT)?,
+    })
 }
 
 /// The text with these parameters on every ordinary entry's command line, each only once.
@@ -106,94 +41,22 @@ fn computed(text: &str, assignment: &Assignment<'_>, before: &Setting) -> Settin
 /// What `GRUB_CMDLINE_LINUX` already says is not said again. An error is a text that sh cannot
 /// parse, or a parameter that cannot be written plainly.
 pub fn set_parameters(text: &str, parameters: &[String]) -> Result<String, TextError> {
-    command_line::check(parameters)?;
-    let all = assignments(text)?;
-    refuse_open_quotes(&all)?;
     let known = command_line(text)?.known();
-    let missing: Vec<_> =
-        parameters.iter().filter(|token| !command_line::has(&known, token)).cloned().collect();
-    if missing.is_empty() {
-        return Ok(text.to_owned());
-    }
-    if let Some(inner) = block_inner(text) {
-        let changed = command_line::set(&text[inner.clone()], &missing);
-        return Ok(replaced(text, inner, &changed));
-    }
-    if let Some(inner) = editable(text, &all) {
-        let changed = command_line::set(&text[inner.clone()], &missing);
-        return Ok(replaced(text, inner, &changed));
-    }
-    if text.trim_end_matches(['\r', '\n']).ends_with('\\') {
-        let line = text.trim_end().matches('\n').count() + 1;
-        return Err(TextError::at(line, "\\", "ends the file; a line must follow it, or it must go"));
-    }
-    let body = format!("{DEFAULT}=\"{ITSELF} {}\"", missing.join(" "));
-    Ok(block::append_block(text, &body))
+    shell_parameters::set_parameters(text, DEFAULT, &[LINUX, DEFAULT], &known, parameters)
 }
 
 /// The text without these parameters (where they stand exactly so) in
 /// `GRUB_CMDLINE_LINUX_DEFAULT`, and without our block once it holds nothing more.
 pub fn remove_parameters(text: &str, parameters: &[String]) -> Result<String, TextError> {
-    let mut text = text.to_owned();
-    if let Some(inner) = block_inner(&text) {
-        let changed = command_line::remove(&text[inner.clone()], parameters);
-        text = if changed.trim() == ITSELF {
-            block::remove_block(&text)
-        } else {
-            replaced(&text, inner, &changed)
-        };
-    }
-    let all = assignments(&text)?;
-    let last = all.iter().rposition(|assignment| assignment.name == DEFAULT && !in_block(&text, assignment));
-    if let Some(inner) = last.and_then(|last| editable(&text, &all[..=last])) {
-        let changed = command_line::remove(&text[inner.clone()], parameters);
-        text = replaced(&text, inner, &changed);
-    }
-    Ok(text)
+    shell_parameters::remove_parameters(text, DEFAULT, parameters)
 }
 
-/// A quote of the kernel's own that is never closed would swallow whatever we add behind it.
-fn refuse_open_quotes(all: &[Assignment<'_>]) -> Result<(), TextError> {
-    for assignment in all.iter().filter(|assignment| [LINUX, DEFAULT].contains(&assignment.name)) {
-        if let Value::Word(word) = &assignment.value
-            && word.literal.as_ref().is_some_and(|literal| literal.matches('"').count() % 2 == 1)
-        {
-            let why = "holds a double quote that is never closed; the kernel needs them in pairs";
-            return Err(TextError::at(assignment.line, assignment.name, why));
-        }
-    }
-    Ok(())
-}
-
-fn replaced(text: &str, range: Range<usize>, with: &str) -> String {
-    [&text[..range.start], with, &text[range.end..]].concat()
-}
-
-fn in_block(text: &str, assignment: &Assignment<'_>) -> bool {
-    let Value::Word(word) = &assignment.value else { return false };
-    block::find(text).is_some_and(|block| block.body.contains(&word.span.start))
-}
-
-/// What stands between the double quotes of our block's assignment.
-fn block_inner(text: &str) -> Option<Range<usize>> {
-    let body = block::find(text)?.body;
-    let start = body.start + text[body.clone()].find(DEFAULT)? + DEFAULT.len();
-    let open = start + text[start..body.end].strip_prefix("=\"").map(|_| 2)?;
-    let inner = open..open + text[open..body.end].find('"')?;
-    text[inner.clone()].contains(ITSELF).then_some(inner)
-}
-
-/// What stands between the quotes of the last `GRUB_CMDLINE_LINUX_DEFAULT`, if that is one quoted
-/// literal on one line whose bytes are its value.
-fn editable(text: &str, all: &[Assignment<'_>]) -> Option<Range<usize>> {
-    let last = all.iter().rev().find(|assignment| assignment.name == DEFAULT)?;
-    let Value::Word(word) = &last.value else { return None };
-    let raw = &text[word.span.clone()];
-    let inner = word.span.start + 1..word.span.end.checked_sub(1)?;
-    let quoted = raw.len() >= 2 && raw.starts_with(['"', '\'']) && raw.ends_with(&raw[..1]);
-    // An escape, a second quoted part or a line continuation would make the bytes differ.
-    let plain = quoted && word.literal.as_deref() == Some(&text[inner.clone()]) && !raw.contains('\n');
-    (plain && last.alone && !last.appends).then_some(inner)
+/// A drop-in of `/etc/default/grub.d` that adds these parameters to what was read before it.
+///
+/// An error is a parameter that cannot be written plainly.
+pub fn drop_in(parameters: &[String]) -> Result<String, TextError> {
+    command_line::check(parameters)?;
+    Ok(shell_parameters::addition(DEFAULT, parameters) + "\n")
 }
 
 #[cfg(test)]

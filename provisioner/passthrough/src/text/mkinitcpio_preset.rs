@@ -17,6 +17,17 @@ pub struct ConfigUse {
     pub path: String,
 }
 
+/// Where a unified kernel image of an active preset gets its command line from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLineUse {
+    /// The preset's name, one of `PRESETS`.
+    pub preset: String,
+    /// Where that, or else the image, is named; counted from 1.
+    pub line: usize,
+    /// The file or folder as written; none for mkinitcpio's own places.
+    pub path: Option<String>,
+}
+
 /// An image that an active preset builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -48,7 +59,6 @@ struct Variable {
 
 /// Options of mkinitcpio that take the next word, as in its `_opt_short`.
 const SHORT_WITH_VALUE: &str = "AcDIgHkprSdtUz";
-const CONFIG: &str = "--config";
 
 impl Presets {
     /// Reads a preset file. An error is a text that bash cannot parse, or a `PRESETS` that is not
@@ -102,7 +112,7 @@ impl Presets {
     pub fn configs(&self) -> Result<Vec<ConfigUse>, TextError> {
         let mut uses = Vec::new();
         for preset in self.active() {
-            let named = match self.config_option(preset)? {
+            let named = match self.option(preset, "--config", Some('c'))? {
                 Some(found) => Some(found),
                 None => match self.own_or_all(preset, "config") {
                     Some(variable) => Some((variable.line, literal(variable)?.join(" "))),
@@ -114,17 +124,50 @@ impl Presets {
         Ok(uses)
     }
 
-    /// The configuration of `-c` in `NAME_options`, with its line. It comes behind `NAME_config`
-    /// on mkinitcpio's command line, so it counts.
-    fn config_option(&self, preset: &str) -> Result<Option<(usize, String)>, TextError> {
+    /// Where every active preset's unified kernel image gets its command line from; those that hold
+    /// none (`--no-cmdline`) are left out. An error is one that only bash could tell.
+    pub fn command_lines(&self) -> Result<Vec<CommandLineUse>, TextError> {
+        let mut uses = Vec::new();
+        for image in self.images().into_iter().filter(|image| image.unified) {
+            let preset = image.preset;
+            if self.options(&preset)?.is_some_and(|(_, words)| words.contains(&"--no-cmdline")) {
+                continue;
+            }
+            let named = match self.option(&preset, "--cmdline", None)? {
+                Some(found) => Some(found),
+                None => match self.own_or_all(&preset, "cmdline") {
+                    Some(variable) => Some((variable.line, literal(variable)?.join(" "))),
+                    None => None,
+                },
+            };
+            let (line, path) = named.map_or((image.line, None), |(line, path)| (line, Some(path)));
+            uses.push(CommandLineUse { preset, line, path });
+        }
+        Ok(uses)
+    }
+
+    /// The words of `NAME_options`, with its line.
+    fn options(&self, preset: &str) -> Result<Option<(usize, Vec<&str>)>, TextError> {
         let Some(variable) = self.set(&format!("{preset}_options")) else { return Ok(None) };
         let words = literal(variable)?;
-        let words: Vec<&str> = if variable.is_array {
+        let words = if variable.is_array {
             words.iter().map(String::as_str).collect()
         } else {
             words.iter().flat_map(|text| text.split(' ')).filter(|word| !word.is_empty()).collect()
         };
-        Ok(config_of(&words).map(|path| (variable.line, path.to_owned())))
+        Ok(Some((variable.line, words)))
+    }
+
+    /// What an option in `NAME_options` names, with its line. It comes behind `NAME_config` and the
+    /// like on mkinitcpio's command line, so it counts.
+    fn option(
+        &self,
+        preset: &str,
+        long: &str,
+        short: Option<char>,
+    ) -> Result<Option<(usize, String)>, TextError> {
+        let Some((line, words)) = self.options(preset)? else { return Ok(None) };
+        Ok(argument(&words, long, short).map(|path| (line, path.to_owned())))
     }
 
     /// The last assignment that gives the variable something.
@@ -152,23 +195,23 @@ fn variable(assignment: shell::Assignment<'_>) -> Variable {
 
 fn literal(variable: &Variable) -> Result<&[String], TextError> {
     variable.words.as_deref().ok_or_else(|| {
-        let why = "is computed; only plain text tells which configuration mkinitcpio reads";
+        let why = "is computed; only plain text tells which file mkinitcpio reads";
         TextError::at(variable.line, &variable.name, why)
     })
 }
 
-/// The argument of the last `-c X`, `-cX`, `--config X` or `--config=X`.
-fn config_of<'a>(words: &[&'a str]) -> Option<&'a str> {
+/// The argument of the last `-c X`, `-cX`, `--config X` or `--config=X`, for instance.
+fn argument<'a>(words: &[&'a str], long: &str, short: Option<char>) -> Option<&'a str> {
     let mut found = None;
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
         if word == "--" {
             break;
-        } else if let Some(path) = word.strip_prefix(CONFIG).and_then(|rest| rest.strip_prefix('=')) {
-            found = Some(path);
+        } else if let Some(value) = word.strip_prefix(long).and_then(|rest| rest.strip_prefix('=')) {
+            found = Some(value);
         } else if word.starts_with("--") {
             // Any unambiguous beginning of the long name will do.
-            if word.len() > "--co".len() && CONFIG.starts_with(word) {
+            if word.len() > "--co".len() && long.starts_with(word) {
                 found = words.next();
             }
         } else if let Some(letters) = word.strip_prefix('-')
@@ -176,7 +219,7 @@ fn config_of<'a>(words: &[&'a str]) -> Option<&'a str> {
         {
             let attached = &letters[at + 1..];
             let value = if attached.is_empty() { words.next() } else { Some(attached) };
-            if letters[at..].starts_with('c') {
+            if short.is_some_and(|short| letters[at..].starts_with(short)) {
                 found = value;
             }
         }

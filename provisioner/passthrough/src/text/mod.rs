@@ -8,13 +8,18 @@ pub mod command_line;
 pub mod grub_default;
 pub mod kernel_cmdline;
 pub mod kernel_modules;
+pub mod limine_conf;
+pub mod limine_tool;
 mod lines;
 pub mod loader_entry;
 pub mod mkinitcpio_conf;
 pub mod mkinitcpio_preset;
 pub mod modprobe_conf;
 pub mod pci_ids;
+pub mod refind;
+pub mod sdboot_manage;
 mod shell;
+mod shell_parameters;
 
 use std::fmt;
 

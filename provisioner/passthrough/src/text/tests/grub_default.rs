@@ -3,6 +3,7 @@ use std::process::Command;
 use proptest::prelude::*;
 
 use super::*;
+use crate::text::block;
 
 const DEBIAN: &str = "# If you change this file, run update-grub\nGRUB_DEFAULT=0\nGRUB_TIMEOUT=5\n\
                       GRUB_CMDLINE_LINUX_DEFAULT=\"quiet splash\" # here\nGRUB_CMDLINE_LINUX=\"\"\n";

@@ -1,0 +1,190 @@
+//! Limine: entries of `limine.conf`; where its entry tool makes them, what the tool makes them from.
+
+use super::this_system::{boots_this_system, is_doubtful};
+use super::{Bootloader, LoaderError, Parameters, keeps_root, kernel_cmdline_step, limine_tool};
+use crate::facts::Target;
+use crate::id::TargetPath;
+use crate::policy::{Code, Finding, Severity};
+use crate::step::{FileState, Step};
+use crate::text::TextError;
+use crate::text::limine_conf::{self, Entry, Format};
+
+/// Limine.
+pub(super) struct Limine;
+
+impl Bootloader for Limine {
+    fn name(&self) -> &'static str {
+        "Limine"
+    }
+
+    fn detect(&self, target: &Target) -> Option<String> {
+        let (path, ..) = files(target).next()?;
+        let by =
+            if limine_tool::makes_entries(target) { ", and limine-mkinitcpio makes its entries" } else { "" };
+        Some(format!("{path} is there{by}"))
+    }
+
+    fn steps(&self, target: &Target, parameters: &Parameters) -> Result<Vec<Step>, LoaderError> {
+        if limine_tool::makes_entries(target) {
+            return match limine_tool::steps(target, parameters)? {
+                Some(steps) => Ok(steps),
+                // With nothing said there, the tool takes the file that kernel-install takes.
+                None => kernel_cmdline_step(target, parameters)?
+                    .map(|step| vec![step])
+                    .ok_or_else(|| limine_tool::says_nothing(present_line(target), parameters)),
+            };
+        }
+        let mut steps = Vec::new();
+        for (path, state, text) in files(target) {
+            let format = Format::of(path.file_name());
+            let chosen = |entry: &Entry| is_this_system(target, entry);
+            if !limine_conf::entries(text, format).iter().any(chosen) {
+                continue;
+            }
+            let step = step(path, state, text, parameters, chosen)?;
+            if !step.is_settled() {
+                refuse_enrolled(target, path, parameters)?;
+            }
+            refuse_hashes(path, text, format, chosen)?;
+            steps.push(step);
+        }
+        Ok(steps)
+    }
+
+    fn rebuild(&self, _: &Target) -> Option<Step> {
+        // limine-mkinitcpio makes images and entries in one go: it is the generator's rebuild.
+        None
+    }
+
+    fn findings(&self, target: &Target) -> Vec<Finding> {
+        if limine_tool::makes_entries(target) {
+            return limine_tool::findings(target);
+        }
+        files(target).flat_map(|(path, _, text)| doubts(target, path, text)).collect()
+    }
+}
+
+/// Limine's configurations, with what stands in them.
+fn files(target: &Target) -> impl Iterator<Item = (&TargetPath, &FileState, &str)> {
+    let is_ours = |path: &TargetPath| {
+        ["limine.conf", "limine.cfg"].contains(&path.file_name()) && !path.as_str().starts_with("/etc/")
+    };
+    target
+        .files
+        .iter()
+        .filter(move |(path, _)| is_ours(path))
+        .filter_map(|(path, state)| Some((path, state, state.text()?)))
+}
+
+fn is_this_system(target: &Target, entry: &Entry) -> bool {
+    let here = kernel_is_here(target, entry);
+    entry.command_line().is_some_and(|line| boots_this_system(target, line, here))
+}
+
+/// Whether an entry's kernel lies at the top of a boot partition of this system.
+fn kernel_is_here(target: &Target, entry: &Entry) -> bool {
+    // `boot():/vmlinuz-linux`, or `boot:///vmlinuz-linux` before Limine 8; a hash may follow.
+    let path = entry.kernel().unwrap_or_default().split('#').next().unwrap_or_default();
+    let (resource, path) = path.split_once(':').unwrap_or_default();
+    let path = path.trim_start_matches('/');
+    let on_boot_partition = resource.starts_with("boot");
+    let is_it = |kernel: &String| match kernel.rsplit_once('/') {
+        Some((_, name)) if on_boot_partition => name == path,
+        _ => kernel.trim_start_matches('/') == path,
+    };
+    !path.is_empty() && target.boot_kernels.iter().any(is_it)
+}
+
+/// The command line of the first entry that boots this system.
+fn present_line(target: &Target) -> Option<String> {
+    files(target).find_map(|(path, _, text)| {
+        let entries = limine_conf::entries(text, Format::of(path.file_name()));
+        entries.iter().find(|entry| is_this_system(target, entry))?.command_line().map(str::to_owned)
+    })
+}
+
+fn step(
+    path: &TargetPath,
+    before: &FileState,
+    text: &str,
+    parameters: &Parameters,
+    chosen: impl Fn(&Entry) -> bool,
+) -> Result<Step, LoaderError> {
+    let format = Format::of(path.file_name());
+    let unusable = |problem: TextError| LoaderError::Unusable { path: path.clone(), problem };
+    let kept = limine_conf::remove_parameters(text, format, &parameters.remove, &chosen);
+    let after = limine_conf::set_parameters(&kept, format, &parameters.set, &chosen).map_err(unusable)?;
+    for (old, new) in limine_conf::entries(text, format).iter().zip(limine_conf::entries(&after, format)) {
+        let line = |entry: &Entry| entry.command_line().unwrap_or_default().to_owned();
+        keeps_root(path, &line(old), &line(&new))?;
+    }
+    Ok(Step::write(
+        &format!("limine{}", path.as_str().replace('/', "-")),
+        "Set the kernel parameters for Limine",
+        "Limine hands the command line of an entry to the kernel",
+        path.clone(),
+        before,
+        after,
+    ))
+}
+
+/// A program with a checksum boots no other configuration than the one that it was enrolled with.
+fn refuse_enrolled(target: &Target, path: &TargetPath, parameters: &Parameters) -> Result<(), LoaderError> {
+    let Some(program) = target.limine_checksums.first() else { return Ok(()) };
+    Err(LoaderError::ByHand {
+        path: path.to_string(),
+        why: format!(
+            "{program} bears its checksum (limine enroll-config), and would not boot with a changed one"
+        ),
+        what: format!(
+            "add `{}` to the cmdline of the entry by hand and enroll the new checksum: limine enroll-config \
+             {program} $(b2sum {path} | cut -d' ' -f1)",
+            parameters.set.join(" ")
+        ),
+    })
+}
+
+/// The initramfs is built anew, so a hash of it in the configuration would be wrong, and the entry
+/// would not boot.
+fn refuse_hashes(
+    path: &TargetPath,
+    text: &str,
+    format: Format,
+    chosen: impl Fn(&Entry) -> bool,
+) -> Result<(), LoaderError> {
+    for entry in limine_conf::entries(text, format).iter().filter(|entry| chosen(entry)) {
+        let hashed = entry.values("module_path").find(|(_, image)| limine_conf::path_hash(image).is_some());
+        if let Some((line, image)) = hashed {
+            let image = image.split('#').next().unwrap_or_default();
+            return Err(LoaderError::ByHand {
+                path: path.to_string(),
+                why: format!("line {line} holds a hash of {image}, which is built anew and would not boot with it"),
+                what: "take the `#` and the hash behind it out of that line, then try again; put the hash of the \
+                       new image there afterwards"
+                    .to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn doubts(target: &Target, path: &TargetPath, text: &str) -> Vec<Finding> {
+    let entries = limine_conf::entries(text, Format::of(path.file_name()));
+    let doubtful = |entry: &&Entry| {
+        let here = kernel_is_here(target, entry);
+        entry.command_line().is_some_and(|line| is_doubtful(target, line, here))
+    };
+    let finding = |entry: &Entry| {
+        Finding::new(
+            Code::OtherLoader,
+            Severity::Warning,
+            format!(
+                "{path}, line {}: the root of `{}` is not named as in /etc/fstab, and it is left alone",
+                entry.line, entry.title
+            ),
+            "if it boots this system, name its root as /etc/fstab does, or add the kernel parameters there by hand",
+        )
+        .in_file(path.as_str())
+    };
+    entries.iter().filter(doubtful).map(finding).collect()
+}

@@ -1,0 +1,172 @@
+//! `refind_linux.conf` and the stanzas of `refind.conf`.
+//!
+//! Source: `ReadTokenLine` in rEFInd's `refind/config.c`: blanks, `=` and `,` separate words, double
+//! quotes hold one together and a doubled quote in it is one, `#` outside of them begins a comment.
+
+use std::ops::Range;
+
+use super::lines::lines;
+use super::{TextError, command_line};
+
+/// Which of the two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `refind_linux.conf` beside a kernel: a label, options, perhaps more; line 1 is the default.
+    Linux,
+    /// `refind.conf`: `options` in `menuentry` stanzas.
+    Stanzas,
+}
+
+impl Format {
+    /// The format of a file, by its name.
+    pub fn of(name: &str) -> Self {
+        if name.eq_ignore_ascii_case("refind_linux.conf") { Self::Linux } else { Self::Stanzas }
+    }
+}
+
+/// One kernel command line in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options<'a> {
+    /// The label, or the stanza's title.
+    pub label: &'a str,
+    /// Counted from 1.
+    pub line: usize,
+    /// What stands between the quotes.
+    pub text: &'a str,
+    span: Range<usize>,
+    is_closed: bool,
+}
+
+struct Word {
+    span: Range<usize>,
+    is_quoted: bool,
+    is_closed: bool,
+}
+
+/// The words of a line, with their places in it, without their quotes.
+fn words(line: &str) -> Vec<Word> {
+    let separates = |c: char| [' ', '\t', '=', ','].contains(&c);
+    let mut found = Vec::new();
+    let mut at = 0;
+    loop {
+        at += line[at..].find(|c| !separates(c)).unwrap_or(line.len() - at);
+        let rest = &line[at..];
+        if rest.is_empty() || rest.starts_with('#') {
+            return found;
+        }
+        if let Some(inner) = rest.strip_prefix('"') {
+            let mut end = 0;
+            while let Some(quote) = inner[end..].find('"') {
+                end += quote;
+                if !inner[end + 1..].starts_with('"') {
+                    break;
+                }
+                end += 2;
+            }
+            let is_closed = inner[end..].starts_with('"');
+            let end = if is_closed { end } else { inner.len() };
+            found.push(Word { span: at + 1..at + 1 + end, is_quoted: true, is_closed });
+            at += 1 + end + usize::from(is_closed);
+        } else {
+            let end = rest.find(|c| separates(c) || c == '"' || c == '#').unwrap_or(rest.len());
+            found.push(Word { span: at..at + end, is_quoted: false, is_closed: true });
+            at += end;
+        }
+    }
+}
+
+/// The kernel command lines of a file. Options without quotes end at the first `=` and can name no
+/// root: they are left out.
+pub fn options(text: &str, format: Format) -> Vec<Options<'_>> {
+    let mut found = Vec::new();
+    let mut stanza = "";
+    for line in lines(text) {
+        let words = words(line.text);
+        let word = |at: usize| words.get(at).map(|word| &line.text[word.span.clone()]);
+        let label = match format {
+            Format::Linux => word(0).unwrap_or_default(),
+            Format::Stanzas => {
+                let first = word(0).unwrap_or_default().to_ascii_lowercase();
+                if first == "menuentry" {
+                    stanza = word(1).unwrap_or_default();
+                }
+                if !["options", "add_options"].contains(&first.as_str()) || stanza.is_empty() {
+                    continue;
+                }
+                stanza
+            }
+        };
+        if let Some(second) = words.get(1).filter(|word| word.is_quoted) {
+            let span = line.start + second.span.start..line.start + second.span.end;
+            let text = &text[span.clone()];
+            found.push(Options { label, line: line.number, text, span, is_closed: second.is_closed });
+        }
+    }
+    found
+}
+
+/// The text with these parameters set on the command lines that `chosen` takes, each only once.
+///
+/// An error is a parameter that cannot be written plainly, or a quote that is never closed.
+pub fn set_parameters(
+    text: &str,
+    format: Format,
+    parameters: &[String],
+    chosen: impl Fn(&Options<'_>) -> bool,
+) -> Result<String, TextError> {
+    command_line::check(parameters)?;
+    if let Some(open) = options(text, format).iter().find(|one| !one.is_closed && chosen(one)) {
+        return Err(TextError::at(open.line, open.text, "opens with a quote that is never closed"));
+    }
+    Ok(edited(text, format, |one| {
+        if !chosen(one) {
+            return one.text.to_owned();
+        }
+        let missing: Vec<_> =
+            parameters.iter().filter(|token| !command_line::has(one.text, token)).cloned().collect();
+        command_line::set(one.text, &missing)
+    }))
+}
+
+/// The text without these parameters on the command lines that `chosen` takes.
+pub fn remove_parameters(
+    text: &str,
+    format: Format,
+    parameters: &[String],
+    chosen: impl Fn(&Options<'_>) -> bool,
+) -> String {
+    edited(text, format, |one| {
+        if chosen(one) { command_line::remove(one.text, parameters) } else { one.text.to_owned() }
+    })
+}
+
+/// The text without those of these parameters that the same line of `original` had not; lines
+/// that are not in it stay as they are.
+pub fn remove_added(text: &str, original: &str, format: Format, parameters: &[String]) -> String {
+    let originals = options(original, format);
+    let all = options(text, format);
+    edited(text, format, |one| {
+        let nth = all.iter().filter(|other| other.label == one.label && other.line < one.line).count();
+        let Some(then) = originals.iter().filter(|other| other.label == one.label).nth(nth) else {
+            return one.text.to_owned();
+        };
+        let stood = |token: &str| command_line::tokens(then.text).any(|here| here == token);
+        let added: Vec<_> = parameters.iter().filter(|token| !stood(token)).cloned().collect();
+        command_line::remove(one.text, &added)
+    })
+}
+
+fn edited(text: &str, format: Format, edit: impl Fn(&Options<'_>) -> String) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut from = 0;
+    for one in options(text, format) {
+        out.push_str(&text[from..one.span.start]);
+        out.push_str(&edit(&one));
+        from = one.span.end;
+    }
+    out + &text[from..]
+}
+
+#[cfg(test)]
+#[path = "tests/refind.rs"]
+mod tests;

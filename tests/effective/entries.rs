@@ -22,16 +22,21 @@ rmdir "$boot"
 
 /// The options of every type 1 entry, by its file's name.
 fn entries(boot: &Path) -> BTreeMap<String, String> {
+    list(boot).into_iter().collect()
+}
+
+/// The same in the order of the menu.
+fn list(boot: &Path) -> Vec<(String, String)> {
     let (good, said, error) = in_own_mounts(LIST, boot).unwrap();
     assert!(good, "bootctl (package systemd-boot or systemd-boot-tools) failed: {error}");
-    let mut found = BTreeMap::new();
+    let mut found = Vec::new();
     // systemd 252 prints one document an entry, later ones an array.
     for document in serde_json::Deserializer::from_str(&said).into_iter::<Value>() {
         let document = document.unwrap();
         let list = document.as_array().cloned().unwrap_or_else(|| vec![document]);
         for entry in list.iter().filter(|entry| entry["id"].as_str().is_some_and(|id| id.contains(".conf"))) {
             let options = entry["options"].as_str().unwrap_or_default();
-            found.insert(entry["id"].as_str().unwrap().to_owned(), options.to_owned());
+            found.push((entry["id"].as_str().unwrap().to_owned(), options.to_owned()));
         }
     }
     found
@@ -66,7 +71,8 @@ fn every_entry_of_this_system_gets_every_parameter_once() {
     for_each(|applied| {
         let name = &applied.scenario.name;
         for (old, new) in boots(&applied.untouched()).zip(boots(&applied.ground.target())) {
-            let (before, after) = (entries(&old), entries(&new));
+            let (before, mut after) = (entries(&old), entries(&new));
+            after.retain(|id, _| !is_host(id));
             assert!(!before.is_empty() && before.keys().eq(after.keys()), "{name}: {after:?}");
             for (id, options) in &after {
                 let (old, new): (Vec<&str>, Vec<&str>) =
@@ -83,6 +89,41 @@ fn every_entry_of_this_system_gets_every_parameter_once() {
         }
     });
     assert!(checked > 10, "only {checked} entries");
+}
+
+fn is_host(id: &str) -> bool {
+    id.starts_with("aa-neuron-host-")
+}
+
+#[test]
+fn beside_the_entry_of_every_kernel_stands_one_of_the_host_and_never_in_front() {
+    if !has_bootctl() {
+        return;
+    }
+    let (mut checked, mut defaults) = (0, 0);
+    for_each(|applied| {
+        let name = &applied.scenario.name;
+        for (old, new) in boots(&applied.untouched()).zip(boots(&applied.ground.target())) {
+            let (before, after) = (entries(&old), list(&new));
+            let order: Vec<&str> = after.iter().map(|(id, _)| id.as_str()).collect();
+            for (id, options) in after.iter().filter(|(id, _)| is_host(id)) {
+                let stem = id.trim_start_matches("aa-neuron-host-").trim_end_matches(".conf");
+                let twin =
+                    before.keys().filter(|other| other.starts_with(stem)).min_by_key(|other| other.len());
+                let twin = twin.unwrap_or_else(|| panic!("{name}: {id} is nobody's twin")).clone();
+                let words: Vec<&str> = before[&twin].split_whitespace().collect();
+                let wanted = [words, vec!["neuron.passthrough=off", "vfio-pci.ids="]].concat();
+                assert_eq!(options.split_whitespace().collect::<Vec<_>>(), wanted, "{name}, {id}");
+                // What stands first boots, where nothing says otherwise.
+                let place = |wanted: &str| order.iter().position(|id| *id == wanted).unwrap();
+                assert!(place(id) > place(&twin), "{name}: {order:?}");
+                checked += 1;
+            }
+            let conf = std::fs::read_to_string(new.join("loader/loader.conf")).unwrap_or_default();
+            defaults += usize::from(conf.contains("default aa-neuron-host-"));
+        }
+    });
+    assert!(checked >= 8 && defaults >= 1, "only {checked} entries, {defaults} of them the default");
 }
 
 #[test]

@@ -18,6 +18,7 @@ const MKCONFIG: &str = r#"
 work=$1/grub-mkconfig-test
 mkdir -p "$work/grub.d"
 cp /etc/grub.d/00_header /etc/grub.d/10_linux "$work/grub.d/"
+if [ -e "$1/etc/grub.d/11_neuron_host" ]; then cp "$1/etc/grub.d/11_neuron_host" "$work/grub.d/"; fi
 cat >"$work/grub-probe" <<'PROBE'
 #!/bin/sh
 case "$*" in
@@ -94,7 +95,9 @@ fn the_menu_of_the_real_grub_mkconfig_has_them_in_every_entry() {
         let applied = Applied::new(name).unwrap();
         let (_, before) = mkconfig(&applied.untouched()).unwrap();
         let root = applied.ground.target();
-        let (menu, after) = mkconfig(&root).unwrap();
+        let (menu, lines) = mkconfig(&root).unwrap();
+        let (host, after): (Vec<_>, Vec<_>) =
+            lines.into_iter().partition(|line| line.contains(&"neuron.passthrough=off".to_owned()));
         assert!(script_check(&root, &menu), "{name}: grub-script-check\n{menu}");
         assert!(!after.is_empty() && before.len() == after.len(), "{name}: {after:?}");
         for (before, after) in before.iter().zip(&after) {
@@ -107,7 +110,27 @@ fn the_menu_of_the_real_grub_mkconfig_has_them_in_every_entry() {
             assert_eq!(others.collect::<Vec<_>>(), before.iter().collect::<Vec<_>>(), "{name}");
         }
         assert!(!script_check(&root, &format!("{menu}\nmenuentry 'broken' {{\n")), "{name}: a broken menu");
+        for line in &host {
+            let switches = ["neuron.passthrough=off".to_owned(), "vfio-pci.ids=".to_owned()];
+            let wanted: Vec<String> = before[0].iter().cloned().chain(switches).collect();
+            assert_eq!(*line, wanted, "{name}: the host entry");
+        }
+        assert!(!host.is_empty(), "{name}: no host entry\n{menu}");
+        assert_eq!(menu.matches(", without GPU passthrough' --class").count(), host.len(), "{name}\n{menu}");
+        assert_eq!(menu.matches("$menuentry_id_option 'neuron-host' {").count(), 1, "{name}\n{menu}");
     }
+}
+
+#[test]
+fn the_host_entry_can_be_the_default_of_grub() {
+    // Behind the one for `grub-reboot`, which the menu takes from its own environment.
+    let default = |root: &Path| {
+        let (menu, _) = mkconfig(root).unwrap();
+        menu.lines().filter_map(|line| line.trim().strip_prefix("set default=")).nth(1).unwrap().to_owned()
+    };
+    let applied = Applied::new("grub-host-default").unwrap();
+    assert_eq!(default(&applied.untouched()), "\"0\"");
+    assert_eq!(default(&applied.ground.target()), "\"neuron-host\"");
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn the_fallback_and_other_systems_keep_their_command_lines() {
     assert!(!fallback(&applied.untouched()).is_empty());
     for (name, file, other) in [
         ("limine-several", "boot/limine.conf", "root=UUID=9a8b7c6d"),
-        ("limine-several", "boot/limine.conf", "neuron.passthrough=off"),
+        ("limine-several", "boot/limine.conf", "//Way back"),
         ("refind-stanzas", "boot/refind_linux.conf", "root=UUID=9a8b7c6d"),
     ] {
         let applied = Applied::new(name).unwrap();
@@ -95,5 +95,48 @@ fn the_fallback_and_other_systems_keep_their_command_lines() {
         };
         assert_eq!(lines(&applied.ground.target()), lines(&applied.untouched()), "{name}");
         assert_ne!(read(&applied.ground.target()), read(&applied.untouched()), "{name}");
+    }
+}
+
+/// The host's command lines in files that their loaders read, and what they must be made of.
+#[test]
+fn the_host_entry_has_the_original_words_and_the_switches() {
+    let switches = "neuron.passthrough=off vfio-pci.ids=";
+    for (name, file, before, host) in [
+        (
+            "limine-conf",
+            "boot/limine.conf",
+            "    cmdline: root=UUID=0b1fd2c4-5a0e-4f43-9d5c-3d9a6b2f7e11 rw quiet",
+            "    cmdline: root=UUID=0b1fd2c4-5a0e-4f43-9d5c-3d9a6b2f7e11 rw quiet SWITCHES",
+        ),
+        (
+            "limine-several",
+            "boot/limine.conf",
+            "    cmdline: ${BASE} quiet",
+            "    cmdline: root=UUID=0b1fd2c4-5a0e-4f43-9d5c-3d9a6b2f7e11 rw quiet SWITCHES",
+        ),
+        (
+            "refind-stanzas",
+            "efi/EFI/refind/refind.conf",
+            "    options \"root=UUID=0b1fd2c4-5a0e-4f43-9d5c-3d9a6b2f7e11 rw quiet\"",
+            "        options \"root=UUID=0b1fd2c4-5a0e-4f43-9d5c-3d9a6b2f7e11 rw quiet SWITCHES\"",
+        ),
+    ] {
+        let applied = Applied::new(name).unwrap();
+        let read = |root: &Path| std::fs::read_to_string(root.join(file)).unwrap();
+        let (old, new) = (read(&applied.untouched()), read(&applied.ground.target()));
+        let host = host.replace("SWITCHES", switches);
+        assert!(old.contains(before) && !old.contains(&host), "{name}: {old}");
+        assert_eq!(new.matches(&host).count(), 1, "{name}: {new}");
+    }
+    for name in ["uki-only", "uki-cmdline-d", "uki-shipped-cmdline"] {
+        let applied = Applied::new(name).unwrap();
+        let root = applied.ground.target();
+        let mut wanted = words(UNIFIED, &applied.untouched(), "");
+        wanted.extend(switches.split(' ').map(str::to_owned));
+        // As the preset says it: `--cmdline`.
+        assert_eq!(words(UNIFIED, &root, "/etc/neuron/host-cmdline"), wanted, "{name}");
+        let preset = std::fs::read_to_string(root.join("etc/mkinitcpio.d/neuron-host-linux.preset")).unwrap();
+        assert!(preset.contains("host_options=\"--cmdline /etc/neuron/host-cmdline "), "{name}: {preset}");
     }
 }

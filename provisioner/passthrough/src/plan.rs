@@ -13,7 +13,7 @@ pub use document::{ActionDocument, ActionKind, InvalidPlan, PlanDocument, StepDo
 pub use retire::without_ours;
 
 use crate::answers::Mode;
-use crate::bootloader::Parameters;
+use crate::bootloader::{HostEntry, Parameters};
 use crate::facts::{Machine, Target};
 use crate::id::TargetPath;
 use crate::policy::{Assignment, Code, Decision, Finding, Identity, Judgement, Severity, Verdict};
@@ -207,13 +207,25 @@ fn draft_steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding
         let ours = &inputs.ours.tokens;
         let set = inputs.judgement.parameters.clone();
         let remove = ours.iter().filter(|token| !set.contains(token)).cloned().collect();
-        loaders::steps(inputs, &Parameters { set, remove }, draft)?;
+        let host = Some(host_entry(inputs, &set));
+        loaders::steps(inputs, &Parameters { set, remove, host }, draft)?;
     } else {
         draft.tokens.clone_from(&inputs.ours.tokens);
     }
     draft.steps.extend(images(inputs, draft));
     draft.rebuilds_last();
     Ok(())
+}
+
+/// What the host entry is made from: nothing of ours is to be in it.
+fn host_entry(inputs: &Inputs<'_>, wanted: &[String]) -> HostEntry {
+    let texts = |(path, own): (&TargetPath, &OwnFile)| Some((path.clone(), own.original.text()?.to_owned()));
+    HostEntry {
+        ours: inputs.ours.tokens.clone(),
+        wanted: wanted.to_vec(),
+        originals: inputs.ours.files.iter().filter_map(texts).collect(),
+        is_default: inputs.judgement.host_is_default,
+    }
 }
 
 fn answers(inputs: &Inputs<'_>) -> Option<Step> {
@@ -278,7 +290,8 @@ fn images(inputs: &Inputs<'_>, draft: &Draft) -> Option<Step> {
     });
     // The command line is part of what some generators build.
     let line = draft.steps.iter().filter(|step| !step.is_settled() && !is_record(step)).any(|step| {
-        let own = ["kernel-cmdline", "unified-", "limine-drop-in", "limine-defaults", "retire-"];
+        let own =
+            ["kernel-cmdline", "unified-", "limine-drop-in", "limine-defaults", "retire-", "host-cmdline"];
         own.iter().any(|id| step.id.starts_with(id))
     });
     let held = line && generator.holds_command_line(inputs.target);

@@ -1,9 +1,10 @@
 //! GRUB: `/etc/default/grub`, then `grub-mkconfig`.
 
+use super::host_entry::{self, HostEntry};
 use super::{Bootloader, LoaderError, Parameters, keeps_root};
 use crate::facts::Target;
 use crate::id::TargetPath;
-use crate::policy::Finding;
+use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step, file_head};
 use crate::text::{TextError, command_line, grub_default};
 
@@ -11,6 +12,9 @@ const DEFAULTS: &str = "/etc/default/grub";
 /// Read behind the defaults, in the order of their names, where the target's grub-mkconfig does so.
 const DROP_INS: &str = "/etc/default/grub.d";
 const DROP_IN: &str = "/etc/default/grub.d/95-neuron-vfio.cfg";
+/// grub-mkconfig runs what lies there in the order of the names.
+const HOST_SCRIPT: &str = "/etc/grub.d/11_neuron_host";
+const LINUX_SCRIPT: &str = "/etc/grub.d/10_linux";
 const TITLE: &str = "Set the kernel parameters for GRUB";
 const GENERATED: &str = "/boot/grub/grub.cfg";
 
@@ -36,6 +40,7 @@ impl Bootloader for Grub {
         let drop_ins = drop_ins(target);
         let suffices = lost(&sourced(&edited, &drop_ins, None)?, parameters).is_none();
         let (after, added) = if suffices { (edited, Vec::new()) } else { (kept, parameters.set.clone()) };
+        let after = with_default_entry(target, &path, after, parameters.host.as_ref())?;
         let added = missing(&sourced(&after, &drop_ins, None)?, &added);
         let own =
             if added.is_empty() { None } else { Some(grub_default::drop_in(&added).map_err(unusable)?) };
@@ -53,6 +58,12 @@ impl Bootloader for Grub {
             after,
         )];
         steps.extend(drop_in(target, own.as_deref()));
+        if let Some(host) = &parameters.host {
+            steps.extend(host_script(target, &path, host, &drop_ins)?);
+            if host.is_default {
+                keeps_default_entry(&steps, &drop_ins)?;
+            }
+        }
         Ok(steps)
     }
 
@@ -68,8 +79,12 @@ impl Bootloader for Grub {
         })
     }
 
-    fn findings(&self, _: &Target) -> Vec<Finding> {
-        Vec::new()
+    fn is_made_from(&self, path: &str) -> bool {
+        path == HOST_SCRIPT
+    }
+
+    fn findings(&self, target: &Target) -> Vec<Finding> {
+        hidden_menu(target).into_iter().collect()
     }
 }
 
@@ -144,5 +159,116 @@ fn drop_in(target: &Target, own: Option<&str>) -> Option<Step> {
         title: "Take the kernel parameters out of GRUB's drop-ins".to_owned(),
         because: "they are not needed there any more".to_owned(),
         action: Action::RemoveFile { path: path.clone(), before: before.clone() },
+    })
+}
+
+/// The defaults with the host entry as the one that boots when nobody chooses, or without that.
+fn with_default_entry(
+    target: &Target,
+    path: &TargetPath,
+    text: String,
+    host: Option<&HostEntry>,
+) -> Result<String, LoaderError> {
+    let unusable = |problem: TextError| LoaderError::Unusable { path: path.clone(), problem };
+    let Some(host) = host else { return Ok(text) };
+    if host.is_default {
+        return grub_default::set_default_entry(&text, host_entry::NAME).map_err(unusable);
+    }
+    let original = host.originals.get(path).map(String::as_str).or_else(|| target.text(DEFAULTS));
+    grub_default::unset_default_entry(&text, original.unwrap_or_default(), host_entry::NAME).map_err(unusable)
+}
+
+/// Refuses where a drop-in says otherwise, behind everything that we can write.
+fn keeps_default_entry(steps: &[Step], drop_ins: &[(&TargetPath, &str)]) -> Result<(), LoaderError> {
+    let defaults = steps.first().and_then(|step| step.action.after());
+    let mut whole = defaults.as_ref().and_then(FileState::text).unwrap_or_default().to_owned();
+    for (path, text) in drop_ins {
+        whole.extend(["\n", text]);
+        let entry = grub_default::default_entry(&whole)
+            .map_err(|problem| LoaderError::Unusable { path: (*path).clone(), problem })?;
+        if entry.known() != host_entry::NAME {
+            return Err(LoaderError::ByHand {
+                path: path.to_string(),
+                why: format!(
+                    "it sets GRUB_DEFAULT behind {DEFAULTS}, so the host entry would not be the default"
+                ),
+                what: format!("take GRUB_DEFAULT out of it, or set it to {}", host_entry::NAME),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The script that makes the second entry: the output of the distribution's own, with other titles,
+/// names and command lines. So it follows whatever that one knows of roots and file systems.
+fn host_script(
+    target: &Target,
+    defaults: &TargetPath,
+    host: &HostEntry,
+    drop_ins: &[(&TargetPath, &str)],
+) -> Result<Option<Step>, LoaderError> {
+    if !target.has(LINUX_SCRIPT) {
+        return Err(LoaderError::ByHand {
+            path: LINUX_SCRIPT.to_owned(),
+            why: "it is not there, so there can be no entry without passthrough in GRUB's menu".to_owned(),
+            what: "install the distribution's package of GRUB anew; every menu entry for Linux is made by it"
+                .to_owned(),
+        });
+    }
+    let mut known = host.clone();
+    // The script sees the menu as it will be: what is written now is in it already.
+    known
+        .originals
+        .entry(defaults.clone())
+        .or_insert_with(|| target.text(DEFAULTS).unwrap_or_default().to_owned());
+    let others: String = drop_ins.iter().flat_map(|(_, text)| [*text, "\n"]).collect();
+    let mut way_back = known.way_back(defaults);
+    way_back.goes.retain(|token| !command_line::words(&others).any(|word| word == token));
+    let Ok(path) = HOST_SCRIPT.parse::<TargetPath>() else { return Ok(None) };
+    let text = script(&way_back.goes, &way_back.returns);
+    let before = target.state(&path).clone();
+    Ok(Some(host_entry::program("host-grub", path, &before, text)))
+}
+
+/// The text of the script. Parameters are plain words ([`command_line::check`]).
+fn script(goes: &[String], returns: &[String]) -> String {
+    let pattern = |token: &String| token.replace('.', "\\.").replace('/', "\\/");
+    let removals: String =
+        goes.iter().map(|token| format!("        s/ {0} / /; s/ {0} / /\n", pattern(token))).collect();
+    let added: Vec<String> = returns.iter().cloned().chain(host_entry::switches("")).collect();
+    let added = added.join(" ").replace('/', "\\/");
+    let head = file_head("an entry without GPU passthrough beside every entry for Linux in GRUB's menu.");
+    format!(
+        "#!/bin/sh\n{head}set -e\n\
+         # The distribution's own script knows roots and file systems; its menu is repeated with other\n\
+         # titles, names and command lines. It names an entry of its own only outside of a submenu.\n\
+         GRUB_DISABLE_SUBMENU=false\n\
+         export GRUB_DISABLE_SUBMENU\n\
+         menu=$({LINUX_SCRIPT})\n\
+         printf '%s\\n' \"$menu\" | sed \\\n    \
+         -e \"s/^\\([[:space:]]*menuentry '[^']*\\)'/\\1{title}'/\" \\\n    \
+         -e \"s/^\\([[:space:]]*submenu '[^']*\\)'/\\1{title}'/\" \\\n    \
+         -e \"s/'gnulinux-simple-[^']*'/'{name}'/; s/'gnulinux-/'{name}-/\" \\\n    \
+         -e '/^[[:space:]]*linux/{{\n        s/$/ /\n{removals}        s/ *$/ {added}/\n    }}'\n",
+        title = host_entry::TITLE,
+        name = host_entry::NAME,
+    )
+}
+
+/// A menu that is never shown hides the way back.
+fn hidden_menu(target: &Target) -> Option<Finding> {
+    let text = target.text(DEFAULTS)?;
+    let value = |name: &str| grub_default::value(text, name);
+    let style = value("GRUB_TIMEOUT_STYLE");
+    let hidden = style.as_deref() == Some("hidden") || value("GRUB_TIMEOUT").as_deref() == Some("0");
+    hidden.then(|| {
+        Finding::new(
+            Code::MenuHidden,
+            Severity::Info,
+            "GRUB's menu is not shown at boot, and the entry without passthrough is in it",
+            "to see it, hold Shift or press Esc while the machine starts; or set GRUB_TIMEOUT=3 and \
+             GRUB_TIMEOUT_STYLE=menu in /etc/default/grub",
+        )
+        .in_file(DEFAULTS)
     })
 }

@@ -1,13 +1,14 @@
 //! Limine: entries of `limine.conf`; where its entry tool makes them, what the tool makes them from.
 
+use super::host_entry::{self, HostEntry};
 use super::this_system::{boots_this_system, is_doubtful};
 use super::{Bootloader, LoaderError, Parameters, keeps_root, kernel_cmdline_step, limine_tool};
 use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{FileState, Step};
-use crate::text::TextError;
 use crate::text::limine_conf::{self, Entry, Format};
+use crate::text::{TextError, block};
 
 /// Limine.
 pub(super) struct Limine;
@@ -26,13 +27,17 @@ impl Bootloader for Limine {
 
     fn steps(&self, target: &Target, parameters: &Parameters) -> Result<Vec<Step>, LoaderError> {
         if limine_tool::makes_entries(target) {
-            return match limine_tool::steps(target, parameters)? {
-                Some(steps) => Ok(steps),
+            let mut steps = match limine_tool::steps(target, parameters)? {
+                Some(steps) => steps,
                 // With nothing said there, the tool takes the file that kernel-install takes.
                 None => kernel_cmdline_step(target, parameters)?
                     .map(|step| vec![step])
-                    .ok_or_else(|| limine_tool::says_nothing(present_line(target), parameters)),
+                    .ok_or_else(|| limine_tool::says_nothing(present_line(target), parameters))?,
             };
+            if let Some(host) = &parameters.host {
+                steps.extend(host_blocks(target, host)?);
+            }
+            return Ok(steps);
         }
         let mut steps = Vec::new();
         for (path, state, text) in files(target) {
@@ -114,6 +119,10 @@ fn step(
     let unusable = |problem: TextError| LoaderError::Unusable { path: path.clone(), problem };
     let kept = limine_conf::remove_parameters(text, format, &parameters.remove, &chosen);
     let after = limine_conf::set_parameters(&kept, format, &parameters.set, &chosen).map_err(unusable)?;
+    let after = match &parameters.host {
+        Some(host) => with_host_entries(path, text, &after, host, &chosen)?,
+        None => block::remove_block(&after),
+    };
     for (old, new) in limine_conf::entries(text, format).iter().zip(limine_conf::entries(&after, format)) {
         let line = |entry: &Entry| entry.command_line().unwrap_or_default().to_owned();
         keeps_root(path, &line(old), &line(&new))?;
@@ -126,6 +135,58 @@ fn step(
         before,
         after,
     ))
+}
+
+/// Where the tool makes the entries, ours stand behind them: it keeps what it did not make.
+fn host_blocks(target: &Target, host: &HostEntry) -> Result<Vec<Step>, LoaderError> {
+    let mut steps = Vec::new();
+    for (path, state, text) in files(target) {
+        let after = with_host_entries(path, text, text, host, |entry| is_this_system(target, entry))?;
+        let id = format!("host-limine{}", path.as_str().replace('/', "-"));
+        if after != *text {
+            let none = Parameters::default();
+            refuse_enrolled(target, path, &none)?;
+        }
+        steps.push(host_entry::step(&id, path.clone(), state, after));
+    }
+    Ok(steps)
+}
+
+/// The edited text with a twin of every chosen entry as it stands at `present`, one for each kernel,
+/// behind all others: Limine counts entries to find its default.
+fn with_host_entries(
+    path: &TargetPath,
+    present: &str,
+    edited: &str,
+    host: &HostEntry,
+    chosen: impl Fn(&Entry) -> bool,
+) -> Result<String, LoaderError> {
+    let format = Format::of(path.file_name());
+    let mut kernels: Vec<String> = Vec::new();
+    let mut body = String::new();
+    for entry in limine_conf::entries(present, format).iter().filter(|entry| chosen(entry)) {
+        let kernel = entry.kernel().unwrap_or_default().split('#').next().unwrap_or_default().to_owned();
+        let present = entry.command_line().unwrap_or_default();
+        if kernels.contains(&kernel) {
+            continue;
+        }
+        let line = host.line(present, path);
+        keeps_root(path, present, &line)?;
+        body += &limine_conf::copy(entry, format, &host_entry::title(entry.name()), &line);
+        kernels.push(kernel);
+    }
+    if body.is_empty() {
+        return Ok(edited.to_owned());
+    }
+    if host.is_default {
+        return Err(LoaderError::ByHand {
+            path: path.to_string(),
+            why: "Limine finds its default by counting entries, so default_entry = \"host\" is not done here"
+                .to_owned(),
+            what: "leave default_entry out, and set `default_entry` of Limine by hand afterwards".to_owned(),
+        });
+    }
+    Ok(block::append_block(edited, &body))
 }
 
 /// A program with a checksum boots no other configuration than the one that it was enrolled with.

@@ -4,12 +4,15 @@
 
 mod foreign;
 mod grub;
+mod host_entry;
 mod limine;
 mod limine_tool;
 mod refind;
 mod systemd_boot;
 mod this_system;
 mod uki;
+
+pub use host_entry::{HostEntry, NAME as HOST_NAME};
 
 use crate::facts::Target;
 use crate::id::TargetPath;
@@ -24,6 +27,8 @@ pub struct Parameters {
     pub set: Vec<String>,
     /// To go: ours from before, wanted no more.
     pub remove: Vec<String>,
+    /// What the host entry is made from; none where there is to be no such entry.
+    pub host: Option<HostEntry>,
 }
 
 /// Why a loader's files cannot be edited.
@@ -65,11 +70,17 @@ pub trait Bootloader: Sync {
     /// What shows that the target has it; `None` when it has not.
     fn detect(&self, target: &Target) -> Option<String>;
 
-    /// The steps that change its command lines; settled ones included.
+    /// The steps that change its command lines and put the host entry beside them; settled ones
+    /// included.
     fn steps(&self, target: &Target, parameters: &Parameters) -> Result<Vec<Step>, LoaderError>;
 
     /// The step that makes its derived files anew; `None` when it reads what was written.
     fn rebuild(&self, target: &Target) -> Option<Step>;
+
+    /// Whether the derived files are made from this one, besides those that [`Self::steps`] edits.
+    fn is_made_from(&self, _path: &str) -> bool {
+        false
+    }
 
     /// What is worth knowing of how this target's loader is set up.
     fn findings(&self, target: &Target) -> Vec<Finding>;
@@ -119,6 +130,15 @@ fn unknown(foreign: &[(&str, String)], parameters: &[String]) -> Finding {
         parameters.join(" ")
     );
     Finding::new(Code::LoaderUnknown, Severity::Blocker, message, hint).in_file("/etc/default/grub")
+}
+
+/// Whether a file was written for the host's way back and for nothing else.
+pub fn is_for_host(path: &TargetPath) -> bool {
+    let name = path.file_name();
+    name.contains(host_entry::NAME)
+        || name == "11_neuron_host"
+        || name == "loader.conf"
+        || path.as_str().starts_with("/etc/neuron/host-")
 }
 
 /// A known loader that has no file which its command line could be set in, while another one has.

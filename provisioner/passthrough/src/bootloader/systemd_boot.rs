@@ -1,6 +1,8 @@
 //! systemd-boot: `options` of type 1 entries, and `/etc/kernel/cmdline` for those that are made
 //! from it.
 
+mod host_entries;
+
 use super::this_system::{is_way_back, root_agrees};
 use super::{Bootloader, KERNEL_CMDLINE, LoaderError, Parameters, keeps_root, kernel_cmdline_step};
 use crate::facts::Target;
@@ -36,6 +38,9 @@ impl Bootloader for SystemdBoot {
             steps.push(entry(path, text, state, parameters)?);
         }
         steps.extend(sdboot_manage_step(target, parameters)?);
+        if let Some(host) = &parameters.host {
+            steps.extend(host_entries::steps(target, host)?);
+        }
         Ok(steps)
     }
 
@@ -44,7 +49,8 @@ impl Bootloader for SystemdBoot {
     }
 
     fn findings(&self, target: &Target) -> Vec<Finding> {
-        let foreign = entries(target).filter(|(.., text)| !is_this_system(target, text));
+        let foreign = entries(target)
+            .filter(|(path, _, text)| !is_this_system(target, text) && !host_entries::is_ours(path));
         foreign
             .map(|(path, ..)| {
                 Finding::new(
@@ -55,6 +61,7 @@ impl Bootloader for SystemdBoot {
                 )
                 .in_file(path.as_str())
             })
+            .chain(host_entries::hidden_menu(target))
             .collect()
     }
 }
@@ -129,10 +136,24 @@ fn sdboot_manage_step(target: &Target, parameters: &Parameters) -> Result<Option
     let unusable = |problem: TextError| LoaderError::Unusable { path: path.clone(), problem };
     let kept = sdboot_manage::remove_parameters(text, &parameters.remove).map_err(unusable)?;
     let after = sdboot_manage::set_parameters(&kept, &parameters.set).map_err(unusable)?;
+    let after = with_kept_entries(target, &path, after, parameters)?;
     for (drop_in, state) in target.in_directory(SDBOOT_MANAGE_DROP_INS) {
         let whole = format!("{after}\n{}\n", state.text().unwrap_or_default());
         let options = sdboot_manage::options(&whole)
             .map_err(|problem| LoaderError::Unusable { path: drop_in.clone(), problem })?;
+        if let Some(host) = &parameters.host
+            && let Some(name) = sdboot_manage::not_kept(&whole, host.is_default)
+                .map_err(|problem| LoaderError::Unusable { path: drop_in.clone(), problem })?
+        {
+            return Err(LoaderError::ByHand {
+                path: drop_in.to_string(),
+                why: format!(
+                    "it sets {name} anew behind {SDBOOT_MANAGE}, so a new kernel would undo what is done for \
+                     the entry without passthrough"
+                ),
+                what: format!("take {name} out of it"),
+            });
+        }
         if let Some(token) = parameters.set.iter().find(|token| !command_line::has(options.known(), token)) {
             return Err(LoaderError::ByHand {
                 path: drop_in.to_string(),
@@ -149,4 +170,18 @@ fn sdboot_manage_step(target: &Target, parameters: &Parameters) -> Result<Option
         target.state(&path),
         after,
     )))
+}
+
+/// The settings under which `sdboot-manage` leaves the host entries alone.
+fn with_kept_entries(
+    target: &Target,
+    path: &TargetPath,
+    text: String,
+    parameters: &Parameters,
+) -> Result<String, LoaderError> {
+    let Some(host) = &parameters.host else { return Ok(text) };
+    let unusable = |problem: TextError| LoaderError::Unusable { path: path.clone(), problem };
+    let original = host.originals.get(path).map(String::as_str).or_else(|| target.text(SDBOOT_MANAGE));
+    let without = sdboot_manage::unkeep_foreign(&text, original.unwrap_or_default()).map_err(unusable)?;
+    sdboot_manage::keep_foreign(&without, host.is_default).map_err(unusable)
 }

@@ -4,6 +4,8 @@
 //! (or that of `/usr/lib`) **and** `/etc/cmdline.d/*.conf`, all of it joined; with neither of them
 //! the command line of the running system, in a chroot the installer's.
 
+mod host_images;
+
 use super::{Bootloader, KERNEL_CMDLINE, LoaderError, Parameters, keeps_root};
 use crate::facts::Target;
 use crate::id::TargetPath;
@@ -51,6 +53,9 @@ impl Bootloader for UnifiedImages {
                 }
             }
         }
+        if let Some(host) = &parameters.host {
+            steps.extend(host_images::steps(target, host)?);
+        }
         if steps.is_empty() && by_kernel_install(target) {
             return Err(LoaderError::ByHand {
                 path: INSTALL_CONF.to_owned(),
@@ -76,7 +81,12 @@ impl Bootloader for UnifiedImages {
     }
 }
 
+/// Every preset, those of the host's images left out.
 fn presets(target: &Target) -> impl Iterator<Item = (&TargetPath, Presets)> {
+    all_presets(target).filter(|(path, _)| !host_images::is_ours(path))
+}
+
+fn all_presets(target: &Target) -> impl Iterator<Item = (&TargetPath, Presets)> {
     target.in_directory(PRESETS).filter_map(|(path, state)| Some((path, Presets::parse(state.text()?).ok()?)))
 }
 
@@ -91,7 +101,7 @@ fn by_kernel_install(target: &Target) -> bool {
 /// of its mount points.
 pub(super) fn is_built(target: &Target, path: &str) -> bool {
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    presets(target).any(|(_, presets)| {
+    all_presets(target).any(|(_, presets)| {
         presets.images().iter().any(|image| image.unified && name(&image.path) == name(path))
     })
 }
@@ -140,7 +150,6 @@ fn sourced(
     parameters: &Parameters,
 ) -> Result<Vec<Step>, LoaderError> {
     let (files, folder) = sources(target, preset, used)?;
-    let names_root = |text: &str| command_line::value(&kernel_cmdline::command_line(text), "root").is_some();
     let Some((path, text)) = files.iter().copied().find(|(_, text)| names_root(text)) else {
         return Err(without_root(&files, used, parameters));
     };
@@ -186,6 +195,10 @@ fn sourced(
         steps.extend(own_drop_in(target, &folder, &drop_in));
     }
     Ok(steps)
+}
+
+fn names_root(text: &str) -> bool {
+    command_line::value(&kernel_cmdline::command_line(text), "root").is_some()
 }
 
 const TITLE: &str = "Set the kernel parameters for unified kernel images";

@@ -16,12 +16,13 @@ use crate::step::FileState;
 const EARLY_HOOK: &str = "/usr/lib/initcpio/install/neuron-vfio";
 
 /// Files that matter, whether they are there or not.
-const FILES: [&str; 21] = [
+const FILES: [&str; 24] = [
     "/etc/crypttab",
     "/etc/default/grub",
     "/etc/default/limine",
     "/etc/environment",
     "/etc/fstab",
+    "/etc/grub.d/11_neuron_host",
     "/etc/kernel/cmdline",
     "/etc/kernel/install.conf",
     "/etc/limine-entry-tool.conf",
@@ -29,6 +30,8 @@ const FILES: [&str; 21] = [
     "/etc/mkinitcpio.conf",
     "/etc/mkinitcpio.conf.d/95-neuron-vfio.conf",
     "/etc/modprobe.d/vfio.conf",
+    "/etc/neuron/host-cmdline",
+    "/etc/neuron/host-os-release",
     "/etc/neuron/provisioner.toml",
     "/etc/neuron/vfio-devices",
     "/etc/os-release",
@@ -60,8 +63,9 @@ const DIRECTORIES: [(&str, &str); 12] = [
 const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
 
 /// Things of which only the presence matters.
-const TRACES: [&str; 15] = [
+const TRACES: [&str; 16] = [
     EARLY_HOOK,
+    "/etc/grub.d/10_linux",
     "/usr/bin/grub-mkconfig",
     "/usr/bin/update-grub",
     "/usr/sbin/grub-mkconfig",
@@ -148,7 +152,8 @@ impl Target {
     fn boot_mount(&mut self, root: &Root, mount: &str) -> Result<(), FactsError> {
         let entries = root.list(&format!("{mount}/loader/entries"))?;
         let has_systemd_boot = root.exists(&format!("{mount}/EFI/systemd"))?;
-        let has_configuration = root.exists(&format!("{mount}/loader/loader.conf"))?;
+        let configuration = format!("{mount}/loader/loader.conf");
+        let has_configuration = root.exists(&configuration)?;
         let ending = |names: Option<Vec<String>>, keep: &dyn Fn(&str) -> bool| -> Vec<String> {
             names.unwrap_or_default().into_iter().filter(|name| keep(name)).collect()
         };
@@ -157,6 +162,9 @@ impl Target {
         });
         if entries.is_none() && !has_systemd_boot && !has_configuration && unified_images.is_empty() {
             return Ok(());
+        }
+        if has_configuration {
+            self.file(root, &configuration)?;
         }
         for name in entries.unwrap_or_default() {
             if name.to_ascii_lowercase().ends_with(".conf") {

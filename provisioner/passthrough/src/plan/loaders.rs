@@ -1,11 +1,11 @@
 //! Kernel parameters, in every loader that the target has.
 
-use super::retire::displaced;
-use super::{Draft, Inputs, is_due, unusable};
+use super::{Draft, Inputs, is_due, retire, unusable};
 use crate::bootloader::{self, Bootloader, LoaderError, Parameters};
+use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::Step;
-use crate::text::command_line;
+use crate::text::command_line::{self, displaced};
 
 /// The steps that set the parameters, and those that make menus anew where something changed.
 pub(super) fn steps(
@@ -13,9 +13,6 @@ pub(super) fn steps(
     parameters: &Parameters,
     draft: &mut Draft,
 ) -> Result<(), Vec<Finding>> {
-    if parameters.set.is_empty() && parameters.remove.is_empty() {
-        return Ok(());
-    }
     let parameters = &with_displaced(inputs, parameters);
     let (loaders, findings) =
         bootloader::detect(inputs.target, &parameters.set).map_err(|finding| vec![finding])?;
@@ -43,10 +40,23 @@ pub(super) fn steps(
         return Err(vec![bootloader::nothing_to_edit(&parameters.set)]);
     }
     draft.findings.append(&mut alone);
+    retire_stale(inputs, &written, draft);
     draft.tokens = ours(inputs, parameters, &written);
     draft.steps.extend(written);
     draft.steps.extend(rebuilds);
     Ok(())
+}
+
+/// Takes back what earlier applies wrote for loaders and what is written no more: the twin of an
+/// entry that is gone, a default that is not wanted.
+fn retire_stale(inputs: &Inputs<'_>, written: &[Step], draft: &mut Draft) {
+    let is_written =
+        |path: &TargetPath| written.iter().any(|step| step.action.path().is_some_and(|other| other == path));
+    let stale: Vec<&TargetPath> =
+        inputs.ours.files.keys().filter(|path| bootloader::is_for_host(path) && !is_written(path)).collect();
+    for path in stale {
+        retire::one(inputs, path.as_str(), draft);
+    }
 }
 
 /// The steps that make menus anew because a file of their loader changes, or because they are due.
@@ -56,7 +66,7 @@ pub(super) fn rebuilds(inputs: &Inputs<'_>, draft: &Draft) -> Vec<Step> {
         // What it would edit is what its menu is made from.
         let edited = loader.steps(target, &Parameters::default()).unwrap_or_default();
         let paths: Vec<&str> = edited.iter().filter_map(|step| Some(step.action.path()?.as_str())).collect();
-        draft.changes(|path| paths.contains(&path))
+        draft.changes(|path| paths.contains(&path) || loader.is_made_from(path))
     };
     let here = bootloader::ALL.iter().filter(|loader| loader.detect(target).is_some());
     here.filter_map(|loader| {
@@ -77,10 +87,8 @@ fn ours(inputs: &Inputs<'_>, parameters: &Parameters, written: &[Step]) -> Vec<S
             before?.text()
         })
         .collect();
-    let stood = |token: &str, text: &&str| {
-        text.split(|c: char| c.is_whitespace() || "'\"".contains(c))
-            .any(|word| command_line::has(word, token))
-    };
+    let stood =
+        |token: &str, text: &&str| command_line::words(text).any(|word| command_line::has(word, token));
     let is_ours = |token: &&String| !originals.iter().any(|text| stood(token, text));
     parameters.set.iter().filter(is_ours).cloned().collect()
 }

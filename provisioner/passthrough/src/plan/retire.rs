@@ -2,12 +2,14 @@
 //! ours.
 
 use super::{ANSWERS, Draft, Inputs, OwnFile, answers, images, loaders};
-use crate::binding;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step};
-use crate::text::command_line::{self, Parameter};
-use crate::text::{block, grub_default, kernel_cmdline, limine_conf, loader_entry, refind, sdboot_manage};
+use crate::text::command_line::displaced;
+use crate::text::{
+    block, grub_default, kernel_cmdline, limine_conf, loader_conf, loader_entry, refind, sdboot_manage,
+};
+use crate::{binding, bootloader};
 
 /// Takes one file of ours back; nothing happens to one that is not ours. What somebody changed
 /// since keeps their change, or is left alone and named where that cannot be told apart.
@@ -106,16 +108,22 @@ pub fn without_ours(
     let file = path.file_name();
     let kept = if name == "/etc/default/grub" {
         let without = grub_default::remove_parameters(text, tokens).ok()?;
-        grub_default::set_parameters(&without, &displaced).ok()?
+        let without = grub_default::set_parameters(&without, &displaced).ok()?;
+        grub_default::unset_default_entry(&without, original, bootloader::HOST_NAME).ok()?
     } else if own.original == FileState::Absent || name == binding::VFIO_CONF {
         lines_of_others(text, own.written.text()?, original)
     } else if name == "/etc/sdboot-manage.conf" {
         let without = sdboot_manage::remove_parameters(text, tokens).ok()?;
-        sdboot_manage::set_parameters(&without, &displaced).ok()?
+        let without = sdboot_manage::set_parameters(&without, &displaced).ok()?;
+        sdboot_manage::unkeep_foreign(&without, original).ok()?
     } else if ["limine.conf", "limine.cfg"].contains(&file) {
-        limine_conf::remove_added(text, original, limine_conf::Format::of(file), tokens)
+        let text = block::remove_block(text);
+        limine_conf::remove_added(&text, original, limine_conf::Format::of(file), tokens)
     } else if ["refind_linux.conf", "refind.conf"].contains(&file) {
-        refind::remove_added(text, original, refind::Format::of(file), tokens)
+        refind::remove_added(&block::remove_block(text), original, refind::Format::of(file), tokens)
+    } else if file == "loader.conf" {
+        let ours = loader_conf::default(own.written.text()?)?;
+        loader_conf::unset_default(text, original, ours)
     } else if name.starts_with("/etc/kernel/") || name.starts_with("/etc/cmdline.d/") {
         let without = kernel_cmdline::remove_parameters(text, tokens);
         if displaced.is_empty() {
@@ -131,21 +139,6 @@ pub fn without_ours(
         return None;
     };
     (kept != text).then_some(kept)
-}
-
-/// What stood in the original under the keys of our tokens.
-pub(super) fn displaced(original: &str, tokens: &[String]) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    let words = original.split(|c: char| c.is_whitespace() || "'\"".contains(c));
-    for word in words.filter(|word| !word.is_empty() && !word.starts_with('#')) {
-        let here = Parameter::parse(word);
-        let takes_place =
-            |token: &&String| here.same_key(Parameter::parse(token)) && !tokens.contains(&word.to_owned());
-        if tokens.iter().any(|token| takes_place(&token)) && !found.contains(&word.to_owned()) {
-            found.push(word.to_owned());
-        }
-    }
-    if command_line::check(&found).is_ok() { found } else { Vec::new() }
 }
 
 /// The lines of a text that we did not write; those of the original stay.

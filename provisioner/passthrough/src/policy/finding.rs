@@ -133,6 +133,8 @@ codes! {
     LoaderUnknown,
     /// Another boot loader is there as well.
     OtherLoader,
+    /// The boot menu is not shown by itself, and the host entry is in it.
+    MenuHidden,
     /// No generator of the initramfs was found, or none that is known.
     GeneratorUnknown,
     /// Configuration in the target would undo or break ours.

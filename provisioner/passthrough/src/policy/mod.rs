@@ -95,6 +95,8 @@ pub struct Judgement {
     pub assignments: Vec<Assignment>,
     /// The parameters that the next boot needs.
     pub parameters: Vec<String>,
+    /// Whether the host entry is to boot when nobody chooses (`default_entry = "host"`).
+    pub host_is_default: bool,
     /// The IOMMU's state.
     pub iommu: IommuState,
     /// How one knows that state.
@@ -188,6 +190,7 @@ pub fn judge(machine: &Machine, answers: &Answers) -> Judgement {
         },
         gpus,
         parameters: if off { Vec::new() } else { with_extras(own, &wishes.extra_parameters) },
+        host_is_default: wishes.default_entry == DefaultEntry::Host,
         assignments,
         iommu: state,
         iommu_why: why,
@@ -231,15 +234,6 @@ fn verdict(state: IommuState, off: bool, notes: &Notes) -> Verdict {
 
 /// What the answers ask for and nothing acts on yet.
 fn not_yet(answers: &Answers, notes: &mut Notes) {
-    // Whoever asked for the host's entry would start straight into passthrough.
-    if answers.passthrough.mode != Mode::Off && answers.passthrough.default_entry == DefaultEntry::Host {
-        notes.find(Finding::new(
-            Code::ModeNotAvailable,
-            Severity::Blocker,
-            "default_entry = \"host\" is not there yet: the boot menu has no entry that keeps everything with the host",
-            "leave default_entry out (\"passthrough\"); mode = \"off\" keeps everything with the host",
-        ));
-    }
     let kept = [
         ("vm", !answers.vm.is_empty()),
         ("vgpu", answers.vgpu != Vgpu::default()),

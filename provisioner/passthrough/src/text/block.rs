@@ -46,12 +46,21 @@ pub fn body(text: &str) -> Option<&str> {
 /// body where it stands. Line ends are those of the text.
 pub fn append_block(text: &str, body: &str) -> String {
     let end = line_end(text);
-    let body: String = body.lines().flat_map(|line| [line, end]).collect();
     if let Some(block) = find(text) {
+        let body: String = body.lines().flat_map(|line| [line, end]).collect();
         return [&text[..block.body.start], &body, &text[block.body.end..]].concat();
     }
-    let (gap, note) = if ends_a_line(text) { ("", "") } else { (end, UNENDED) };
-    [text, gap, BEGIN, note, end, &body, END, end].concat()
+    insert_block(text, text.len(), body)
+}
+
+/// The text with `body` in a marked block that begins at this byte, the beginning of a line or the
+/// end of the text. The text must have no block yet.
+pub fn insert_block(text: &str, at: usize, body: &str) -> String {
+    let (before, behind) = text.split_at(at);
+    let end = line_end(text);
+    let body: String = body.lines().flat_map(|line| [line, end]).collect();
+    let (gap, note) = if ends_a_line(before) { ("", "") } else { (end, UNENDED) };
+    [before, gap, BEGIN, note, end, &body, END, end, behind].concat()
 }
 
 /// The text without the block; the same text if it has none.
@@ -93,6 +102,13 @@ mod tests {
     fn what_others_wrote_behind_it_stays() {
         let text = append_block("a=1\n", "b=2") + "c=3\n";
         assert_eq!(remove_block(&text), "a=1\nc=3\n");
+    }
+
+    #[test]
+    fn a_block_goes_between_lines() {
+        let text = insert_block("a=1\nc=3", 4, "b=2");
+        assert_eq!(text, "a=1\n# >>> neuron-provisioner\nb=2\n# <<< neuron-provisioner\nc=3");
+        assert_eq!(remove_block(&text), "a=1\nc=3");
     }
 
     proptest! {

@@ -223,6 +223,36 @@ pub fn remove(line: &str, unwanted: &[String]) -> String {
     render(line, &spans, &edits, &[])
 }
 
+/// The words of any configuration file that could be kernel parameters: what white space and quotes
+/// separate.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() || "'\"".contains(c)).filter(|word| !word.is_empty())
+}
+
+/// What stands in a file under the keys of these tokens and is none of them: what they displace.
+pub fn displaced(text: &str, tokens: &[String]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for word in words(text).filter(|word| !word.starts_with('#')) {
+        let here = Parameter::parse(word);
+        let is_theirs = tokens.iter().any(|token| token == word);
+        let takes_place = tokens.iter().any(|token| here.same_key(Parameter::parse(token)));
+        if takes_place && !is_theirs && !found.iter().any(|other| other == word) {
+            found.push(word.to_owned());
+        }
+    }
+    if check(&found).is_ok() { found } else { Vec::new() }
+}
+
+/// The line with another token in the place of every one that equals `token` exactly.
+#[must_use]
+pub fn replace(line: &str, token: &str, with: &str) -> String {
+    let spans = spans(line);
+    let end = insertion(line, &spans);
+    let edits: Vec<_> =
+        spans[..end].iter().map(|span| (line[span.clone()] == *token).then_some(with)).collect();
+    render(line, &spans, &edits, &[])
+}
+
 /// The index of the first token that new ones must stand before: `--`, or one whose quote is never
 /// closed and would swallow them.
 fn insertion(line: &str, spans: &[Range<usize>]) -> usize {

@@ -10,6 +10,7 @@ pub use super::shell_parameters::Setting;
 
 const LINUX: &str = "GRUB_CMDLINE_LINUX";
 const DEFAULT: &str = "GRUB_CMDLINE_LINUX_DEFAULT";
+const DEFAULT_ENTRY: &str = "GRUB_DEFAULT";
 
 /// The two halves of the kernel command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,33 @@ pub fn remove_parameters(text: &str, parameters: &[String]) -> Result<String, Te
 pub fn drop_in(parameters: &[String]) -> Result<String, TextError> {
     command_line::check(parameters)?;
     Ok(shell_parameters::addition(DEFAULT, parameters) + "\n")
+}
+
+/// What `GRUB_DEFAULT` is: the entry that boots when nobody chooses.
+pub fn default_entry(text: &str) -> Result<Setting, TextError> {
+    shell_parameters::setting(text, DEFAULT_ENTRY)
+}
+
+/// What a variable is, where that is known exactly.
+pub fn value(text: &str, name: &str) -> Option<String> {
+    match shell_parameters::setting(text, name).ok()? {
+        Setting::Literal(value) => Some(value),
+        Setting::Unset | Setting::Computed(_) => None,
+    }
+}
+
+/// The text with this entry as the one that boots when nobody chooses.
+///
+/// An error is a text that sh cannot parse.
+pub fn set_default_entry(text: &str, id: &str) -> Result<String, TextError> {
+    shell_parameters::set_value(text, DEFAULT_ENTRY, id)
+}
+
+/// The text with the entry that `original` had, where `id` is still the one that boots.
+///
+/// An error is a text that sh cannot parse.
+pub fn unset_default_entry(text: &str, original: &str, id: &str) -> Result<String, TextError> {
+    shell_parameters::unset_value(text, original, DEFAULT_ENTRY, id)
 }
 
 #[cfg(test)]

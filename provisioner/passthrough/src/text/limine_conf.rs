@@ -64,6 +64,11 @@ impl Entry {
         self.fields.iter().filter(move |field| field.key == key).map(|field| (field.line, &*field.value))
     }
 
+    /// The title as a person sees it in the menu.
+    pub fn name(&self) -> &str {
+        self.title.trim_start_matches(['/', ':', '+']).trim()
+    }
+
     /// The first value of a key (in lower case): the one that Limine takes.
     pub fn value(&self, key: &str) -> Option<&str> {
         self.fields.iter().find(|field| field.key == key).map(|field| field.value.as_str())
@@ -137,6 +142,29 @@ fn expanded(value: &str, macros: &[(&str, &str)]) -> String {
         rest = tail;
     }
     out + rest
+}
+
+/// A copy of an entry at the top of the menu: another title, another command line, macros replaced.
+/// Hashes behind paths are left out: they would not fit once the files are built anew.
+pub fn copy(entry: &Entry, format: Format, title: &str, command_line: &str) -> String {
+    let mut out = format!("{}{title}\n", format.entry_mark());
+    let (mut lines, separator) = (0, if format == Format::Conf { ": " } else { "=" });
+    for field in &entry.fields {
+        let is_line = entry.command_lines().any(|line| line == field);
+        lines += usize::from(is_line);
+        if lines > 1 && is_line {
+            // Limine takes the first.
+            continue;
+        }
+        let key = if format == Format::Conf { field.key.clone() } else { field.key.to_ascii_uppercase() };
+        let value = match path_hash(&field.value) {
+            _ if is_line => command_line,
+            Some(hash) => &field.value[..field.value.len() - hash.len() - 1],
+            None => &field.value,
+        };
+        out += &format!("    {key}{separator}{value}\n");
+    }
+    out
 }
 
 /// The text with these parameters set on the command lines of the entries that `chosen` takes,

@@ -92,6 +92,11 @@ impl<'a> Entry<'a> {
         self.value("sort-key")
     }
 
+    /// Every key with its value, in order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.fields.iter().map(|field| (field.key, &self.text[field.span.clone()]))
+    }
+
     /// The kernel command line: all `options` lines, joined by a space.
     pub fn options(&self) -> String {
         self.values("options").filter(|value| !value.is_empty()).collect::<Vec<_>>().join(" ")

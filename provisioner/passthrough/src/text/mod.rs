@@ -11,6 +11,7 @@ pub mod kernel_modules;
 pub mod limine_conf;
 pub mod limine_tool;
 mod lines;
+pub mod loader_conf;
 pub mod loader_entry;
 pub mod mkinitcpio_conf;
 pub mod mkinitcpio_preset;

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::lines::lines;
-use super::{TextError, command_line};
+use super::{TextError, block, command_line};
 
 /// Which of the two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,10 @@ pub struct Options<'a> {
     pub line: usize,
     /// What stands between the quotes.
     pub text: &'a str,
+    /// Whether it belongs to an entry that hides behind another one (`submenuentry`).
+    pub is_sub: bool,
+    /// The line with its end.
+    pub whole: Range<usize>,
     span: Range<usize>,
     is_closed: bool,
 }
@@ -80,6 +84,7 @@ fn words(line: &str) -> Vec<Word> {
 pub fn options(text: &str, format: Format) -> Vec<Options<'_>> {
     let mut found = Vec::new();
     let mut stanza = "";
+    let mut is_sub = false;
     for line in lines(text) {
         let words = words(line.text);
         let word = |at: usize| words.get(at).map(|word| &line.text[word.span.clone()]);
@@ -87,8 +92,11 @@ pub fn options(text: &str, format: Format) -> Vec<Options<'_>> {
             Format::Linux => word(0).unwrap_or_default(),
             Format::Stanzas => {
                 let first = word(0).unwrap_or_default().to_ascii_lowercase();
-                if first == "menuentry" {
-                    stanza = word(1).unwrap_or_default();
+                match first.as_str() {
+                    "menuentry" => (stanza, is_sub) = (word(1).unwrap_or_default(), false),
+                    "submenuentry" => is_sub = true,
+                    "}" => is_sub = false,
+                    _ => {}
                 }
                 if !["options", "add_options"].contains(&first.as_str()) || stanza.is_empty() {
                     continue;
@@ -99,7 +107,8 @@ pub fn options(text: &str, format: Format) -> Vec<Options<'_>> {
         if let Some(second) = words.get(1).filter(|word| word.is_quoted) {
             let span = line.start + second.span.start..line.start + second.span.end;
             let text = &text[span.clone()];
-            found.push(Options { label, line: line.number, text, span, is_closed: second.is_closed });
+            let (whole, is_closed) = (line.start..line.end, second.is_closed);
+            found.push(Options { label, line: line.number, text, is_sub, whole, span, is_closed });
         }
     }
     found
@@ -126,6 +135,26 @@ pub fn set_parameters(
             parameters.iter().filter(|token| !command_line::has(one.text, token)).cloned().collect();
         command_line::set(one.text, &missing)
     }))
+}
+
+/// The text with a way back in a marked block: in `refind_linux.conf` a line of its own behind line
+/// `beside` (or before it, where it is to be the default), in a stanza an entry behind it.
+pub fn with_way_back(
+    text: &str,
+    format: Format,
+    beside: &Options<'_>,
+    way_back: (&str, &str),
+    is_default: bool,
+) -> String {
+    let (label, line) = way_back;
+    let body = match format {
+        Format::Linux => format!("\"{label}\" \"{line}\""),
+        Format::Stanzas => {
+            format!("    submenuentry \"{label}\" {{\n        options \"{line}\"\n    }}")
+        }
+    };
+    let before = is_default && format == Format::Linux;
+    block::insert_block(text, if before { beside.whole.start } else { beside.whole.end }, &body)
 }
 
 /// The text without these parameters on the command lines that `chosen` takes.

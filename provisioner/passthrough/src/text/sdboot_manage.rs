@@ -26,6 +26,43 @@ pub fn remove_parameters(text: &str, parameters: &[String]) -> Result<String, Te
     shell_parameters::remove_parameters(text, OPTIONS, parameters)
 }
 
+/// What keeps the entries that others made, and, where one of them is the default, what keeps
+/// `loader.conf`: every new kernel would change both.
+fn kept(is_default: bool) -> &'static [(&'static str, &'static str)] {
+    let all = &[("PRESERVE_FOREIGN", "yes"), ("DEFAULT_ENTRY", "manual")];
+    if is_default { all } else { &all[..1] }
+}
+
+/// The text with the settings under which an entry of ours stays (as the default, if it is to be).
+///
+/// An error is a text that bash cannot parse.
+pub fn keep_foreign(text: &str, is_default: bool) -> Result<String, TextError> {
+    kept(is_default)
+        .iter()
+        .try_fold(text.to_owned(), |text, (name, value)| shell_parameters::set_value(&text, name, value))
+}
+
+/// The first of those settings that is not in force.
+///
+/// An error is a text that bash cannot parse.
+pub fn not_kept(text: &str, is_default: bool) -> Result<Option<&'static str>, TextError> {
+    for (name, value) in kept(is_default) {
+        if shell_parameters::setting(text, name)? != Setting::Literal((*value).to_owned()) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// The text with what `original` had in the place of those settings.
+///
+/// An error is a text that bash cannot parse.
+pub fn unkeep_foreign(text: &str, original: &str) -> Result<String, TextError> {
+    kept(true).iter().try_fold(text.to_owned(), |text, (name, value)| {
+        shell_parameters::unset_value(&text, original, name, value)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -58,6 +95,26 @@ mod tests {
             assert_eq!(remove_parameters(&set, &ours()).unwrap(), before);
         }
         assert!(set_parameters("LINUX_OPTIONS=\"a\n", &ours()).is_err());
+    }
+
+    #[test]
+    fn entries_of_others_are_kept() {
+        for before in
+            ["", "A=1\n", "PRESERVE_FOREIGN=\"no\"\nDEFAULT_ENTRY='latest'\n", "DEFAULT_ENTRY=oldest"]
+        {
+            let options = set_parameters(before, &ours()).unwrap();
+            let kept = keep_foreign(&options, true).unwrap();
+            assert_eq!(not_kept(&kept, true).unwrap(), None, "{kept}");
+            assert_eq!(keep_foreign(&kept, true).unwrap(), kept);
+            assert_eq!(set_parameters(&kept, &ours()).unwrap(), kept);
+            assert_eq!(unkeep_foreign(&kept, before).unwrap(), options);
+            let only_options = unkeep_foreign(&remove_parameters(&kept, &ours()).unwrap(), before).unwrap();
+            assert_eq!(only_options, before);
+        }
+        assert_eq!(not_kept("PRESERVE_FOREIGN=yes\n", true).unwrap(), Some("DEFAULT_ENTRY"));
+        assert_eq!(not_kept("PRESERVE_FOREIGN=yes\n", false).unwrap(), None);
+        let changed = keep_foreign("", false).unwrap().replace("=yes", "=no");
+        assert_eq!(unkeep_foreign(&changed, "").unwrap(), changed);
     }
 
     /// What bash has in the variable after it sourced the text.

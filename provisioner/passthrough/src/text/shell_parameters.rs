@@ -106,8 +106,8 @@ pub(super) fn set_parameters(
         let line = text.trim_end().matches('\n').count() + 1;
         return Err(TextError::at(line, "\\", "ends the file; a line must follow it, or it must go"));
     }
-    let body = addition(variable, &missing);
-    Ok(block::append_block(text, &body))
+    let kept = block::body(text).unwrap_or_default();
+    Ok(block::append_block(text, &format!("{kept}{}", addition(variable, &missing))))
 }
 
 /// A line that adds parameters to what the variable holds by then.
@@ -126,7 +126,8 @@ pub(super) fn remove_parameters(
     if let Some(inner) = block_inner(&text, variable) {
         let changed = command_line::remove(&text[inner.clone()], parameters);
         text = if changed.trim() == format!("${variable}") {
-            block::remove_block(&text)
+            let own = format!("{variable}=");
+            without_block_line(&text, |line| line.starts_with(&own))
         } else {
             replaced(&text, inner, &changed)
         };
@@ -138,6 +139,61 @@ pub(super) fn remove_parameters(
         text = replaced(&text, inner, &changed);
     }
     Ok(text)
+}
+
+/// The text with one variable holding this value, a plain word: in place where the assignment that
+/// counts is a literal, else in our block.
+///
+/// An error is a text that sh cannot parse.
+pub(super) fn set_value(text: &str, variable: &str, value: &str) -> Result<String, TextError> {
+    if setting(text, variable)? == Setting::Literal(value.to_owned()) {
+        return Ok(text.to_owned());
+    }
+    let all = assignments(text)?;
+    if let Some(word) = plain_word(&all, variable) {
+        let raw = &text[word.clone()];
+        let quote =
+            raw.chars().next().filter(|c| ['"', '\''].contains(c)).map(String::from).unwrap_or_default();
+        return Ok(replaced(text, word, &[&quote, value, &quote].concat()));
+    }
+    let kept = block::body(text).unwrap_or_default();
+    Ok(block::append_block(text, &format!("{kept}{variable}={value}\n")))
+}
+
+/// The text without our value: what `original` had in its place comes back, else the line goes.
+/// Where somebody gave it another value, that stays.
+pub(super) fn unset_value(
+    text: &str,
+    original: &str,
+    variable: &str,
+    value: &str,
+) -> Result<String, TextError> {
+    if setting(text, variable)? != Setting::Literal(value.to_owned()) {
+        return Ok(text.to_owned());
+    }
+    let line = format!("{variable}={value}");
+    if block::body(text).is_some_and(|body| body.lines().any(|other| other == line)) {
+        return Ok(without_block_line(text, |other| other == line));
+    }
+    let (all, before) = (assignments(text)?, assignments(original)?);
+    match (plain_word(&all, variable), plain_word(&before, variable)) {
+        (Some(word), Some(then)) => Ok(replaced(text, word, &original[then])),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// The text without these lines of our block, and without a block that is left empty.
+fn without_block_line(text: &str, goes: impl Fn(&str) -> bool) -> String {
+    let body = block::body(text).unwrap_or_default();
+    let kept: String = body.lines().filter(|line| !goes(line)).flat_map(|line| [line, "\n"]).collect();
+    if kept.is_empty() { block::remove_block(text) } else { block::append_block(text, &kept) }
+}
+
+/// Where the value of a variable's last assignment stands, with its quotes, if that is one literal.
+fn plain_word(all: &[Assignment<'_>], variable: &str) -> Option<Range<usize>> {
+    let last = all.iter().rev().find(|assignment| assignment.name == variable)?;
+    let Value::Word(word) = &last.value else { return None };
+    (last.alone && !last.appends && word.literal.is_some()).then(|| word.span.clone())
 }
 
 /// A quote of the kernel's own that is never closed would swallow whatever we add behind it.

@@ -1,6 +1,7 @@
 //! The kernel command lines of a target: as they stand, and as they will be.
 
 use crate::facts::Target;
+use crate::policy::KILL_SWITCH;
 use crate::text::{command_line, grub_default, kernel_cmdline, loader_entry};
 
 /// One kernel command line.
@@ -44,5 +45,7 @@ pub(super) fn of(target: &Target, parameters: &[String]) -> Vec<Line> {
             lines.push(line(path.as_str(), loader_entry::Entry::parse(text).options(), after));
         }
     }
+    // What keeps everything with the host says nothing about passthrough.
+    lines.retain(|line| !command_line::has(&line.before, KILL_SWITCH));
     lines
 }

@@ -141,6 +141,39 @@ fn both_halves_are_read() {
     assert_eq!(command_line("").unwrap().linux, Setting::Unset);
 }
 
+#[test]
+fn the_default_entry_comes_and_goes() {
+    for (before, after) in [
+        ("GRUB_DEFAULT=0\nA=1\n", "GRUB_DEFAULT=neuron-host\nA=1\n"),
+        ("GRUB_DEFAULT='saved' # mine\n", "GRUB_DEFAULT='neuron-host' # mine\n"),
+        (
+            "A=1",
+            "A=1\n# >>> neuron-provisioner (the line above had no end)\nGRUB_DEFAULT=neuron-host\n# <<< neuron-provisioner\n",
+        ),
+        (
+            "GRUB_DEFAULT=$X\n",
+            "GRUB_DEFAULT=$X\n# >>> neuron-provisioner\nGRUB_DEFAULT=neuron-host\n# <<< neuron-provisioner\n",
+        ),
+    ] {
+        let set = set_default_entry(before, "neuron-host").unwrap();
+        assert_eq!(set, after);
+        assert_eq!(default_entry(&set).unwrap().known(), "neuron-host");
+        assert_eq!(set_default_entry(&set, "neuron-host").unwrap(), set);
+        assert_eq!(unset_default_entry(&set, before, "neuron-host").unwrap(), before);
+        let theirs = set.replace("neuron-host\n", "2\n");
+        if theirs != set {
+            assert_eq!(unset_default_entry(&theirs, before, "neuron-host").unwrap(), theirs);
+        }
+        let with_both = set_parameters(&set, &ours()).unwrap();
+        assert_eq!(default_entry(&with_both).unwrap().known(), "neuron-host", "{with_both}");
+        let without = remove_parameters(&with_both, &ours()).unwrap();
+        assert_eq!(without, set);
+    }
+    assert!(set_default_entry("A='", "neuron-host").is_err());
+    assert_eq!(value("A=1\nB=$A\n", "A").as_deref(), Some("1"));
+    assert_eq!((value("A=1\nB=$A\n", "B"), value("", "A")), (None, None));
+}
+
 fn grub_default() -> impl Strategy<Value = String> {
     let value = prop_oneof![
         "\"[a-c =]{0,6}\"",

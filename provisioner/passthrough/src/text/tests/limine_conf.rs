@@ -76,6 +76,30 @@ fn only_what_was_added_goes() {
 }
 
 #[test]
+fn a_copy_has_its_own_title_and_command_line() {
+    let hash = "0f".repeat(64);
+    let text = format!(
+        "${{B}}=root=UUID=1\n//+A b\n protocol: linux\n# no\n KERNEL_PATH: boot():/k#{hash}\n cmdline: ${{B}} x\n cmdline: y\n\
+         module_path: boot():/i.img\n"
+    );
+    let all = entries(&text, Format::Conf);
+    let copied = copy(&all[0], Format::Conf, "A b, again", "root=UUID=1 z");
+    assert_eq!(
+        copied,
+        "/A b, again\n    protocol: linux\n    kernel_path: boot():/k\n    cmdline: root=UUID=1 z\n    \
+         module_path: boot():/i.img\n"
+    );
+    assert_eq!(all[0].name(), "A b");
+    let again = entries(&copied, Format::Conf);
+    assert_eq!((again[0].command_line(), again[0].kernel()), (Some("root=UUID=1 z"), Some("boot():/k")));
+    let cfg = ":A\nKERNEL_PATH=boot:///k\nCMDLINE=root=UUID=1\n";
+    assert_eq!(
+        copy(&entries(cfg, Format::Cfg)[0], Format::Cfg, "B", "b"),
+        ":B\n    KERNEL_PATH=boot:///k\n    CMDLINE=b\n"
+    );
+}
+
+#[test]
 fn checksums_are_seen() {
     let mark = CHECKSUM_MARK;
     assert!(has_enrolled_checksum(&format!("\u{fffd}x{mark}{}ab\0", "0".repeat(126))));

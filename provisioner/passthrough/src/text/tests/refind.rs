@@ -72,6 +72,24 @@ fn an_open_quote_is_refused_by_its_line() {
 }
 
 #[test]
+fn a_way_back_stands_beside_its_line_and_goes_again() {
+    for (format, text, is_default, at) in [
+        (Format::Linux, LINUX, false, 1),
+        (Format::Linux, LINUX, true, 0),
+        (Format::Linux, "\"a\" \"root=UUID=1\"", false, 1),
+        (Format::Stanzas, STANZAS, false, 1),
+    ] {
+        let all = options(text, format);
+        let beside = all.iter().position(|one| this_system(one)).unwrap();
+        let with = with_way_back(text, format, &all[beside], ("a, again", "root=UUID=1 z"), is_default);
+        let now = options(&with, format);
+        assert_eq!((now.len(), now[beside + at].text), (all.len() + 1, "root=UUID=1 z"), "{with}");
+        assert_eq!(now[beside + at].is_sub, format == Format::Stanzas);
+        assert_eq!(block::remove_block(&with), text);
+    }
+}
+
+#[test]
 fn only_what_was_added_goes() {
     let original = "\"a\" \"root=UUID=1 iommu=pt\"\n\"b\" \"root=UUID=2 iommu=pt\"\n";
     let set = set_parameters(original, Format::Linux, &ours(), this_system).unwrap();

@@ -1,0 +1,152 @@
+//! Host entries of systemd-boot: one beside the entry of every kernel, behind all others in the menu.
+
+use std::collections::BTreeMap;
+
+use super::{entries, is_this_system};
+use crate::bootloader::host_entry::{self, HostEntry};
+use crate::bootloader::{LoaderError, keeps_root};
+use crate::facts::Target;
+use crate::id::TargetPath;
+use crate::policy::{Code, Finding, Severity};
+use crate::step::{FileState, Step, file_head};
+use crate::text::mkinitcpio_conf::version_order;
+use crate::text::{loader_conf, loader_entry};
+
+/// How our files begin. Entries without a sort key stand in the order of their names, the last one
+/// first, and the first one boots when nothing else is said; machine ids (which begin the names of
+/// kernel-install's entries) come with sort keys.
+const PREFIX: &str = "aa-neuron-host-";
+
+/// Whether a file is a host entry of ours.
+pub(super) fn is_ours(path: &TargetPath) -> bool {
+    path.file_name().starts_with(PREFIX)
+}
+
+/// The steps that write the host entries and say which entry is the default.
+pub(super) fn steps(target: &Target, host: &HostEntry) -> Result<Vec<Step>, LoaderError> {
+    let mut steps = Vec::new();
+    let twins = twins(target);
+    for (path, text) in &twins {
+        steps.extend(entry(target, path, text, host)?);
+    }
+    if let Some((path, text)) = twins.first().filter(|_| host.is_default) {
+        steps.extend(twin(path, text).and_then(|twin| default_entry(target, &twin)));
+    }
+    Ok(steps)
+}
+
+/// The entries that get a twin: one for every kernel; of kernel-install's, which come and go with
+/// the versions of one kernel, that of the newest.
+fn twins(target: &Target) -> Vec<(&TargetPath, &str)> {
+    let mut by_kernel: BTreeMap<String, (&TargetPath, &str)> = BTreeMap::new();
+    for (path, _, text) in entries(target).filter(|(.., text)| is_this_system(target, text)) {
+        let parsed = loader_entry::Entry::parse(text);
+        let kernel = match (parsed.machine_id(), parsed.linux()) {
+            (Some(machine), _) => format!("{}{machine}", path.parent()),
+            (None, Some(linux)) => format!("{}{}", path.parent(), linux.trim_start_matches('/')),
+            (None, None) => continue,
+        };
+        let is_versioned = parsed.machine_id().is_some();
+        let better = |(other, _): &(&TargetPath, &str)| {
+            let (new, old) = (path.file_name(), other.file_name());
+            // `arch.conf` rather than `arch-fallback.conf`.
+            if is_versioned { version_order(old, new).is_lt() } else { new.len() < old.len() }
+        };
+        if by_kernel.get(&kernel).is_none_or(better) {
+            by_kernel.insert(kernel, (path, text));
+        }
+    }
+    by_kernel.into_values().collect()
+}
+
+/// Where the twin of an entry stands. One that is made for a version of a kernel has a twin without.
+fn twin(path: &TargetPath, text: &str) -> Option<TargetPath> {
+    // systemd-boot cuts off what it counts boots with.
+    let stem = path.file_name().rsplit_once('.').map_or(path.file_name(), |(stem, _)| stem);
+    let stem = stem.split('+').next().unwrap_or(stem);
+    let stem = loader_entry::Entry::parse(text).machine_id().unwrap_or(stem);
+    format!("{}/{PREFIX}{stem}.conf", path.parent()).parse().ok()
+}
+
+fn entry(
+    target: &Target,
+    path: &TargetPath,
+    text: &str,
+    host: &HostEntry,
+) -> Result<Option<Step>, LoaderError> {
+    let Some(twin) = twin(path, text) else { return Ok(None) };
+    let parsed = loader_entry::Entry::parse(text);
+    let options = host.line(&parsed.options(), path);
+    keeps_root(path, &parsed.options(), &options)?;
+    let mut body = file_head("an entry without GPU passthrough.");
+    let title = parsed.title().unwrap_or_else(|| path.file_name().trim_end_matches(".conf"));
+    body += &format!("title {}\n", host_entry::title(title));
+    for (key, value) in parsed.pairs() {
+        match key {
+            // Whoever takes away what a machine id or a token made must not take this one.
+            "title" | "options" | "machine-id" => {}
+            "sort-key" => body += &format!("sort-key {value}-{}\n", host_entry::NAME),
+            _ => body += &format!("{key} {value}\n"),
+        }
+    }
+    body += &format!("options {options}\n");
+    let before = target.state(&twin).clone();
+    let id = format!("host-{}", twin.file_name());
+    Ok(Some(host_entry::step(&id, twin, &before, body)))
+}
+
+/// The step that makes a host entry the default.
+fn default_entry(target: &Target, twin: &TargetPath) -> Option<Step> {
+    let boot = twin.parent().strip_suffix("/entries")?;
+    let conf: TargetPath = format!("{boot}/loader.conf").parse().ok()?;
+    let before = target.state(&conf);
+    let text = loader_conf::set_default(before.text().unwrap_or_default(), twin.file_name());
+    Some(Step::write(
+        "host-default",
+        "Make the entry without passthrough the default",
+        "the answers say default_entry = \"host\"",
+        conf.clone(),
+        before,
+        text,
+    ))
+}
+
+/// A menu that is never shown hides the way back.
+pub(super) fn hidden_menu(target: &Target) -> Option<Finding> {
+    let mount = target.boot_mounts.iter().find(|mount| mount.has_systemd_boot)?;
+    let conf = format!("{}/loader/loader.conf", mount.path);
+    let path: TargetPath = conf.parse().ok()?;
+    let text = match target.state(&path) {
+        FileState::Absent => "",
+        state => state.text()?,
+    };
+    loader_conf::hides_menu(text).then(|| {
+        Finding::new(
+            Code::MenuHidden,
+            Severity::Info,
+            "systemd-boot's menu is not shown at boot, and the entry without passthrough is in it",
+            format!("to see it, hold Space while the machine starts; or set `timeout 3` in {conf}"),
+        )
+        .in_file(conf)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_twin_stands_beside_its_entry() {
+        for (path, text, wanted) in [
+            ("/boot/loader/entries/arch.conf", "", "/boot/loader/entries/aa-neuron-host-arch.conf"),
+            ("/efi/loader/entries/a.b+3-1.CONF", "", "/efi/loader/entries/aa-neuron-host-a.b.conf"),
+            (
+                "/efi/loader/entries/f0-6.1.conf",
+                "machine-id f0\n",
+                "/efi/loader/entries/aa-neuron-host-f0.conf",
+            ),
+        ] {
+            assert_eq!(twin(&path.parse().unwrap(), text).unwrap().as_str(), wanted);
+        }
+    }
+}

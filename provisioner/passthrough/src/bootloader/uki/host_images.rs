@@ -1,0 +1,125 @@
+//! The host's unified kernel images: a preset of their own beside every preset that builds one.
+//!
+//! A preset of its own and not one more name in the kernel's: mkinitcpio's package hook builds what
+//! belongs to the kernel that changed, so the host's image keeps the kernel that it was built with.
+
+use super::{LoaderError, names_root, presets, sources};
+use crate::bootloader::host_entry::{self, HostEntry};
+use crate::bootloader::keeps_root;
+use crate::facts::Target;
+use crate::id::TargetPath;
+use crate::step::{Step, file_head};
+use crate::text::kernel_cmdline;
+use crate::text::mkinitcpio_preset::{CommandLineUse, Presets};
+
+const PREFIX: &str = "/etc/mkinitcpio.d/neuron-host-";
+const COMMAND_LINE: &str = "/etc/neuron/host-cmdline";
+const OS_RELEASE: &str = "/etc/neuron/host-os-release";
+/// What a system without a name of its own is called.
+const NAMELESS: &str = "Linux";
+
+/// Whether a preset builds an image of the host's.
+pub(super) fn is_ours(path: &TargetPath) -> bool {
+    path.as_str().starts_with(PREFIX)
+}
+
+/// The steps that have mkinitcpio build the host's images.
+pub(super) fn steps(target: &Target, host: &HostEntry) -> Result<Vec<Step>, LoaderError> {
+    let mut steps = Vec::new();
+    for (path, presets) in presets(target) {
+        let unusable = |problem| LoaderError::Unusable { path: path.clone(), problem };
+        let lines = presets.command_lines().map_err(unusable)?;
+        let Some(used) = lines.first() else { continue };
+        let Some(image) =
+            presets.images().into_iter().find(|image| image.preset == used.preset && image.unified)
+        else {
+            continue;
+        };
+        let line = command_line(target, path, used, host)?;
+        steps.extend(preset(target, path, &presets, used, &image.path));
+        if let (true, Ok(path)) = (steps.len() == 1, COMMAND_LINE.parse::<TargetPath>()) {
+            let text =
+                format!("{}{line}\n", file_head("the command line of images without GPU passthrough."));
+            steps.push(host_entry::step("host-cmdline", path.clone(), target.state(&path), text));
+            steps.extend(os_release(target));
+        }
+        if host.is_default {
+            return Err(by_hand(&image.path));
+        }
+    }
+    Ok(steps)
+}
+
+/// The original command line of a preset's image and the switches.
+fn command_line(
+    target: &Target,
+    preset: &TargetPath,
+    used: &CommandLineUse,
+    host: &HostEntry,
+) -> Result<String, LoaderError> {
+    let (files, _) = sources(target, preset, used)?;
+    let all: Vec<String> = files.iter().map(|(_, text)| kernel_cmdline::command_line(text)).collect();
+    let present = all.join(" ");
+    let edited = files.iter().find(|(_, text)| names_root(text)).map_or(preset, |(path, _)| *path);
+    let line = host.line(&present, edited);
+    keeps_root(edited, &present, &line)?;
+    Ok(line)
+}
+
+fn preset(
+    target: &Target,
+    beside: &TargetPath,
+    presets: &Presets,
+    used: &CommandLineUse,
+    image: &str,
+) -> Option<Step> {
+    let stem = beside.file_name().strip_suffix(".preset")?;
+    let path: TargetPath = format!("{PREFIX}{stem}.preset").parse().ok()?;
+    let (folder, _) = image.rsplit_once('/')?;
+    let mut text = file_head("mkinitcpio builds an image without GPU passthrough.");
+    if let Some(kernel) = presets.kernel(&used.preset) {
+        text += &format!("ALL_kver=\"{kernel}\"\n");
+    }
+    let config = presets.configs().ok()?.into_iter().find(|config| config.preset == used.preset);
+    if let Some(config) = config {
+        text += &format!("ALL_config=\"{}\"\n", config.path);
+    }
+    text += "PRESETS=('host')\n";
+    text += &format!("host_uki=\"{folder}/{}-{stem}.efi\"\n", host_entry::NAME);
+    text += &format!("host_options=\"--cmdline {COMMAND_LINE} --osrelease {OS_RELEASE}\"\n");
+    let id = format!("host-preset-{stem}");
+    Some(host_entry::step(&id, path.clone(), target.state(&path), text))
+}
+
+/// What boot menus take an image's name and place from.
+fn os_release(target: &Target) -> Option<Step> {
+    let path: TargetPath = OS_RELEASE.parse().ok()?;
+    let present = target.text("/etc/os-release").or_else(|| target.text("/usr/lib/os-release"))?;
+    let value = |key: &str| {
+        let line = present.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        Some(line.trim_matches(['"', '\'']).to_owned())
+    };
+    let name = value("PRETTY_NAME").or_else(|| value("NAME")).unwrap_or_else(|| NAMELESS.to_owned());
+    // What menus sort by: behind the image that it stands beside.
+    let id = value("IMAGE_ID").or_else(|| value("ID")).unwrap_or_else(|| "linux".to_owned());
+    let kept = present.lines().filter(|line| {
+        !["PRETTY_NAME=", "IMAGE_ID="].iter().any(|key| line.starts_with(key)) && !line.starts_with('#')
+    });
+    let mut text = file_head("the name of images without GPU passthrough.");
+    text.extend(kept.flat_map(|line| [line, "\n"]));
+    text += &format!("PRETTY_NAME=\"{}\"\n", host_entry::title(&name));
+    text += &format!("IMAGE_ID={id}-{}\n", host_entry::NAME);
+    Some(host_entry::step("host-os-release", path.clone(), target.state(&path), text))
+}
+
+fn by_hand(image: &str) -> LoaderError {
+    LoaderError::ByHand {
+        path: image.to_owned(),
+        why: "which unified kernel image boots is the firmware's or a boot menu's to say, so \
+              default_entry = \"host\" is not done here"
+            .to_owned(),
+        what: "leave default_entry out, and choose the image whose name begins with neuron-host as the \
+               default by hand"
+            .to_owned(),
+    }
+}

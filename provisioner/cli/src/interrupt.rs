@@ -3,11 +3,22 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
+use console::Term;
 use neuron_passthrough::apply::{Interrupt, Options};
+use nix::sys::termios::{self, SetArg, Termios};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::narrate;
+
+/// How often a question looks whether Ctrl-C came.
+const TICK: Duration = Duration::from_millis(50);
+/// How long it may take to notice by itself.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Whether somebody wants this program to stop.
 #[derive(Debug, Clone)]
@@ -27,12 +38,6 @@ impl Stop {
         Ok(Self { wanted, heard: Arc::default() })
     }
 
-    /// While a question is asked: Ctrl-C ends the question, not the program, which has to tidy up
-    /// the terminal. The other signals still end it at once: nothing was written yet.
-    pub(crate) fn question() -> Result<(), Failure> {
-        signal_hook::flag::register(SIGINT, Arc::default()).map(drop).map_err(Failure::Signals)
-    }
-
     /// Options for an apply that stops, and puts everything back, when it is asked to.
     pub(crate) fn options(&self) -> Options<'static> {
         let once = Once { stop: self.clone(), told: false };
@@ -47,6 +52,52 @@ impl Stop {
     pub(crate) fn ends_program(&self) -> bool {
         self.is_wanted() && !self.heard.swap(true, Ordering::Relaxed)
     }
+}
+
+/// A question that is being asked.
+pub(crate) struct Question {
+    answered: Arc<AtomicBool>,
+}
+
+impl Question {
+    /// From now on Ctrl-C ends the question, not the program, which has to tidy up the terminal. The
+    /// other signals still end it at once: nothing was written yet.
+    pub(crate) fn begin() -> Result<Self, Failure> {
+        let (asked, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        signal_hook::flag::register(SIGINT, Arc::clone(&asked)).map_err(Failure::Signals)?;
+        let terminal = termios::tcgetattr(io::stdin()).ok();
+        let question = Self { answered: Arc::clone(&answered) };
+        thread::spawn(move || {
+            while !asked.load(Ordering::Relaxed) {
+                if answered.load(Ordering::Relaxed) {
+                    return;
+                }
+                thread::sleep(TICK);
+            }
+            // Once it listens for keys, the question sees Ctrl-C itself and comes to an end.
+            thread::sleep(PATIENCE);
+            if !answered.load(Ordering::Relaxed) {
+                end_unheard(terminal.as_ref());
+            }
+        });
+        Ok(question)
+    }
+
+    /// It came to an end.
+    pub(crate) fn end(self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Ctrl-C came before the question listened for keys: it would wait for another one.
+fn end_unheard(terminal: Option<&Termios>) {
+    if let Some(before) = terminal {
+        let _ = termios::tcsetattr(io::stdin(), SetArg::TCSANOW, before);
+    }
+    let _ = Term::stderr().show_cursor();
+    narrate::line("");
+    Failure::Interrupted.print();
+    std::process::exit(ExitCode::Interrupted as i32);
 }
 
 /// Says it once: putting back what was done must not be interrupted in its turn.

@@ -169,7 +169,10 @@ fn ctrl_c_does_not_end_the_putting_back_of_a_killed_run() {
     assert!(end.screen.contains("everything was put back"), "{}", end.screen);
     assert_eq!(image(&ground), "without\n");
     let (code, told) = status(&ground);
-    assert_eq!((code, &told["interrupted"], &told["due_rebuilds"]), (0, &false.into(), &Value::Array(Vec::new())));
+    assert_eq!(
+        (code, &told["interrupted"], &told["due_rebuilds"]),
+        (0, &false.into(), &Value::Array(Vec::new()))
+    );
     // The stand-in is another one than before, and that is all.
     let changed = diff(&before, &tree(&ground));
     let paths: Vec<&Path> = changed.iter().map(|difference| Path::new(difference.path())).collect();

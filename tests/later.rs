@@ -190,3 +190,39 @@ fn configuration_that_is_masked_is_read_as_nothing() {
     let refused = ends(&ground, &["apply", "--yes"], 3);
     assert!(refused.stderr.contains("/dev/null"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_configuration_that_a_preset_names_counts_wherever_it_lies() {
+    let ground = applied();
+    let (own, preset) = ("etc/initcpio-rescue.conf", "etc/mkinitcpio.d/linux.preset");
+    put(&ground, own, "MODULES=()\n");
+    let named = text(&ground, preset)
+        .replace("#default_config=\"/etc/mkinitcpio.conf\"", "default_config=\"/etc/initcpio-rescue.conf\"");
+    put(&ground, preset, &named);
+    let done = ends(&ground, &["apply", "--yes", "--json"], 4);
+    let done: Value = serde_json::from_str(&done.stdout).unwrap();
+    let steps: Vec<_> = done["steps"].as_array().unwrap().iter().map(|step| step["id"].clone()).collect();
+    assert!(steps.contains(&json!("initramfs")), "the image is as old as before: {done}");
+    append(&ground, own, "# by hand");
+    ends(&ground, &["revert", "--yes"], 5);
+    assert_eq!(text(&ground, own), "MODULES=()\n# by hand\n");
+}
+
+#[test]
+fn where_only_the_package_of_grub_is_there_no_menu_is_made() {
+    let ids = |ground: &Ground| {
+        let plan: Value = serde_json::from_str(&ends(ground, &["plan", "--json"], 0).stdout).unwrap();
+        let steps = plan["steps"].as_array().unwrap().clone();
+        steps.iter().map(|step| step["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let ground = Ground::new("made-rtx-usbc-igpu", "arch-systemd-boot").unwrap();
+    fs::create_dir_all(ground.target().join("etc/default")).unwrap();
+    put(&ground, GRUB, "GRUB_CMDLINE_LINUX_DEFAULT='quiet'\n");
+    assert!(!ids(&ground).contains(&"grub-cfg".to_owned()), "grub-mkconfig could not write it");
+    fs::create_dir_all(ground.target().join("boot/grub")).unwrap();
+    assert!(ids(&ground).contains(&"grub-cfg".to_owned()), "the control");
+    // Before the installer's own job has installed it, nothing else is there.
+    let ground = self::ground();
+    fs::remove_dir_all(ground.target().join("boot/grub")).unwrap();
+    assert!(ids(&ground).contains(&"grub-cfg".to_owned()));
+}

@@ -202,6 +202,11 @@ impl Draft {
         changed.filter_map(|step| step.action.path()).any(|path| wanted(path.as_str()))
     }
 
+    /// Whether a step of this kind changes something.
+    fn writes(&self, kind: &str) -> bool {
+        self.steps.iter().any(|step| !step.is_settled() && step.id.starts_with(kind))
+    }
+
     /// Derived output comes last: it is made from every file, and made once.
     fn rebuilds_last(&mut self) {
         self.steps.sort_by_key(|step| matches!(step.action, Action::Rebuild { .. }));
@@ -312,6 +317,8 @@ fn images(inputs: &Inputs<'_>, draft: &Draft) -> Option<Step> {
     let changed = draft.changes(|path| {
         [binding::VFIO_CONF, binding::VFIO_DEVICES].contains(&path) || path.starts_with("/etc/mkinitcpio")
     });
+    // A configuration that a preset names may lie anywhere.
+    let changed = changed || draft.writes("mkinitcpio-");
     // The command line is part of what some generators build.
     let line = draft.steps.iter().filter(|step| !step.is_settled() && !is_record(step)).any(|step| {
         let own = ["kernel-cmdline", "unified-", "limine-drop-in", "limine-defaults", "retire-"];

@@ -146,10 +146,11 @@ fn text_without_ours(
         }
     } else if path.parent().ends_with("/loader/entries") {
         loader_entry::set_parameters(&loader_entry::remove_parameters(text, tokens), &displaced).ok()?
-    } else if name.starts_with("/etc/mkinitcpio") || name == "/etc/default/limine" {
-        block::remove_block(text)
     } else {
-        return None;
+        // A configuration of mkinitcpio lies wherever a preset has it.
+        let without = block::remove_block(text);
+        let ours = name.starts_with("/etc/mkinitcpio") || name == "/etc/default/limine" || without != text;
+        return ours.then_some(without);
     })
 }
 

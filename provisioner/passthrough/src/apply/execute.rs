@@ -165,13 +165,8 @@ impl Store<'_> {
     /// Whether the file is ours, but not as we left it.
     fn edited_since(&self, run: &Unfinished, real: &TargetPath, present: &Fingerprint, keeps: Keeps) -> bool {
         let in_this_run = run.intents.iter().rev().find(|intent| intent.real == *real);
-        let left = match in_this_run {
-            Some(intent) => Some(&intent.after),
-            None => {
-                let owned = self.ledger().files.get(real).filter(|owned| !owned.is_taken_back());
-                owned.map(|owned| &owned.written)
-            }
-        };
+        let owned = self.ledger().files.get(real).filter(|owned| !owned.is_taken_back());
+        let left = in_this_run.map(|intent| &intent.after).or(owned.map(|owned| &owned.written));
         left.is_some_and(|left| !left.same(present, keeps))
     }
 

@@ -59,9 +59,11 @@ impl Installation<'_> {
         progress: &dyn Fn(f64),
     ) -> Result<(), ProvisionError> {
         let answers = Source::Given(Box::new(answers));
+        let mut tell = |step: Progress<'_>| progress(fraction(&step));
+        // An installer that was killed leaves half of a set-up, and no plan fits that.
+        provision::recover(self.target, Options::default(), runner, &mut tell)?;
         let planned = provision::plan(self.machine, self.target, &answers, self.stage)?;
         progress(0.2);
-        let mut tell = |step: Progress<'_>| progress(fraction(&step));
         provision::apply(self.machine, self.target, &planned.plan, Options::default(), runner, &mut tell)?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use neuron_passthrough::answers::InvalidAnswers;
 use neuron_passthrough::apply::{ApplyError, ErrorKind, StepOutcome};
 use neuron_passthrough::facts::FactsError;
 use neuron_passthrough::plan::InvalidPlan;
-use neuron_passthrough::policy::{Decision, Severity, Verdict};
+use neuron_passthrough::policy::{Code, Decision, Severity, Verdict};
 use neuron_passthrough::provision::ProvisionError;
 use neuron_passthrough::root::{CaptureError, ReadError};
 
@@ -89,7 +89,7 @@ impl Failure {
                 ErrorKind::Changed => ExitCode::Changed,
                 ErrorKind::NotPutBack => ExitCode::NotPutBack,
             },
-            Self::Provision(ProvisionError::MachineChanged(_)) => ExitCode::Changed,
+            Self::Provision(ProvisionError::MachineChanged(_) | ProvisionError::CutOff) => ExitCode::Changed,
             Self::Interrupted | Self::PutBack { .. } => ExitCode::Interrupted,
             Self::Provision(
                 ProvisionError::Machine(_) | ProvisionError::Facts(_) | ProvisionError::Read(_),
@@ -143,6 +143,10 @@ impl Failure {
                 problem.hint.iter().cloned().collect()
             }
             Self::Provision(ProvisionError::Apply(error)) => error.hint().into_iter().collect(),
+            Self::Provision(ProvisionError::CutOff) => vec![
+                "`neuron-provisioner apply` puts that back first and then goes on; `revert` puts it back"
+                    .to_owned(),
+            ],
             Self::Provision(ProvisionError::Untrusted { path }) => {
                 vec![format!("chown root:root {path}; chmod go-w {path}")]
             }
@@ -177,7 +181,7 @@ fn hints_of(decision: &Decision) -> Vec<String> {
     decision
         .findings
         .iter()
-        .filter(|finding| matters(finding.severity))
+        .filter(|finding| matters(finding.severity) || finding.code == Code::StillApplied)
         .map(|finding| finding.hint.clone())
         .collect()
 }

@@ -64,6 +64,9 @@ pub struct OwnFile {
     pub original: FileState,
     /// What the last of them wrote.
     pub written: FileState,
+    /// Whether somebody else's change lies between two of them: then what it was is not what it
+    /// should be without us.
+    pub is_mixed: bool,
 }
 
 /// What earlier applies left.
@@ -146,8 +149,12 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         }
         decision.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     }
+    if !matches!(decision.verdict, Verdict::Ready | Verdict::Pending) {
+        decision.findings.extend(still_applied(&inputs));
+    }
     retire::name_edits(&inputs, &draft.steps, &mut decision.findings);
-    let (settled, steps): (Vec<Step>, Vec<Step>) = draft.steps.into_iter().partition(Step::is_settled);
+    let is_settled = |step: &Step| step.is_settled() && !is_adopted(&inputs, step);
+    let (settled, steps): (Vec<Step>, Vec<Step>) = draft.steps.into_iter().partition(is_settled);
     let reboot_needed = steps.iter().any(|step| !is_record(step));
     let plan = Plan {
         id: String::new(),
@@ -161,6 +168,19 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         reboot_needed,
     };
     Plan { id: document::digest(&plan), ..plan }
+}
+
+/// What a refusal must not hide: it takes nothing back.
+fn still_applied(inputs: &Inputs<'_>) -> Option<Finding> {
+    let in_place = inputs.ours.files.keys().any(|path| path.as_str() != ANSWERS);
+    in_place.then(|| {
+        Finding::new(
+            Code::StillApplied,
+            Severity::Warning,
+            "an earlier set-up is still in place, and goes on giving functions away at every boot",
+            "`neuron-provisioner revert` takes it back; do that before the next reboot if this machine changed",
+        )
+    })
 }
 
 fn decision_host(inputs: &Inputs<'_>) -> Option<Identity> {
@@ -182,6 +202,11 @@ impl Draft {
         changed.filter_map(|step| step.action.path()).any(|path| wanted(path.as_str()))
     }
 
+    /// Whether a step of this kind changes something.
+    fn writes(&self, kind: &str) -> bool {
+        self.steps.iter().any(|step| !step.is_settled() && step.id.starts_with(kind))
+    }
+
     /// Derived output comes last: it is made from every file, and made once.
     fn rebuilds_last(&mut self) {
         self.steps.sort_by_key(|step| matches!(step.action, Action::Rebuild { .. }));
@@ -196,6 +221,13 @@ fn is_due(inputs: &Inputs<'_>, step: &Step) -> bool {
 /// A file that only keeps what was decided; the running system does not depend on it.
 fn is_record(step: &Step) -> bool {
     step.action.path().is_some_and(|path| path.as_str() == ANSWERS)
+}
+
+/// Whether these are answers of ours that somebody edited, as they are told to: once they are
+/// followed they are what was applied, and no longer a change of somebody else's.
+fn is_adopted(inputs: &Inputs<'_>, step: &Step) -> bool {
+    let own = step.action.path().filter(|_| is_record(step)).and_then(|path| inputs.ours.files.get(path));
+    own.is_some_and(|own| step.action.after().is_some_and(|after| after != own.written))
 }
 
 fn draft_steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
@@ -228,15 +260,24 @@ fn host_entry(inputs: &Inputs<'_>, wanted: &[String]) -> HostEntry {
     }
 }
 
-fn answers(inputs: &Inputs<'_>) -> Option<Step> {
-    let path: TargetPath = ANSWERS.parse().ok()?;
-    let head = file_head("the answers that the set-up follows.").replace(
+/// How the answers file begins: of what we write it is the one that is to be edited.
+fn answers_head() -> String {
+    file_head("the answers that the set-up follows.").replace(
         "# Do not edit: change /etc/neuron/provisioner.toml and run `neuron-provisioner apply`.\n",
         "# Change them, then run `neuron-provisioner apply`.\n",
-    );
-    let given = inputs.answers_text?;
-    let text = if given.starts_with(&head) { given.to_owned() } else { format!("{head}{given}") };
+    )
+}
+
+fn answers(inputs: &Inputs<'_>) -> Option<Step> {
+    let path: TargetPath = ANSWERS.parse().ok()?;
+    let head = answers_head();
     let before = inputs.target.state(&path);
+    let text = match inputs.answers_text {
+        Some(given) if given.starts_with(&head) => given.to_owned(),
+        Some(given) => format!("{head}{given}"),
+        // The target's own, followed as they are; of interest only where they were ours before.
+        None => before.text().filter(|_| inputs.ours.files.contains_key(&path))?.to_owned(),
+    };
     Some(Step::write(
         "answers",
         "Keep the answers",
@@ -288,6 +329,8 @@ fn images(inputs: &Inputs<'_>, draft: &Draft) -> Option<Step> {
     let changed = draft.changes(|path| {
         [binding::VFIO_CONF, binding::VFIO_DEVICES].contains(&path) || path.starts_with("/etc/mkinitcpio")
     });
+    // A configuration that a preset names may lie anywhere.
+    let changed = changed || draft.writes("mkinitcpio-");
     // The command line is part of what some generators build.
     let line = draft.steps.iter().filter(|step| !step.is_settled() && !is_record(step)).any(|step| {
         let own =

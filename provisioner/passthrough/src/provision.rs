@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::answers::{Answers, InvalidAnswers};
-use crate::apply::{ApplyError, Outcome, View};
+use crate::apply::{ApplyError, Outcome, State, View};
 use crate::facts::{FactsError, Machine, Target};
 use crate::id::TargetPath;
 use crate::plan::{self, ANSWERS, Inputs, Ours, OwnFile, Plan, Stage};
@@ -20,7 +20,7 @@ mod carry_out;
 mod refusal;
 mod status;
 
-pub use carry_out::{apply, recover, revert, still_holds};
+pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
 pub use refusal::{REFUSAL, keep_reason, unreadable};
 pub use status::status;
 
@@ -66,6 +66,9 @@ pub enum ProvisionError {
         /// The file.
         path: String,
     },
+    /// A run was cut off in this target, and nobody put back yet what it left.
+    #[error("an earlier run was cut off in the middle, so what stands in the target is half of a set-up")]
+    CutOff,
     /// A saved plan was made for another machine, or for this one in another state.
     #[error("the machine is no longer what it was when this was planned: {0}")]
     MachineChanged(String),
@@ -189,7 +192,7 @@ pub fn answers(target: &Root, source: &Source) -> Result<Answers, ProvisionError
                 name: ANSWERS.to_owned(),
                 problem: InvalidAnswers {
                     line: None,
-                    message: format!("it is a symlink to {points_to}, which is not there"),
+                    message: format!("it is a symlink to {points_to}, and no file is there"),
                     hint: Some("mount what it points to, or put a file there".to_owned()),
                 },
             }),
@@ -204,13 +207,17 @@ pub fn inspect(machine: &Root, answers: &Answers) -> Result<(Machine, Judgement)
     Ok((machine, judgement))
 }
 
-/// Makes the plan for a target; writes nothing.
+/// Makes the plan for a target; writes nothing. A target in which a run was cut off has to be
+/// [recovered](recover) first: a plan for half of a set-up would fit nothing.
 pub fn plan(machine: &Root, target: &Root, source: &Source, stage: Stage) -> Result<Planned, ProvisionError> {
+    let view = View::open(target)?;
+    if view.status()?.state == State::Interrupted {
+        return Err(if view.is_busy()? { view.busy().into() } else { ProvisionError::CutOff });
+    }
     let answers = self::answers(target, source)?;
     let (facts, judgement) = inspect(machine, &answers)?;
     let read = Target::read(target, &facts)?;
     let judgement = policy::target::judge(judgement, &facts, &answers, &read);
-    let view = View::open(target)?;
     let ours = ours(&view)?;
     let text = answers_text(&read, source, &answers)?;
     let plan = plan::make(Inputs {
@@ -248,12 +255,9 @@ fn ours(view: &View<'_>) -> Result<Ours, ProvisionError> {
         due_rebuilds: applied.rebuilds_due.clone(),
         ..Ours::default()
     };
-    for file in &applied.files {
+    for file in applied.files.iter().filter(|file| !file.is_taken_back) {
         if let (Some(original), Some(written)) = (view.original(&file.path)?, view.written(&file.path)?) {
-            // One that was taken back to what it was is nobody's business any more.
-            if original != written {
-                ours.files.insert(file.path.clone(), OwnFile { original, written });
-            }
+            ours.files.insert(file.path.clone(), OwnFile { original, written, is_mixed: file.is_mixed });
         }
     }
     Ok(ours)

@@ -169,8 +169,9 @@ impl Root {
 
     /// What stands at a path, symlinks resolved inside the root: what an apply would replace.
     ///
-    /// A dangling last symlink reads as [`FileState::Symlink`]; a directory, device or fifo is an
-    /// error. A capture holds no modes or owners and cannot answer.
+    /// A last symlink that dangles, or leads to something that is no file, reads as
+    /// [`FileState::Symlink`]: a link to `/dev/null` is how configuration is masked. A directory,
+    /// device or fifo is an error. A capture holds no modes or owners and cannot answer.
     pub fn file_state(&self, path: &str) -> Result<FileState, ReadError> {
         let fail = |source: io::Error| ReadError { path: absolute(path), source };
         let Some(fd) = self.descriptor() else {
@@ -183,7 +184,10 @@ impl Root {
                 None => FileState::Absent,
             }),
             Err(Errno::ENOTDIR) => Ok(FileState::Absent),
-            Err(Errno::ENOTSUP) => Err(fail(io::Error::other("it is not a regular file"))),
+            Err(Errno::ENOTSUP) => match self.read_link(path)? {
+                Some(points_to) => Ok(FileState::Symlink { points_to }),
+                None => Err(fail(io::Error::other("it is not a regular file"))),
+            },
             Err(errno) => Err(fail(errno.into())),
         }
     }

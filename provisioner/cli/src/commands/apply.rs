@@ -1,7 +1,7 @@
 //! `apply`: plan and write.
 
 use console::style;
-use neuron_passthrough::apply::{ApplyError, Chroot, ErrorKind, Options, Postponed, Runner, StepResult};
+use neuron_passthrough::apply::{ApplyError, Chroot, ErrorKind, Postponed, Runner, StepResult};
 use neuron_passthrough::plan::{Plan, PlanDocument};
 use neuron_passthrough::provision::{self, Done, ProvisionError};
 use neuron_passthrough::root::Root;
@@ -19,7 +19,9 @@ use crate::{narrate, render, roots};
 
 pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
-    recover(common, options.no_reload, &target)?;
+    if provision::is_cut_off(&target)? {
+        recover(common, options, &target)?;
+    }
     let plan = saved_or_new(common, options, &machine, &target)?;
     let document = PlanDocument::from(&plan);
     let is_shown = !common.json && !common.quiet;
@@ -49,12 +51,21 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
 }
 
 /// A run that was cut off is put back first: what is planned from a half-written tree fits nothing.
-fn recover(common: &Common, no_reload: bool, target: &Root) -> Result<(), Failure> {
-    let steps = Steps::new(common);
+fn recover(common: &Common, options: &ApplyOptions, target: &Root) -> Result<(), Failure> {
+    if !options.yes {
+        consent::ask("A run was cut off. Put back what it left?", "use --yes")?;
+    }
     let stop = Stop::watch()?;
-    let mut runner = runner(no_reload, target, &stop);
-    let mut show = |progress: neuron_passthrough::apply::Progress<'_>| steps.show(&progress);
-    Ok(provision::recover(target, Options::default(), runner.as_mut(), &mut show)?)
+    let recovered = {
+        let steps = Steps::new(common);
+        let mut runner = runner(options.no_reload, target, &stop);
+        provision::recover(target, stop.options(), runner.as_mut(), &mut |progress| steps.show(&progress))
+    };
+    match recovered {
+        Ok(()) if stop.is_wanted() => Err(Failure::PutBack { steps: Vec::new() }),
+        Ok(()) => Ok(()),
+        Err(error) => Err(ended(error, &stop)),
+    }
 }
 
 /// Who builds the initramfs and the boot menu.

@@ -69,7 +69,9 @@ pub(crate) fn text(report: &StatusReport) -> String {
         let _ = writeln!(out, "Kernel parameters of ours: {}", report.parameters.join(" "));
     }
     for argv in &report.open_rebuilds {
-        let _ = writeln!(out, "Left to somebody else: {}", argv.join(" "));
+        let is_due = report.due_rebuilds.contains(argv);
+        let label = if is_due { "Has to run" } else { "Left to somebody else" };
+        let _ = writeln!(out, "{label}: {}", argv.join(" "));
     }
     if let Some(refusal) = &report.refusal {
         let _ = write!(out, "\nThe last run did nothing:\n{}", render::decision(refusal));

@@ -165,10 +165,8 @@ impl Store<'_> {
     /// Whether the file is ours, but not as we left it.
     fn edited_since(&self, run: &Unfinished, real: &TargetPath, present: &Fingerprint, keeps: Keeps) -> bool {
         let in_this_run = run.intents.iter().rev().find(|intent| intent.real == *real);
-        let left = match in_this_run {
-            Some(intent) => Some(&intent.after),
-            None => self.ledger().files.get(real).map(|owned| &owned.written),
-        };
+        let owned = self.ledger().files.get(real).filter(|owned| !owned.is_taken_back());
+        let left = in_this_run.map(|intent| &intent.after).or(owned.map(|owned| &owned.written));
         left.is_some_and(|left| !left.same(present, keeps))
     }
 
@@ -292,7 +290,11 @@ impl Store<'_> {
             let why = match runner.run(&rebuild.argv) {
                 RunResult::Done => continue,
                 RunResult::Deferred { why, .. } | RunResult::Failed { why } => why,
-                RunResult::Postponed => "it was put off".to_owned(),
+                RunResult::Postponed => {
+                    // It was asked for, and the journal keeps what the next run has to make up for.
+                    back.not_rebuilt.push(rebuild.argv.clone());
+                    continue;
+                }
             };
             let files = if back.left.is_empty() { "the files are back, but " } else { "" };
             let command = command_line(&rebuild.argv);

@@ -20,6 +20,13 @@ pub(super) struct Owned {
     pub(super) mixed: bool,
 }
 
+impl Owned {
+    /// Whether we put it back to what it was: it is nobody's but the user's again.
+    pub(super) fn is_taken_back(&self) -> bool {
+        self.original == self.written && !self.mixed
+    }
+}
+
 /// A program that has to run again when files go back.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Rebuild {
@@ -144,6 +151,10 @@ impl Ledger {
             }
         }
         let Intent { step, path, real, before, after, foreign_edit, .. } = intent;
+        if self.files.get(&real).is_some_and(Owned::is_taken_back) {
+            // What stands there by now is what a revert brings back.
+            self.files.remove(&real);
+        }
         let owned = self.files.entry(real).or_insert_with(|| Owned {
             path,
             step: step.clone(),

@@ -193,6 +193,11 @@ pub struct OwnedFile {
     pub real: TargetPath,
     /// The step that wrote it last.
     pub step: String,
+    /// Whether somebody else's change lies between two of our writes: what it was before the first
+    /// of them is no longer all that is not ours.
+    pub is_mixed: bool,
+    /// Whether we put it back to what it was, so that it is nobody's but the user's again.
+    pub is_taken_back: bool,
 }
 
 /// What is applied to a target.

@@ -60,14 +60,14 @@ impl Store<'_> {
     /// Restores what every file was before the first of our transactions, takes away the
     /// directories that we made where they are empty, and runs the recorded programs once more.
     ///
-    /// A file that is not as we left it goes to `merge`, which returns its content without
+    /// A file that is not as we left it goes to `merge`, which returns what stands there without
     /// what is ours; with `None` it is left alone and named. When a file cannot be written,
     /// everything goes back to how it was applied. When a program fails, the files stay restored
     /// and the error says what to run.
     pub fn revert(
         &mut self,
         request: &RevertRequest,
-        merge: &mut dyn FnMut(&ChangedFile) -> Option<Vec<u8>>,
+        merge: &mut dyn FnMut(&ChangedFile) -> Option<FileState>,
         runner: &mut dyn Runner,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Reverted, ApplyError> {
@@ -111,9 +111,13 @@ impl Store<'_> {
         Ok(Reverted { outcome, left, merged })
     }
 
-    fn sort(&self, merge: &mut dyn FnMut(&ChangedFile) -> Option<Vec<u8>>) -> Result<Sorted, ApplyError> {
+    fn sort(&self, merge: &mut dyn FnMut(&ChangedFile) -> Option<FileState>) -> Result<Sorted, ApplyError> {
         let mut sorted = Sorted::default();
         for (real, owned) in &self.ledger().files {
+            if owned.is_taken_back() {
+                sorted.forgotten.push(real.clone());
+                continue;
+            }
             let (before, hard_linked) = match self.tree().read(real) {
                 Ok(found) => (found.content, found.hard_linked),
                 // A directory, a device or a way round by a symlink: somebody's, not ours.
@@ -148,25 +152,22 @@ impl Store<'_> {
         Ok(sorted)
     }
 
-    /// The present file with other bytes, if the caller knows which of them are ours.
+    /// The present file without what is ours, if the caller knows what that is.
     fn merged(
         &self,
         owned: &Owned,
         present: &Content,
-        merge: &mut dyn FnMut(&ChangedFile) -> Option<Vec<u8>>,
+        merge: &mut dyn FnMut(&ChangedFile) -> Option<FileState>,
     ) -> Result<Option<Content>, ApplyError> {
-        let Content::Regular { mode, owner, xattrs, .. } = present else { return Ok(None) };
+        if !matches!(present, Content::Regular { .. }) {
+            return Ok(None);
+        }
         let changed = ChangedFile {
             path: owned.path.clone(),
             original: self.view().content_of(&owned.original)?.state(),
             written: self.view().content_of(&owned.written)?.state(),
             present: present.state(),
         };
-        Ok(merge(&changed).map(|bytes| Content::Regular {
-            bytes,
-            mode: *mode,
-            owner: *owner,
-            xattrs: xattrs.clone(),
-        }))
+        Ok(merge(&changed).map(|state| Content::wanted(&state, present)))
     }
 }

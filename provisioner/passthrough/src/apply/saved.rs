@@ -54,7 +54,12 @@ impl Saved<'_> {
             File::from(opened).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
-        let bytes = read().map_err(|error| lost(error.to_string()))?;
+        let bytes = read().map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                ApplyError::io("read", format!("/var/lib/neuron-provisioner/saved/{digest}"))(error)
+            }
+            _ => lost(error.to_string()),
+        })?;
         if sha256(&bytes) == digest { Ok(bytes) } else { Err(lost("its bytes were changed".to_owned())) }
     }
 

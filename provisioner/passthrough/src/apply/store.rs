@@ -105,7 +105,7 @@ impl<'r> View<'r> {
     pub fn status(&self) -> Result<Applied, ApplyError> {
         let ledger = &self.ledger;
         let mut drifted = Vec::new();
-        for (real, owned) in &ledger.files {
+        for (real, owned) in ledger.files.iter().filter(|(_, owned)| !owned.is_taken_back()) {
             // Something that is no file any more has drifted, too.
             let same = match self.tree.read(real) {
                 Ok(found) => found.content.fingerprint().same(&owned.written, self.tree.keeps(real)?),
@@ -130,6 +130,8 @@ impl<'r> View<'r> {
             path: owned.path.clone(),
             real: real.clone(),
             step: owned.step.clone(),
+            is_mixed: owned.mixed,
+            is_taken_back: owned.is_taken_back(),
         });
         Ok(Applied {
             state,
@@ -157,6 +159,11 @@ impl<'r> View<'r> {
             .map_err(|errno| ApplyError::io("open", format!("{PARENT}/{NAME}"))(errno.into()))?;
         // A shared lock gets in nobody's way and is gone with the descriptor.
         Ok(matches!(Flock::lock(own, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK))))
+    }
+
+    /// The error for somebody who cannot wait until the other one is done.
+    pub fn busy(&self) -> ApplyError {
+        ApplyError::Busy { path: format!("{PARENT}/{NAME}") }
     }
 
     /// What stood at a path before the first of our transactions; `None` when the path is not
@@ -225,14 +232,13 @@ impl<'r> Store<'r> {
 
     fn take_lock(&mut self) -> Result<(), ApplyError> {
         let Some(place) = self.view.entry(".")? else { return Ok(()) };
-        let busy = || ApplyError::Busy { path: format!("{PARENT}/{NAME}") };
         // A descriptor of its own: a clone would share the lock and outlive it.
         let own = place
             .open_entry(OFlag::O_RDONLY | OFlag::O_DIRECTORY)
             .map_err(|errno| ApplyError::io("open", format!("{PARENT}/{NAME}"))(errno.into()))?;
         match Flock::lock(own, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => self.lock = Some(lock),
-            Err((_, Errno::EWOULDBLOCK)) => return Err(busy()),
+            Err((_, Errno::EWOULDBLOCK)) => return Err(self.view.busy()),
             Err((_, errno)) => return Err(ApplyError::io("lock", format!("{PARENT}/{NAME}"))(errno.into())),
         }
         Ok(())

@@ -11,7 +11,7 @@ use super::execute::{Change, Course, Job, OnRebuildFailure, Work};
 use super::journal::Begin;
 use super::place::Last;
 use super::store::Store;
-use super::{Operation, Outcome, Progress, StepOutcome, StepResult, Transaction, room};
+use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult, Transaction, room};
 use crate::id::TargetPath;
 use crate::step::{Action, Owner, Step};
 
@@ -19,8 +19,8 @@ impl Store<'_> {
     /// Carries out a transaction, or puts everything back.
     ///
     /// First whatever an earlier run left half done is put back. A transaction whose files all
-    /// stand as they should writes nothing, not even to the journal, and rebuilds nothing; one
-    /// that has only rebuilds is a request to run them.
+    /// stand as they should writes nothing, not even to the journal, and rebuilds nothing but what
+    /// failed or was put off before; one that has only rebuilds is a request to run them.
     pub fn apply(
         &mut self,
         transaction: &Transaction,
@@ -28,10 +28,13 @@ impl Store<'_> {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Outcome, ApplyError> {
         self.recover(runner, progress)?;
-        let jobs = self.prepare(&transaction.steps)?;
-        let changes: Vec<&Change> = jobs.iter().filter_map(Job::change).collect();
+        let mut jobs = self.prepare(&transaction.steps)?;
         let files = jobs.iter().any(|job| !matches!(job.work, Work::Rebuild(_)));
-        if changes.is_empty() && (files || jobs.is_empty()) {
+        if files && jobs.iter().all(|job| job.change().is_none()) {
+            self.keep_due(&mut jobs);
+        }
+        let changes: Vec<&Change> = jobs.iter().filter_map(Job::change).collect();
+        if jobs.iter().all(|job| matches!(job.work, Work::Nothing)) {
             let unchanged = |job: &Job| StepOutcome::new(&job.id, StepResult::Unchanged);
             return Ok(Outcome::of(jobs.iter().map(unchanged).collect()));
         }
@@ -55,6 +58,20 @@ impl Store<'_> {
         self.execute(&course, runner, progress)
     }
 
+    /// Of the programs only those that failed or were put off: the others made what they make from
+    /// these very files.
+    fn keep_due(&self, jobs: &mut [Job]) {
+        let due = |argv: &[String]| {
+            let known = self.ledger().rebuilds.iter().find(|rebuild| rebuild.argv == argv);
+            known.is_some_and(|rebuild| rebuild.state == RebuildState::Failed)
+        };
+        for job in jobs {
+            if matches!(&job.work, Work::Rebuild(argv) if !due(argv)) {
+                job.work = Work::Nothing;
+            }
+        }
+    }
+
     fn prepare(&self, steps: &[Step]) -> Result<Vec<Job>, ApplyError> {
         // What earlier steps of this transaction will have put there.
         let mut ahead = BTreeMap::new();
@@ -69,6 +86,13 @@ impl Store<'_> {
             Ok(Job { id: step.id.clone(), title: step.title.clone(), work })
         };
         steps.iter().map(job).collect()
+    }
+
+    /// Whether a file of ours holds by somebody else's hand what is wanted there: then it is written
+    /// all the same, so that the journal knows it and it no longer counts as changed.
+    fn is_edited(&self, real: &TargetPath, wanted: &Content, keeps: Keeps) -> bool {
+        let own = self.ledger().files.get(real).filter(|owned| !owned.is_taken_back());
+        own.is_some_and(|owned| !owned.written.same(&wanted.fingerprint(), keeps))
     }
 
     /// What an action changes; `None` when everything is already as it wants it.
@@ -96,7 +120,8 @@ impl Store<'_> {
             let own = Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() };
             *owner = before.owner().unwrap_or(own);
         }
-        if before.fingerprint().same(&after.fingerprint(), place.keeps()) {
+        let is_as_wanted = before.fingerprint().same(&after.fingerprint(), place.keeps());
+        if is_as_wanted && (expected.is_some() || !self.is_edited(&real, &after, place.keeps())) {
             return Ok(None);
         }
         let seen = match (&expected, last) {

@@ -16,6 +16,8 @@ const DROP_IN: &str = "/etc/default/grub.d/95-neuron-vfio.cfg";
 const HOST_SCRIPT: &str = "/etc/grub.d/11_neuron_host";
 const LINUX_SCRIPT: &str = "/etc/grub.d/10_linux";
 const TITLE: &str = "Set the kernel parameters for GRUB";
+/// Made when GRUB is installed; without it no menu can be written.
+const FOLDER: &str = "/boot/grub";
 const GENERATED: &str = "/boot/grub/grub.cfg";
 
 /// GRUB 2.
@@ -67,7 +69,13 @@ impl Bootloader for Grub {
         Ok(steps)
     }
 
-    fn rebuild(&self, _: &Target) -> Option<Step> {
+    fn rebuild(&self, target: &Target) -> Option<Step> {
+        let boots_it =
+            |other: &&dyn Bootloader| other.name() != self.name() && other.detect(target).is_some();
+        if !target.has(FOLDER) && super::ALL.iter().any(boots_it) {
+            // Its package alone brings the defaults; something else is installed and boots this system.
+            return None;
+        }
         Some(Step {
             id: "grub-cfg".to_owned(),
             title: "Make GRUB's menu anew".to_owned(),

@@ -1,7 +1,7 @@
 //! Taking back what earlier applies wrote: whole where nobody touched it since, else only what is
 //! ours.
 
-use super::{ANSWERS, Draft, Inputs, OwnFile, answers, images, loaders};
+use super::{ANSWERS, Draft, Inputs, OwnFile, answers, answers_head, images, loaders};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step};
@@ -20,10 +20,12 @@ pub(super) fn one(inputs: &Inputs<'_>, path: &str, draft: &mut Draft) {
         return;
     };
     let before = inputs.target.files.get(path).unwrap_or(&own.written);
-    let action = if *before == own.written {
+    let action = if *before == own.original {
+        None
+    } else if *before == own.written && !own.is_mixed {
         restored(path, own, before)
-    } else if let Some(text) = without_ours(path, own, before, &inputs.ours.tokens) {
-        Some(Action::WriteFile { path: path.clone(), before: before.clone(), after: before.with_text(text) })
+    } else if let Some(after) = without_ours(path, own, before, &inputs.ours.tokens) {
+        changed(path, before, after)
     } else {
         draft.findings.push(left_alone(path));
         None
@@ -37,11 +39,15 @@ pub(super) fn one(inputs: &Inputs<'_>, path: &str, draft: &mut Draft) {
 }
 
 fn restored(path: &TargetPath, own: &OwnFile, before: &FileState) -> Option<Action> {
+    changed(path, before, own.original.clone())
+}
+
+fn changed(path: &TargetPath, before: &FileState, after: FileState) -> Option<Action> {
     let (path, before) = (path.clone(), before.clone());
-    match &own.original {
+    match after {
         FileState::Absent if before == FileState::Absent => None,
         FileState::Absent => Some(Action::RemoveFile { path, before }),
-        original => Some(Action::WriteFile { path, before, after: original.clone() }),
+        after => Some(Action::WriteFile { path, before, after }),
     }
 }
 
@@ -91,11 +97,23 @@ pub(super) fn name_edits(inputs: &Inputs<'_>, steps: &[Step], findings: &mut Vec
     }
 }
 
-/// A file's text without what is ours; `None` where that cannot be told apart.
+/// A file without what is ours; `None` where that cannot be told apart.
 ///
-/// Parameters of ours go, and what they had displaced comes back. Of a file that we made, the lines
-/// that we wrote go.
+/// Parameters of ours go, and what they had displaced comes back. Of a file that we wrote whole, the
+/// lines that we wrote go, and those that we left out come back; one that we made goes with its
+/// last line.
 pub fn without_ours(
+    path: &TargetPath,
+    own: &OwnFile,
+    present: &FileState,
+    tokens: &[String],
+) -> Option<FileState> {
+    let kept = text_without_ours(path, own, present, tokens)?;
+    let is_empty = own.original == FileState::Absent && kept.trim().is_empty();
+    Some(if is_empty { FileState::Absent } else { present.with_text(kept) })
+}
+
+fn text_without_ours(
     path: &TargetPath,
     own: &OwnFile,
     present: &FileState,
@@ -106,7 +124,10 @@ pub fn without_ours(
     let original = own.original.text().unwrap_or_default();
     let displaced = displaced(original, tokens);
     let file = path.file_name();
-    let kept = if name == "/etc/default/grub" {
+    Some(if name == ANSWERS {
+        // Whoever edited them made them theirs.
+        text.strip_prefix(&answers_head()).unwrap_or(text).to_owned()
+    } else if name == "/etc/default/grub" {
         let without = grub_default::remove_parameters(text, tokens).ok()?;
         let without = grub_default::set_parameters(&without, &displaced).ok()?;
         grub_default::unset_default_entry(&without, original, bootloader::HOST_NAME).ok()?
@@ -133,17 +154,19 @@ pub fn without_ours(
         }
     } else if path.parent().ends_with("/loader/entries") {
         loader_entry::set_parameters(&loader_entry::remove_parameters(text, tokens), &displaced).ok()?
-    } else if name.starts_with("/etc/mkinitcpio") || name == "/etc/default/limine" {
-        block::remove_block(text)
     } else {
-        return None;
-    };
-    (kept != text).then_some(kept)
+        // A configuration of mkinitcpio lies wherever a preset has it.
+        let without = block::remove_block(text);
+        let ours = name.starts_with("/etc/mkinitcpio") || name == "/etc/default/limine" || without != text;
+        return ours.then_some(without);
+    })
 }
 
-/// The lines of a text that we did not write; those of the original stay.
+/// The lines of a text that we did not write: those of the original, but for what somebody took out
+/// since, then what somebody added.
 fn lines_of_others(present: &str, written: &str, original: &str) -> String {
-    let ours: Vec<&str> =
-        written.lines().filter(|line| !original.lines().any(|other| other == *line)).collect();
-    present.lines().filter(|line| !ours.contains(line)).fold(String::new(), |text, line| text + line + "\n")
+    let has = |text: &str, line: &str| text.lines().any(|other| other == line);
+    let kept = original.lines().filter(|line| !has(written, line) || has(present, line));
+    let added = present.lines().filter(|line| !has(written, line) && !has(original, line));
+    kept.chain(added).fold(String::new(), |text, line| text + line + "\n")
 }

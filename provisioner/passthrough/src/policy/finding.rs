@@ -141,6 +141,8 @@ codes! {
     TargetConflict,
     /// The machine could not be read at all.
     MachineUnreadable,
+    /// Nothing may be given away now, and an earlier set-up still gives something away.
+    StillApplied,
     /// A kernel parameter that the answers add must not be written.
     ParameterRefused,
     /// The answers hold something that nothing acts on yet.

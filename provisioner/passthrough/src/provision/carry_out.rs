@@ -78,6 +78,13 @@ pub fn apply(
     Ok(Done { changed: outcome.changed, reboot_needed, outcome: with_settled(plan, outcome) })
 }
 
+/// Whether a run was cut off in this target, and has to be put back first. One that is writing
+/// right now was not.
+pub fn is_cut_off(target: &Root) -> Result<bool, ProvisionError> {
+    let view = View::open(target)?;
+    Ok(view.status()?.state == State::Interrupted && !view.is_busy()?)
+}
+
 /// Puts back what a run that was cut off left half done. To be called before planning: a plan that
 /// was made from a half-written tree does not fit the tree that this leaves.
 pub fn recover(
@@ -86,7 +93,7 @@ pub fn recover(
     runner: &mut dyn Runner,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), ProvisionError> {
-    if View::open(target)?.status()?.state == State::Interrupted {
+    if is_cut_off(target)? {
         Store::open(target, options)?.recover(runner, progress)?;
     }
     Ok(())
@@ -151,8 +158,8 @@ pub fn revert(
     let tokens = applied.tokens;
     let mut store = Store::open(target, options)?;
     let mut merge = |file: &ChangedFile| {
-        let own = OwnFile { original: file.original.clone(), written: file.written.clone() };
-        plan::without_ours(&file.path, &own, &file.present, &tokens).map(String::into_bytes)
+        let (original, written) = (file.original.clone(), file.written.clone());
+        plan::without_ours(&file.path, &OwnFile { original, written, is_mixed: true }, &file.present, &tokens)
     };
     let reverted = store.revert(&request, &mut merge, runner, progress)?;
     forget_refusal(&mut store);

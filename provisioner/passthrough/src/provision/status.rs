@@ -1,11 +1,11 @@
 //! Where a set-up stands.
 
 use super::carry_out::reboot_owed;
-use super::{Note, ProvisionError, REFUSAL, Standing, Status, ours};
+use super::{Note, ProvisionError, REFUSAL, Standing, Status};
 use crate::apply::{Applied, State, View};
 use crate::facts::boot_id;
 use crate::id::TargetPath;
-use crate::plan::{ANSWERS, Ours};
+use crate::plan::ANSWERS;
 use crate::policy::Verdict;
 use crate::root::Root;
 use crate::step::HEAD_MARK;
@@ -17,16 +17,18 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
     let applied = view.status()?;
     let busy = view.is_busy()?;
     let refusal = view.read_state_file(REFUSAL)?;
-    let ours = ours(&view)?;
+    // Their names only: what they held before is for root alone to see.
+    let ours = applied.files.iter().filter(|file| !file.is_taken_back);
+    let ours: Vec<TargetPath> = ours.map(|file| file.path.clone()).collect();
     let owed = applied.state != State::Unconfigured && reboot_owed(&applied, boot_id(machine).as_deref());
     let mut drifted = applied.drifted.clone();
-    if applied.state != State::Applied {
+    if matches!(applied.state, State::Unconfigured | State::Reverted) {
         drifted.extend(orphans(target)?);
     }
     Ok(Status {
         standing: standing(&applied, &ours, &drifted, owed, busy),
         reboot_needed: owed,
-        files: ours.files.into_keys().collect(),
+        files: ours,
         drifted,
         parameters: applied.tokens.clone(),
         open_rebuilds: applied.rebuilds_open.clone(),
@@ -52,7 +54,7 @@ fn orphans(target: &Root) -> Result<Vec<TargetPath>, ProvisionError> {
 
 fn standing(
     applied: &Applied,
-    ours: &Ours,
+    ours: &[TargetPath],
     drifted: &[TargetPath],
     reboot_owed: bool,
     busy: bool,
@@ -61,7 +63,7 @@ fn standing(
         let note: Note = serde_json::from_value(last.note.clone()).ok()?;
         Some(note.verdict)
     });
-    let only_answers = ours.files.keys().all(|path| path.as_str() == ANSWERS);
+    let only_answers = ours.iter().all(|path| path.as_str() == ANSWERS);
     match applied.state {
         _ if busy => Standing::Pending,
         State::Interrupted => Standing::Drifted,

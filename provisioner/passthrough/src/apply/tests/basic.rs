@@ -154,7 +154,7 @@ fn a_caller_can_take_ours_out_of_a_changed_file() {
     target.put("etc/default/grub", &format!("{ours}GRUB_TIMEOUT=9\n"));
     let mut merge = |changed: &crate::apply::ChangedFile| {
         assert_eq!(changed.written.text(), Some(ours.as_str()));
-        Some(changed.present.text()?.replace(" iommu=pt", "").into_bytes())
+        Some(changed.present.with_text(changed.present.text()?.replace(" iommu=pt", "")))
     };
     let reverted = target.revert_with(Options::default(), &mut merge, &mut Maker::new(&target)).unwrap();
     assert_eq!((reverted.left.len(), reverted.merged.len()), (0, 1));

@@ -136,7 +136,7 @@ impl Target {
     pub(super) fn revert_with(
         &self,
         options: Options<'_>,
-        merge: &mut dyn FnMut(&ChangedFile) -> Option<Vec<u8>>,
+        merge: &mut dyn FnMut(&ChangedFile) -> Option<FileState>,
         runner: &mut dyn Runner,
     ) -> Result<Reverted, ApplyError> {
         let root = self.root();

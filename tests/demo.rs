@@ -26,7 +26,7 @@ fn the_trip_ends_where_it_began_and_leaves_nothing() {
         "+GRUB_CMDLINE_LINUX_DEFAULT='nowatchdog nvme_load=YES loglevel=3 quiet intel_iommu=on iommu=pt'",
         "pending: it is written",
         "Reverted.",
-        "Yes: all 17 files of the target have the same bytes, modes and owners as before.",
+        "Yes: all 18 files of the target have the same bytes, modes and owners as before.",
     ];
     let mut rest = done.stdout.as_str();
     for wanted in in_order {
@@ -61,7 +61,7 @@ fn a_quiet_demo_says_how_it_ended_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let done = demo(folder.path(), &["--quiet"]);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
-    let verdict = "Yes: all 17 files of the target have the same bytes, modes and owners as before.\n";
+    let verdict = "Yes: all 18 files of the target have the same bytes, modes and owners as before.\n";
     assert_eq!(done.stdout, verdict);
 }
 

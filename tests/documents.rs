@@ -73,7 +73,7 @@ fn inspect_has_the_documented_fields() {
 fn plan_has_the_documented_fields() {
     let ground = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap();
     let plan = json(&ground, &["plan"], 0);
-    let names = "schema id stage decision assignments host tokens reboot_needed steps settled";
+    let names = "schema id stage decision assignments host tokens copies reboot_needed steps settled";
     has_exactly("the plan", &plan, names);
     assert_eq!(plan["schema"], "neuron-plan/1");
     decision(&plan["decision"]);
@@ -81,7 +81,7 @@ fn plan_has_the_documented_fields() {
         has_exactly("a step", step, "id title because action");
         let names = "kind path mode before_sha256 after_sha256 diff argv points_to outputs before after";
         has_exactly("an action", &step["action"], names);
-        is_one_of("a kind", &step["action"]["kind"], "write|remove|symlink|rebuild");
+        is_one_of("a kind", &step["action"]["kind"], "write|remove|symlink|copy|rebuild");
         let is_rebuild = step["action"]["kind"] == "rebuild";
         assert_eq!(step["action"]["argv"].is_array(), is_rebuild);
         assert_eq!(step["action"]["path"].is_string(), !is_rebuild);

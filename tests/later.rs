@@ -220,6 +220,8 @@ fn where_only_the_package_of_grub_is_there_no_menu_is_made() {
     put(&ground, GRUB, "GRUB_CMDLINE_LINUX_DEFAULT='quiet'\n");
     assert!(!ids(&ground).contains(&"grub-cfg".to_owned()), "grub-mkconfig could not write it");
     fs::create_dir_all(ground.target().join("boot/grub")).unwrap();
+    fs::create_dir_all(ground.target().join("etc/grub.d")).unwrap();
+    put(&ground, "etc/grub.d/10_linux", "#!/bin/sh\n");
     assert!(ids(&ground).contains(&"grub-cfg".to_owned()), "the control");
     // Before the installer's own job has installed it, nothing else is there.
     let ground = self::ground();

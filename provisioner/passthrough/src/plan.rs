@@ -76,6 +76,8 @@ pub struct Ours {
     pub tokens: Vec<String>,
     /// The files that are ours.
     pub files: BTreeMap<TargetPath, OwnFile>,
+    /// The copies of kernels and images that are ours.
+    pub copies: Vec<TargetPath>,
     /// Programs that failed or were put off, so that what they make is stale. What somebody else
     /// was to run is theirs: an installer's own job does, and once is enough.
     pub due_rebuilds: Vec<Vec<String>>,
@@ -113,6 +115,8 @@ pub struct Plan {
     pub host: Option<Identity>,
     /// The kernel parameters that are ours afterwards.
     pub tokens: Vec<String>,
+    /// The copies that are ours afterwards.
+    pub copies: Vec<TargetPath>,
     /// What changes, in this order.
     pub steps: Vec<Step>,
     /// The ids of steps that would change nothing.
@@ -163,6 +167,7 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         assignments: inputs.judgement.assignments.clone(),
         host: decision_host(&inputs),
         tokens: draft.tokens,
+        copies: draft.copies,
         settled: settled.into_iter().map(|step| step.id).collect(),
         steps,
         reboot_needed,
@@ -192,6 +197,7 @@ fn decision_host(inputs: &Inputs<'_>) -> Option<Identity> {
 struct Draft {
     steps: Vec<Step>,
     tokens: Vec<String>,
+    copies: Vec<TargetPath>,
     findings: Vec<Finding>,
 }
 
@@ -243,6 +249,7 @@ fn draft_steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding
         loaders::steps(inputs, &Parameters { set, remove, host }, draft)?;
     } else {
         draft.tokens.clone_from(&inputs.ours.tokens);
+        draft.copies.clone_from(&inputs.ours.copies);
     }
     draft.steps.extend(images(inputs, draft));
     draft.rebuilds_last();
@@ -257,6 +264,7 @@ fn host_entry(inputs: &Inputs<'_>, wanted: &[String]) -> HostEntry {
         wanted: wanted.to_vec(),
         originals: inputs.ours.files.iter().filter_map(texts).collect(),
         is_default: inputs.judgement.host_is_default,
+        copies: inputs.ours.copies.clone(),
     }
 }
 

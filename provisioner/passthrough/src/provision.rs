@@ -255,7 +255,9 @@ fn ours(view: &View<'_>) -> Result<Ours, ProvisionError> {
         due_rebuilds: applied.rebuilds_due.clone(),
         ..Ours::default()
     };
-    for file in applied.files.iter().filter(|file| !file.is_taken_back) {
+    let copies = applied.files.iter().filter(|file| file.is_copy);
+    ours.copies = copies.map(|file| file.path.clone()).collect();
+    for file in applied.files.iter().filter(|file| !file.is_taken_back && !file.is_copy) {
         if let (Some(original), Some(written)) = (view.original(&file.path)?, view.written(&file.path)?) {
             ours.files.insert(file.path.clone(), OwnFile { original, written, is_mixed: file.is_mixed });
         }

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
-use nix::sys::stat::{Mode, SFlag};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::statvfs::fstatvfs;
 
 pub use capture::{Capture, CaptureError, Entry};
 
@@ -167,6 +168,29 @@ impl Root {
         Ok(seen.is_some())
     }
 
+    /// The size of a regular file in bytes; `None` for anything else. A capture holds no sizes.
+    pub fn size(&self, path: &str) -> Result<Option<u64>, ReadError> {
+        let Some(fd) = self.descriptor() else { return Ok(None) };
+        match open_in(fd, path, OFlag::O_PATH).and_then(fstat) {
+            Ok(stat) if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG => {
+                Ok(u64::try_from(stat.st_size).ok())
+            }
+            Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => Err(ReadError { path: absolute(path), source: errno.into() }),
+        }
+    }
+
+    /// The bytes that are free in the file system of a directory; `None` where there is no such
+    /// directory or the file system does not count. A capture has none.
+    pub fn free(&self, path: &str) -> Result<Option<u64>, ReadError> {
+        let Some(fd) = self.descriptor() else { return Ok(None) };
+        match open_in(fd, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY).and_then(|opened| fstatvfs(&opened)) {
+            Ok(system) if system.blocks() > 0 => Ok(Some(system.blocks_available() * system.fragment_size())),
+            Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => Err(ReadError { path: absolute(path), source: errno.into() }),
+        }
+    }
+
     /// What stands at a path, symlinks resolved inside the root: what an apply would replace.
     ///
     /// A last symlink that dangles, or leads to something that is no file, reads as
@@ -263,7 +287,7 @@ fn contents(file: OwnedFd, limit: u64) -> Result<Vec<u8>, Errno> {
 /// be opened for reading (a fifo would block, a device may act).
 fn regular_file(root: BorrowedFd<'_>, path: &str) -> Result<FileState, Errno> {
     let found = open_in(root, path, OFlag::O_PATH)?;
-    let stat = nix::sys::stat::fstat(&found)?;
+    let stat = fstat(&found)?;
     if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
         return Err(Errno::ENOTSUP);
     }

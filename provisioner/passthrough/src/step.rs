@@ -1,7 +1,7 @@
-//! A step: one change of the target, as data. Four closed verbs and no more.
+//! A step: one change of the target, as data. Five closed verbs and no more.
 //!
 //! Knowledge of boot loaders or guests lives in whoever *emits* steps; whoever runs them knows
-//! these four.
+//! these five.
 
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +70,7 @@ impl FileState {
     }
 }
 
-/// One of the four things that can be done to a target.
+/// One of the five things that can be done to a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Action {
@@ -100,6 +100,16 @@ pub enum Action {
         /// Where it points to.
         points_to: String,
     },
+    /// Keep a copy of derived output as it is now (a kernel, an initramfs), before anything is built
+    /// anew. What the copy holds later on is nobody's edit.
+    CopyFile {
+        /// What is copied.
+        from: TargetPath,
+        /// Where the copy goes: nothing may stand there.
+        path: TargetPath,
+        /// Whether a copy of ours is there already.
+        is_there: bool,
+    },
     /// Make derived output anew (initramfs, grub.cfg) from what the other steps wrote.
     Rebuild {
         /// The program in the target and its arguments.
@@ -113,9 +123,10 @@ impl Action {
     /// The path that is changed; none for a rebuild.
     pub fn path(&self) -> Option<&TargetPath> {
         match self {
-            Self::WriteFile { path, .. } | Self::RemoveFile { path, .. } | Self::MakeSymlink { path, .. } => {
-                Some(path)
-            }
+            Self::WriteFile { path, .. }
+            | Self::RemoveFile { path, .. }
+            | Self::MakeSymlink { path, .. }
+            | Self::CopyFile { path, .. } => Some(path),
             Self::Rebuild { .. } => None,
         }
     }
@@ -126,17 +137,18 @@ impl Action {
             Self::WriteFile { before, .. }
             | Self::RemoveFile { before, .. }
             | Self::MakeSymlink { before, .. } => Some(before),
+            Self::CopyFile { .. } => Some(&FileState::Absent),
             Self::Rebuild { .. } => None,
         }
     }
 
-    /// What stands at the path afterwards.
+    /// What stands at the path afterwards; none where only whoever carries it out can know.
     pub fn after(&self) -> Option<FileState> {
         match self {
             Self::WriteFile { after, .. } => Some(after.clone()),
             Self::RemoveFile { .. } => Some(FileState::Absent),
             Self::MakeSymlink { points_to, .. } => Some(FileState::Symlink { points_to: points_to.clone() }),
-            Self::Rebuild { .. } => None,
+            Self::CopyFile { .. } | Self::Rebuild { .. } => None,
         }
     }
 }
@@ -171,7 +183,8 @@ impl Step {
 
     /// Whether it would change nothing: its file already is what it should be.
     pub fn is_settled(&self) -> bool {
-        self.action.after().is_some_and(|after| self.action.before() == Some(&after))
+        matches!(self.action, Action::CopyFile { is_there: true, .. })
+            || self.action.after().is_some_and(|after| self.action.before() == Some(&after))
     }
 }
 

@@ -31,6 +31,7 @@ files! {
     0o644 "boot/vmlinuz-linux",
     0o644 "etc/default/grub",
     0o644 "etc/fstab",
+    0o755 "etc/grub.d/10_linux",
     0o644 "etc/hostname",
     0o444 "etc/machine-id",
     0o644 "etc/mkinitcpio.conf",

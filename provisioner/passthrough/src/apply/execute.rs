@@ -19,6 +19,8 @@ pub(super) struct Change {
     /// Directories that are missing for it, outermost first.
     pub(super) directories: Vec<TargetPath>,
     pub(super) hard_linked: bool,
+    /// A copy of derived output: its bytes are not saved.
+    pub(super) copy: bool,
 }
 
 /// One step, ready to be carried out.
@@ -143,10 +145,13 @@ impl Store<'_> {
             after: after.fingerprint(),
             temporary: temporary(real.file_name(), run.begin.transaction, run.intents.len()),
             directories: change.directories.clone(),
+            copy: change.copy,
             foreign_edit: self.edited_since(run, real, &before.fingerprint(), keeps),
         };
         let write = ApplyError::io("save", path.as_str());
-        self.keep([before, after]).map_err(write)?;
+        if !change.copy {
+            self.keep([before, after]).map_err(write)?;
+        }
         self.append(&Record::Intent(intent.clone()))?;
         run.intents.push(intent.clone());
         self.put(real, after, &intent.temporary)?;

@@ -58,6 +58,10 @@ pub(super) enum Record {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         forgotten: Vec<TargetPath>,
     },
+    /// A copy of ours is gone, after the transaction that no longer wanted it.
+    Dropped {
+        real: TargetPath,
+    },
     /// The transaction is undone, but for the paths that are `left` and the programs that could
     /// not be run again.
     RolledBack {
@@ -99,6 +103,9 @@ pub(super) struct Intent {
     /// Directories that have to be made for it, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) directories: Vec<TargetPath>,
+    /// Whether it is a copy of derived output: its bytes are not saved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) copy: bool,
     /// Whether the file is ours from an earlier transaction and somebody changed it since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) foreign_edit: bool,

@@ -16,6 +16,8 @@ pub(super) struct Owned {
     pub(super) original: Fingerprint,
     /// What we wrote last.
     pub(super) written: Fingerprint,
+    /// A copy of derived output.
+    pub(super) copy: bool,
     /// Somebody else's change lies between two of ours: the original is no longer the whole truth.
     pub(super) mixed: bool,
 }
@@ -104,6 +106,7 @@ impl Ledger {
                     self.commit(open, &forgotten);
                 }
             }
+            Record::Dropped { real } => self.drop_copy(&real),
             Record::RolledBack { left, not_rebuilt, .. } => {
                 if let Some(open) = self.unfinished.take() {
                     self.roll_back(open, &left, &not_rebuilt);
@@ -123,8 +126,8 @@ impl Ledger {
             Operation::Revert => self.files.retain(|real, _| !forgotten.contains(real)),
         }
         done.rebuilds.into_iter().for_each(|rebuild| note_rebuild(&mut self.rebuilds, rebuild));
-        if done.begin.operation == Operation::Revert && self.files.is_empty() {
-            self.directories.clear();
+        if done.begin.operation == Operation::Revert && self.files.values().all(|owned| owned.copy) {
+            self.forget_directories();
             self.tokens.clear();
             self.rebuilds.retain(|rebuild| rebuild.state != RebuildState::Done);
         }
@@ -150,7 +153,7 @@ impl Ledger {
                 self.directories.push(directory);
             }
         }
-        let Intent { step, path, real, before, after, foreign_edit, .. } = intent;
+        let Intent { step, path, real, before, after, foreign_edit, copy, .. } = intent;
         if self.files.get(&real).is_some_and(Owned::is_taken_back) {
             // What stands there by now is what a revert brings back.
             self.files.remove(&real);
@@ -160,6 +163,7 @@ impl Ledger {
             step: step.clone(),
             original: before,
             written: after.clone(),
+            copy,
             mixed: false,
         });
         owned.mixed |= foreign_edit;
@@ -167,10 +171,32 @@ impl Ledger {
         owned.step = step;
     }
 
+    pub(super) fn drop_copy(&mut self, real: &TargetPath) {
+        self.files.remove(real);
+        self.forget_directories();
+    }
+
+    /// Once nothing is ours, the directories that we made for it are gone as well.
+    fn forget_directories(&mut self) {
+        if self.files.is_empty() {
+            self.directories.clear();
+        }
+    }
+
+    /// The copies of derived output that are ours and not among these.
+    pub(super) fn copies_but(&self, wanted: &[TargetPath]) -> Vec<TargetPath> {
+        let unwanted = |owned: &Owned| owned.copy && !wanted.contains(&owned.path);
+        self.files.iter().filter(|(_, owned)| unwanted(owned)).map(|(real, _)| real.clone()).collect()
+    }
+
     /// The saved bytes that are still needed.
     pub(super) fn digests(&self) -> BTreeSet<String> {
-        let of_files = self.files.values().flat_map(|owned| [&owned.original, &owned.written]);
-        let open = self.unfinished.iter().flat_map(|open| &open.intents);
+        let of_files = self
+            .files
+            .values()
+            .filter(|owned| !owned.copy)
+            .flat_map(|owned| [&owned.original, &owned.written]);
+        let open = self.unfinished.iter().flat_map(|open| &open.intents).filter(|intent| !intent.copy);
         let of_open = open.flat_map(|intent| [&intent.before, &intent.after]);
         of_files.chain(of_open).filter_map(Fingerprint::sha256).map(str::to_owned).collect()
     }

@@ -51,6 +51,8 @@ pub struct Transaction {
     pub steps: Vec<Step>,
     /// All kernel parameters that are ours once this is done, those from before included.
     pub tokens: Vec<String>,
+    /// All copies that are ours once this is done: others that were ours are taken away.
+    pub copies: Vec<TargetPath>,
     /// Kept for the caller, never looked into.
     pub note: serde_json::Value,
 }
@@ -193,6 +195,8 @@ pub struct OwnedFile {
     pub real: TargetPath,
     /// The step that wrote it last.
     pub step: String,
+    /// Whether it is a copy of derived output, whose content is nobody's edit.
+    pub is_copy: bool,
     /// Whether somebody else's change lies between two of our writes: what it was before the first
     /// of them is no longer all that is not ours.
     pub is_mixed: bool,

@@ -88,6 +88,8 @@ impl Store<'_> {
             .collect();
         jobs.extend(rebuilds);
         if jobs.is_empty() && forgotten.is_empty() {
+            let mut left = left;
+            left.extend(self.take_copies_away());
             return Ok(Reverted { outcome: Outcome::default(), left, merged });
         }
         let begin = Begin {
@@ -102,7 +104,13 @@ impl Store<'_> {
         let directories = self.ledger().directories.clone();
         let course =
             Course { begin, jobs, forgotten, directories, on_rebuild_failure: OnRebuildFailure::GoOn };
-        let mut outcome = self.execute(&course, runner, progress)?;
+        let done = self.execute(&course, runner, progress);
+        let mut left = left;
+        // Also where a program failed and all files are back.
+        if self.ledger().last.as_ref().is_some_and(|last| last.transaction == course.begin.transaction) {
+            left.extend(self.take_copies_away());
+        }
+        let mut outcome = done?;
         let unchanged = |path: &TargetPath| StepOutcome {
             why: Some(format!("{path} was changed by somebody else since")),
             ..StepOutcome::new(path.as_str(), StepResult::Unchanged)
@@ -111,9 +119,23 @@ impl Store<'_> {
         Ok(Reverted { outcome, left, merged })
     }
 
+    /// When all else is back. Gives the copies that are still there: the next revert tries again.
+    fn take_copies_away(&mut self) -> Vec<TargetPath> {
+        if self.ledger().copies_but(&[]).is_empty() {
+            return Vec::new();
+        }
+        let gone = self.prepare_state().and_then(|()| self.drop_copies(&[]));
+        if let Err(error) = gone {
+            tracing::warn!(error = %error.in_full(), "a copy stays");
+        }
+        let left = self.ledger().copies_but(&[]);
+        left.iter().filter_map(|real| self.ledger().files.get(real)).map(|owned| owned.path.clone()).collect()
+    }
+
     fn sort(&self, merge: &mut dyn FnMut(&ChangedFile) -> Option<FileState>) -> Result<Sorted, ApplyError> {
         let mut sorted = Sorted::default();
-        for (real, owned) in &self.ledger().files {
+        // Copies go last: what names them has gone by then.
+        for (real, owned) in self.ledger().files.iter().filter(|(_, owned)| !owned.copy) {
             if owned.is_taken_back() {
                 sorted.forgotten.push(real.clone());
                 continue;
@@ -145,7 +167,8 @@ impl Store<'_> {
                 let (_, directories) = self.tree().missing_directories(real)?;
                 let path = owned.path.clone();
                 let title = format!("restore {path}");
-                let change = Change { path, real: real.clone(), before, after, directories, hard_linked };
+                let change =
+                    Change { path, real: real.clone(), before, after, directories, hard_linked, copy: false };
                 sorted.jobs.push(Job { id: owned.step.clone(), title, work: Work::Change(Box::new(change)) });
             }
         }

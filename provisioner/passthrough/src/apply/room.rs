@@ -31,7 +31,8 @@ pub(super) fn check(tree: &Tree<'_>, changes: &[&Change], state: &TargetPath) ->
     kept.needed += JOURNAL;
     let block = kept.block;
     let saved = |length: u64| if length == 0 { 0 } else { length.div_ceil(block) * block + block };
-    kept.needed += changes.iter().map(|c| saved(c.before.len()) + saved(c.after.len())).sum::<u64>();
+    let kept_changes = changes.iter().filter(|change| !change.copy);
+    kept.needed += kept_changes.map(|c| saved(c.before.len()) + saved(c.after.len())).sum::<u64>();
     for change in changes {
         let (place, missing) = tree.missing_directories(&change.real)?;
         let demand = demand(&mut demands, &place, &change.real)?;

@@ -106,6 +106,13 @@ impl<'r> View<'r> {
         let ledger = &self.ledger;
         let mut drifted = Vec::new();
         for (real, owned) in ledger.files.iter().filter(|(_, owned)| !owned.is_taken_back()) {
+            if owned.copy {
+                let is_there = self.root.size(real.as_str()).map_err(std::io::Error::other);
+                if is_there.map_err(ApplyError::io("examine", real.as_str()))?.is_none() {
+                    drifted.push(owned.path.clone());
+                }
+                continue;
+            }
             // Something that is no file any more has drifted, too.
             let same = match self.tree.read(real) {
                 Ok(found) => found.content.fingerprint().same(&owned.written, self.tree.keeps(real)?),
@@ -130,6 +137,7 @@ impl<'r> View<'r> {
             path: owned.path.clone(),
             real: real.clone(),
             step: owned.step.clone(),
+            is_copy: owned.copy,
             is_mixed: owned.mixed,
             is_taken_back: owned.is_taken_back(),
         });
@@ -352,6 +360,21 @@ impl<'r> Store<'r> {
         let Some(mut place) = self.view.tree.place(real)? else { return Ok(()) };
         name.clone_into(&mut place.name);
         self.hand.remove(&place).map_err(ApplyError::io("remove", name))
+    }
+
+    /// Takes copies of derived output away that are wanted no more. A crash between two of them leaves
+    /// the others ours; the next revert goes on.
+    pub(super) fn drop_copies(&mut self, wanted: &[TargetPath]) -> Result<(), ApplyError> {
+        for real in self.ledger().copies_but(wanted) {
+            if let Some(place) = self.view.tree.place(&real)? {
+                self.hand.remove(&place).map_err(ApplyError::io("remove", real.as_str()))?;
+            }
+            let directories = self.ledger().directories.clone();
+            self.remove_directories(&directories)?;
+            self.append(&Record::Dropped { real: real.clone() })?;
+            self.ledger_mut().drop_copy(&real);
+        }
+        Ok(())
     }
 
     pub(super) fn remove_directories(&mut self, made: &[TargetPath]) -> Result<(), ApplyError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nix::unistd::{getegid, geteuid};
 
 use super::command::Runner;
-use super::content::{Content, Keeps};
+use super::content::{Content, Keeps, Xattrs};
 use super::error::ApplyError;
 use super::execute::{Change, Course, Job, OnRebuildFailure, Work};
 use super::journal::Begin;
@@ -55,7 +55,12 @@ impl Store<'_> {
             directories: Vec::new(),
             on_rebuild_failure: OnRebuildFailure::PutBack,
         };
-        self.execute(&course, runner, progress)
+        let outcome = self.execute(&course, runner, progress)?;
+        if let Err(error) = self.drop_copies(&transaction.copies) {
+            // It only takes room, and the next run tries again.
+            tracing::warn!(error = %error.in_full(), "a copy that nothing needs stays");
+        }
+        Ok(outcome)
     }
 
     /// Of the programs only those that failed or were put off: the others made what they make from
@@ -101,6 +106,9 @@ impl Store<'_> {
         action: &Action,
         ahead: &mut BTreeMap<TargetPath, Content>,
     ) -> Result<Option<Change>, ApplyError> {
+        if let Action::CopyFile { from, path, .. } = action {
+            return self.copy(from, path);
+        }
         let (Some(path), Some(lock), Some(after)) = (action.path(), action.before(), action.after()) else {
             return Ok(None);
         };
@@ -137,6 +145,33 @@ impl Store<'_> {
             return Err(ApplyError::Changed { path: path.clone() });
         }
         ahead.insert(real.clone(), after.clone());
-        Ok(Some(Change { path: path.clone(), real, before, after, directories, hard_linked }))
+        Ok(Some(Change { path: path.clone(), real, before, after, directories, hard_linked, copy: false }))
+    }
+
+    /// What keeping a copy changes; `None` when it is there already.
+    fn copy(&self, from: &TargetPath, path: &TargetPath) -> Result<Option<Change>, ApplyError> {
+        let real = self.tree().resolve(path, Last::Keep)?;
+        let before = self.tree().read(&real)?.content;
+        if before != Content::Absent {
+            let is_ours = self.ledger().files.get(&real).is_some_and(|owned| owned.copy);
+            return if is_ours { Ok(None) } else { Err(ApplyError::Changed { path: path.clone() }) };
+        }
+        let source = self.tree().resolve(from, Last::Follow)?;
+        let Content::Regular { bytes, .. } = self.tree().read(&source)?.content else {
+            return Err(ApplyError::Changed { path: from.clone() });
+        };
+        // An initramfs can hold keys.
+        let owner = Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() };
+        let after = Content::Regular { bytes, mode: 0o600, owner, xattrs: Xattrs::new() };
+        let (_, directories) = self.tree().missing_directories(&real)?;
+        Ok(Some(Change {
+            path: path.clone(),
+            real,
+            before,
+            after,
+            directories,
+            hard_linked: false,
+            copy: true,
+        }))
     }
 }

@@ -1,8 +1,12 @@
 //! GRUB: `/etc/default/grub`, then `grub-mkconfig`.
 
+use std::fmt::Write as _;
+
 use super::host_entry::{self, HostEntry};
+use super::kept::{self, Kept};
 use super::{Bootloader, LoaderError, Parameters, keeps_root};
 use crate::facts::Target;
+use crate::facts::target::KEPT;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step, file_head};
@@ -60,8 +64,10 @@ impl Bootloader for Grub {
             after,
         )];
         steps.extend(drop_in(target, own.as_deref()));
-        if let Some(host) = &parameters.host {
-            steps.extend(host_script(target, &path, host, &drop_ins)?);
+        if let Some(host) = parameters.host.as_ref().filter(|_| self.rebuild(target).is_some()) {
+            let kept = kept_of_kernels(target, host);
+            steps.extend(host_script(target, &path, host, &drop_ins, &kept)?);
+            steps.extend(kept.into_iter().flat_map(|kept| kept.steps));
             if host.is_default {
                 keeps_default_entry(&steps, &drop_ins)?;
             }
@@ -214,6 +220,7 @@ fn host_script(
     defaults: &TargetPath,
     host: &HostEntry,
     drop_ins: &[(&TargetPath, &str)],
+    kept: &[Kept],
 ) -> Result<Option<Step>, LoaderError> {
     if !target.has(LINUX_SCRIPT) {
         return Err(LoaderError::ByHand {
@@ -231,18 +238,25 @@ fn host_script(
         .or_insert_with(|| target.text(DEFAULTS).unwrap_or_default().to_owned());
     let others: String = drop_ins.iter().flat_map(|(_, text)| [*text, "\n"]).collect();
     let mut way_back = known.way_back(defaults);
-    way_back.goes.retain(|token| !command_line::words(&others).any(|word| word == token));
+    way_back.goes.retain(|token| {
+        // What is wanted no more is out of the menu by the time the script sees it.
+        host.wanted.contains(token) && !command_line::words(&others).any(|word| word == token)
+    });
     let Ok(path) = HOST_SCRIPT.parse::<TargetPath>() else { return Ok(None) };
-    let text = script(&way_back.goes, &way_back.returns);
+    let text = script(&way_back.goes, &way_back.returns, kept);
     let before = target.state(&path).clone();
     Ok(Some(host_entry::program("host-grub", path, &before, text)))
 }
 
 /// The text of the script. Parameters are plain words ([`command_line::check`]).
-fn script(goes: &[String], returns: &[String]) -> String {
-    let pattern = |token: &String| token.replace('.', "\\.").replace('/', "\\/");
-    let removals: String =
-        goes.iter().map(|token| format!("        s/ {0} / /; s/ {0} / /\n", pattern(token))).collect();
+fn script(goes: &[String], returns: &[String], kept: &[Kept]) -> String {
+    let pattern = |token: &str| token.replace('.', "\\.").replace('/', "\\/");
+    let copies: String = kept.iter().map(|kept| copies(kept, &pattern)).collect();
+    let mut removals = String::new();
+    for token in goes.iter().map(|token| pattern(token)) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(removals, "        s/ {token} / /; s/ {token} / /");
+    }
     let added: Vec<String> = returns.iter().cloned().chain(host_entry::switches("")).collect();
     let added = added.join(" ").replace('/', "\\/");
     let head = file_head("an entry without GPU passthrough beside every entry for Linux in GRUB's menu.");
@@ -253,14 +267,51 @@ fn script(goes: &[String], returns: &[String]) -> String {
          GRUB_DISABLE_SUBMENU=false\n\
          export GRUB_DISABLE_SUBMENU\n\
          menu=$({LINUX_SCRIPT})\n\
+         # Copies of what booted last take the place of what is built anew, while they are there.\n\
+         copies=\n{copies}\
          printf '%s\\n' \"$menu\" | sed \\\n    \
          -e \"s/^\\([[:space:]]*menuentry '[^']*\\)'/\\1{title}'/\" \\\n    \
          -e \"s/^\\([[:space:]]*submenu '[^']*\\)'/\\1{title}'/\" \\\n    \
          -e \"s/'gnulinux-simple-[^']*'/'{name}'/; s/'gnulinux-/'{name}-/\" \\\n    \
-         -e '/^[[:space:]]*linux/{{\n        s/$/ /\n{removals}        s/ *$/ {added}/\n    }}'\n",
+         -e '/^[[:space:]]*linux/{{\n        s/$/ /\n{removals}        s/ *$/ {added}/\n    }}' \\\n    \
+         -e \"$copies\"\n",
         title = host_entry::TITLE,
         name = host_entry::NAME,
     )
+}
+
+/// The lines of the script that use the copies of one kernel.
+fn copies(kept: &Kept, pattern: &impl Fn(&str) -> String) -> String {
+    let there: Vec<String> = kept.files().map(|(_, copy)| format!("[ -e {copy} ]")).collect();
+    if there.is_empty() {
+        return String::new();
+    }
+    let mut commands = String::new();
+    for (file, copy) in kept.files() {
+        let name = pattern(file.rsplit('/').next().unwrap_or_default());
+        let there = format!("/{KEPT}/{}", copy.file_name()).replace('/', "\\/");
+        // Writing to a string cannot fail.
+        let _ = write!(commands, "s/\\/{name}\\( \\|$\\)/{there}\\1/;");
+    }
+    format!("if {}; then copies=\"$copies\"'{commands}'; fi\n", there.join(" && "))
+}
+
+/// The copies of every kernel of `/boot` and of the image that `10_linux` finds for it.
+fn kept_of_kernels(target: &Target, host: &HostEntry) -> Vec<Kept> {
+    let mut all = Vec::new();
+    for kernel in target.boot_kernels.iter().filter(|path| path.starts_with("/boot/vmlinuz-")) {
+        let version = kernel.trim_start_matches("/boot/vmlinuz-");
+        let images = [
+            format!("/boot/initrd.img-{version}"),
+            format!("/boot/initrd-{version}.img"),
+            format!("/boot/initramfs-{version}.img"),
+        ];
+        let Some(image) = images.into_iter().find(|path| target.boot_files.contains_key(path)) else {
+            continue;
+        };
+        all.push(kept::keep(target, host, "/boot", &[kernel.clone(), image]));
+    }
+    all
 }
 
 /// A menu that is never shown hides the way back.

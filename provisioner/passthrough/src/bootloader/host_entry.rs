@@ -31,6 +31,8 @@ pub struct HostEntry {
     pub originals: BTreeMap<TargetPath, String>,
     /// Whether the host entry boots when nobody chooses.
     pub is_default: bool,
+    /// The copies of kernels and images that are ours already.
+    pub copies: Vec<TargetPath>,
 }
 
 /// What has to change on a command line so that nothing of ours is left.
@@ -137,7 +139,7 @@ mod tests {
                 ours: wanted.clone(),
                 wanted: wanted.clone(),
                 originals: BTreeMap::from([(path(), format!("options {original}\n"))]),
-                is_default: false,
+                ..HostEntry::default()
             };
             assert_eq!(again.line(with_ours, &path()), host, "{original}");
         }
@@ -160,7 +162,7 @@ mod tests {
                 ours: Vec::new(),
                 wanted: wanted.clone(),
                 originals: BTreeMap::from([(path(), original.clone())]),
-                is_default: false,
+                ..HostEntry::default()
             };
             let line = again.line(&present, &path());
             let mut have: Vec<&str> = command_line::tokens(&line).collect();

@@ -1,6 +1,7 @@
 //! Limine: entries of `limine.conf`; where its entry tool makes them, what the tool makes them from.
 
 use super::host_entry::{self, HostEntry};
+use super::kept::{self, Kept};
 use super::this_system::{boots_this_system, is_doubtful};
 use super::{Bootloader, LoaderError, Parameters, keeps_root, kernel_cmdline_step, limine_tool};
 use crate::facts::Target;
@@ -46,7 +47,9 @@ impl Bootloader for Limine {
             if !limine_conf::entries(text, format).iter().any(chosen) {
                 continue;
             }
-            let step = step(path, state, text, parameters, chosen)?;
+            let images = kept(target, path, text, parameters.host.as_ref(), chosen);
+            let step = step(path, state, text, parameters, &images, chosen)?;
+            steps.extend(images.into_iter().flat_map(|kept| kept.steps));
             if !step.is_settled() {
                 refuse_enrolled(target, path, parameters)?;
             }
@@ -113,6 +116,7 @@ fn step(
     before: &FileState,
     text: &str,
     parameters: &Parameters,
+    images: &[Kept],
     chosen: impl Fn(&Entry) -> bool,
 ) -> Result<Step, LoaderError> {
     let format = Format::of(path.file_name());
@@ -120,7 +124,7 @@ fn step(
     let kept = limine_conf::remove_parameters(text, format, &parameters.remove, &chosen);
     let after = limine_conf::set_parameters(&kept, format, &parameters.set, &chosen).map_err(unusable)?;
     let after = match &parameters.host {
-        Some(host) => with_host_entries(path, text, &after, host, &chosen)?,
+        Some(host) => with_host_entries(path, (text, &after), host, images, &chosen)?,
         None => block::remove_block(&after),
     };
     for (old, new) in limine_conf::entries(text, format).iter().zip(limine_conf::entries(&after, format)) {
@@ -141,7 +145,10 @@ fn step(
 fn host_blocks(target: &Target, host: &HostEntry) -> Result<Vec<Step>, LoaderError> {
     let mut steps = Vec::new();
     for (path, state, text) in files(target) {
-        let after = with_host_entries(path, text, text, host, |entry| is_this_system(target, entry))?;
+        let chosen = |entry: &Entry| is_this_system(target, entry);
+        let images = kept(target, path, text, Some(host), chosen);
+        let after = with_host_entries(path, (text, text), host, &images, chosen)?;
+        steps.extend(images.into_iter().flat_map(|kept| kept.steps));
         let id = format!("host-limine{}", path.as_str().replace('/', "-"));
         if after != *text {
             let none = Parameters::default();
@@ -152,13 +159,51 @@ fn host_blocks(target: &Target, host: &HostEntry) -> Result<Vec<Step>, LoaderErr
     Ok(steps)
 }
 
-/// The edited text with a twin of every chosen entry as it stands at `present`, one for each kernel,
-/// behind all others: Limine counts entries to find its default.
+/// Where on this system's boot partition a path of Limine's leads: `boot():/vmlinuz-linux`.
+fn on_boot_partition(configuration: &TargetPath, path: &str) -> Option<(&'static str, String)> {
+    let mounts = ["/boot/efi", "/boot", "/efi"];
+    let mount = mounts.into_iter().find(|mount| configuration.as_str().starts_with(&format!("{mount}/")))?;
+    let (resource, path) = path.split('#').next()?.split_once(':')?;
+    let path = path.trim_start_matches('/');
+    resource.starts_with("boot").then(|| (mount, format!("{mount}/{path}")))
+}
+
+/// The copies that the twins of the chosen entries start.
+fn kept(
+    target: &Target,
+    configuration: &TargetPath,
+    text: &str,
+    host: Option<&HostEntry>,
+    chosen: impl Fn(&Entry) -> bool,
+) -> Vec<Kept> {
+    let Some(host) = host else { return Vec::new() };
+    let entries = limine_conf::entries(text, Format::of(configuration.file_name()));
+    let mut seen: Vec<String> = Vec::new();
+    let mut all = Vec::new();
+    for entry in entries.iter().filter(|entry| chosen(entry)) {
+        let kernel = entry.kernel().unwrap_or_default().split('#').next().unwrap_or_default().to_owned();
+        if seen.contains(&kernel) {
+            continue;
+        }
+        seen.push(kernel);
+        let named = entry.kernel().into_iter().chain(entry.values("module_path").map(|(_, path)| path));
+        let files: Option<Vec<_>> = named.map(|path| on_boot_partition(configuration, path)).collect();
+        if let Some(files) = files.filter(|files| !files.is_empty()) {
+            let mount = files[0].0;
+            let files: Vec<String> = files.into_iter().map(|(_, file)| file).collect();
+            all.push(kept::keep(target, host, mount, &files));
+        }
+    }
+    all
+}
+
+/// The edited text with a twin of every chosen entry as it stands at present, one for each kernel,
+/// behind all others: Limine counts entries to find its default. `texts`: present, edited.
 fn with_host_entries(
     path: &TargetPath,
-    present: &str,
-    edited: &str,
+    (present, edited): (&str, &str),
     host: &HostEntry,
+    images: &[Kept],
     chosen: impl Fn(&Entry) -> bool,
 ) -> Result<String, LoaderError> {
     let format = Format::of(path.file_name());
@@ -172,7 +217,20 @@ fn with_host_entries(
         }
         let line = host.line(present, path);
         keeps_root(path, present, &line)?;
-        body += &limine_conf::copy(entry, format, &host_entry::title(entry.name()), &line);
+        let value = |value: &str| {
+            let Some((mount, file)) = on_boot_partition(path, value) else { return value.to_owned() };
+            let copy = images.iter().map(|kept| kept.path(&file)).find(|copy| *copy != file);
+            match copy.and_then(|copy| copy.strip_prefix(mount)) {
+                // The resource and its slashes stay as they are written.
+                Some(copy) => {
+                    let original = &file[mount.len() + 1..];
+                    let before = value.strip_suffix(original).unwrap_or_default();
+                    format!("{before}{}", copy.trim_start_matches('/'))
+                }
+                None => value.to_owned(),
+            }
+        };
+        body += &limine_conf::copy(entry, format, &host_entry::title(entry.name()), &line, value);
         kernels.push(kernel);
     }
     if body.is_empty() {

@@ -5,6 +5,7 @@
 mod foreign;
 mod grub;
 mod host_entry;
+mod kept;
 mod limine;
 mod limine_tool;
 mod refind;
@@ -102,6 +103,7 @@ pub fn detect(
         return Err(unknown(&foreign, parameters));
     }
     let mut findings: Vec<Finding> = known.iter().flat_map(|loader| loader.findings(target)).collect();
+    findings.extend(kept::no_room(target));
     findings.extend(foreign.iter().map(|(name, saw)| {
         Finding::new(
             Code::OtherLoader,

@@ -1,10 +1,12 @@
 //! The target: the system that is changed, as it stands in its root.
 
 mod boot;
+mod images;
 mod kernels;
 
 use std::collections::BTreeMap;
 
+pub use images::KEPT;
 pub use kernels::{Kernel, Provides};
 
 use super::{FactsError, Machine};
@@ -95,6 +97,11 @@ pub struct Target {
     pub traces: Vec<String>,
     /// Kernels at the top of the places where a boot partition may be mounted: their paths.
     pub boot_kernels: Vec<String>,
+    /// Files at the top of the places where a boot partition may be mounted, those that entries of
+    /// systemd-boot name, and kept copies: their paths and sizes.
+    pub boot_files: BTreeMap<String, u64>,
+    /// The bytes that are free at those places.
+    pub boot_room: BTreeMap<String, u64>,
     /// Whether the target's grub-mkconfig reads `/etc/default/grub.d/*.cfg`.
     pub grub_reads_drop_ins: bool,
     /// Limine's own programs that bear a checksum of its configuration: they boot no other.
@@ -137,6 +144,7 @@ impl Target {
             target.boot_mount(root, mount)?;
         }
         target.boot_loaders(root)?;
+        target.boot_images(root)?;
         target.files_of_presets(root)?;
         target.kernels = kernels::read(root, machine)?;
         Ok(target)

@@ -33,6 +33,9 @@ pub struct PlanDocument {
     pub host: Option<Identity>,
     /// The kernel parameters that are ours afterwards.
     pub tokens: Vec<String>,
+    /// The copies that are ours afterwards.
+    #[serde(default)]
+    pub copies: Vec<TargetPath>,
     /// Whether it takes effect only after a reboot.
     pub reboot_needed: bool,
     /// What changes, in this order.
@@ -65,6 +68,8 @@ pub enum ActionKind {
     Remove,
     /// A symlink is made.
     Symlink,
+    /// A copy of a file is kept.
+    Copy,
     /// A program makes derived output anew.
     Rebuild,
 }
@@ -87,7 +92,7 @@ pub struct ActionDocument {
     pub diff: Option<String>,
     /// The program and its arguments.
     pub argv: Option<Vec<String>>,
-    /// Where a symlink points to.
+    /// Where a symlink points to, or what is copied.
     pub points_to: Option<String>,
     /// What the program writes.
     pub outputs: Vec<TargetPath>,
@@ -134,8 +139,9 @@ fn sha256(bytes: &[u8]) -> String {
 /// The digest of everything in a plan that has an effect or stands for its reason; 16 hexadecimal
 /// digits are enough to tell plans apart.
 pub(super) fn digest(plan: &Plan) -> String {
-    let Plan { id: _, stage, decision, assignments, host, tokens, steps, settled: _, reboot_needed } = plan;
-    let covered = (stage, decision, assignments, host, tokens, steps, reboot_needed);
+    let Plan { id: _, stage, decision, assignments, host, tokens, copies, steps, settled: _, reboot_needed } =
+        plan;
+    let covered = (stage, decision, assignments, host, tokens, copies, steps, reboot_needed);
     let text = serde_json::to_string(&covered).unwrap_or_default();
     sha256(text.as_bytes())[..16].to_owned()
 }
@@ -155,6 +161,7 @@ impl PlanDocument {
             assignments: document.assignments,
             host: document.host,
             tokens: document.tokens,
+            copies: document.copies,
             steps,
             settled: document.settled,
             reboot_needed: document.reboot_needed,
@@ -174,6 +181,7 @@ impl From<&Plan> for PlanDocument {
             assignments: plan.assignments.clone(),
             host: plan.host.clone(),
             tokens: plan.tokens.clone(),
+            copies: plan.copies.clone(),
             reboot_needed: plan.reboot_needed,
             steps: plan.steps.iter().map(StepDocument::from).collect(),
             settled: plan.settled.clone(),
@@ -200,6 +208,7 @@ impl From<&Action> for ActionDocument {
             Action::WriteFile { .. } => (ActionKind::Write, None, Vec::new()),
             Action::RemoveFile { .. } => (ActionKind::Remove, None, Vec::new()),
             Action::MakeSymlink { .. } => (ActionKind::Symlink, None, Vec::new()),
+            Action::CopyFile { .. } => (ActionKind::Copy, None, Vec::new()),
             Action::Rebuild { argv, outputs } => (ActionKind::Rebuild, Some(argv.clone()), outputs.clone()),
         };
         Self {
@@ -212,6 +221,7 @@ impl From<&Action> for ActionDocument {
             argv,
             points_to: match action {
                 Action::MakeSymlink { points_to, .. } => Some(points_to.clone()),
+                Action::CopyFile { from, .. } => Some(from.to_string()),
                 _ => None,
             },
             outputs,
@@ -251,6 +261,9 @@ impl StepDocument {
             (ActionKind::Symlink, Some(path), Some(before)) => {
                 points_to.map(|points_to| Action::MakeSymlink { path, before, points_to })
             }
+            (ActionKind::Copy, Some(path), _) => points_to
+                .and_then(|from| from.parse().ok())
+                .map(|from| Action::CopyFile { from, path, is_there: false }),
             (ActionKind::Rebuild, ..) => argv.map(|argv| Action::Rebuild { argv, outputs }),
             _ => None,
         };

@@ -4,7 +4,7 @@ use super::{Draft, Inputs, is_due, retire, unusable};
 use crate::bootloader::{self, Bootloader, LoaderError, Parameters};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
-use crate::step::Step;
+use crate::step::{Action, Step};
 use crate::text::command_line::{self, displaced};
 
 /// The steps that set the parameters, and those that make menus anew where something changed.
@@ -31,20 +31,30 @@ pub(super) fn steps(
             alone.push(bootloader::left_alone(loader, inputs.target, &parameters.set));
         }
         // Two of them may follow one file.
-        let is_new =
-            |step: &Step| !written.iter().any(|other: &Step| other.action.path() == step.action.path());
-        let steps: Vec<Step> = steps.into_iter().filter(is_new).collect();
-        written.extend(steps);
+        for step in steps {
+            if !written.iter().any(|other| other.action.path() == step.action.path()) {
+                written.push(step);
+            }
+        }
     }
     if written.is_empty() {
         return Err(vec![bootloader::nothing_to_edit(&parameters.set)]);
     }
     draft.findings.append(&mut alone);
     retire_stale(inputs, &written, draft);
+    draft.copies = written.iter().filter_map(copy).cloned().collect();
     draft.tokens = ours(inputs, parameters, &written);
     draft.steps.extend(written);
     draft.steps.extend(rebuilds);
     Ok(())
+}
+
+/// The copy that a step keeps.
+fn copy(step: &Step) -> Option<&TargetPath> {
+    match &step.action {
+        Action::CopyFile { path, .. } => Some(path),
+        _ => None,
+    }
 }
 
 /// Takes back what earlier applies wrote for loaders and what is written no more: the twin of an

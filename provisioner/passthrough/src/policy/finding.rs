@@ -135,6 +135,8 @@ codes! {
     OtherLoader,
     /// The boot menu is not shown by itself, and the host entry is in it.
     MenuHidden,
+    /// The boot partition has no room for copies of the kernel and the initramfs.
+    NoRoomForCopies,
     /// No generator of the initramfs was found, or none that is known.
     GeneratorUnknown,
     /// Configuration in the target would undo or break ours.

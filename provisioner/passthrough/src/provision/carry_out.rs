@@ -70,6 +70,7 @@ pub fn apply(
         boot_id: now,
         steps: plan.steps.clone(),
         tokens: plan.tokens.clone(),
+        copies: plan.copies.clone(),
         note: note.value(),
     };
     let outcome = store.apply(&transaction, runner, progress)?;

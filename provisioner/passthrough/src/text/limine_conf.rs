@@ -4,6 +4,7 @@
 //! do not count; an entry begins with `/` (`:` in a cfg) and holds `key: value` (`KEY=value`), the
 //! key in any case; `${NAME}=text` at the beginning of a line defines what `${NAME}` stands for.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::lines::lines;
@@ -144,9 +145,16 @@ fn expanded(value: &str, macros: &[(&str, &str)]) -> String {
     out + rest
 }
 
-/// A copy of an entry at the top of the menu: another title, another command line, macros replaced.
-/// Hashes behind paths are left out: they would not fit once the files are built anew.
-pub fn copy(entry: &Entry, format: Format, title: &str, command_line: &str) -> String {
+/// A copy of an entry at the top of the menu: another title, another command line, macros replaced,
+/// every other value as `value` has it. Hashes behind paths are left out: they would not fit once
+/// the files are built anew.
+pub fn copy(
+    entry: &Entry,
+    format: Format,
+    title: &str,
+    command_line: &str,
+    value: impl Fn(&str) -> String,
+) -> String {
     let mut out = format!("{}{title}\n", format.entry_mark());
     let (mut lines, separator) = (0, if format == Format::Conf { ": " } else { "=" });
     for field in &entry.fields {
@@ -158,11 +166,12 @@ pub fn copy(entry: &Entry, format: Format, title: &str, command_line: &str) -> S
         }
         let key = if format == Format::Conf { field.key.clone() } else { field.key.to_ascii_uppercase() };
         let value = match path_hash(&field.value) {
-            _ if is_line => command_line,
-            Some(hash) => &field.value[..field.value.len() - hash.len() - 1],
-            None => &field.value,
+            _ if is_line => command_line.to_owned(),
+            Some(hash) => value(&field.value[..field.value.len() - hash.len() - 1]),
+            None => value(&field.value),
         };
-        out += &format!("    {key}{separator}{value}\n");
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "    {key}{separator}{value}");
     }
     out
 }

@@ -14,6 +14,43 @@ fn path(text: &str) -> TargetPath {
 }
 
 #[test]
+fn a_copy_is_kept_refreshed_by_others_and_taken_away() {
+    let target = Target::new();
+    let before = target.snapshot();
+    let mut transaction = target.transaction_with_copy();
+    target.apply(&transaction).unwrap();
+    let original = "GRUB_CMDLINE_LINUX='quiet'\n";
+    assert_eq!(target.text(COPY.trim_start_matches('/')), original, "from before the step that edits it");
+    let root = target.root();
+    let status = || View::open(&root).unwrap().status().unwrap();
+    assert!(status().files.iter().any(|file| file.is_copy) && status().drifted.is_empty());
+    // What it holds is nobody's edit; that it is gone matters.
+    target.put(COPY.trim_start_matches('/'), "a later image");
+    assert!(!target.apply(&transaction).unwrap().changed && status().drifted.is_empty());
+    fs::remove_file(target.at(COPY.trim_start_matches('/'))).unwrap();
+    assert_eq!(status().drifted, [path(COPY)]);
+    assert!(target.apply(&transaction).unwrap().changed);
+    // One that is wanted no more goes with the next change.
+    transaction.copies.clear();
+    transaction.steps = vec![target.write("more", "/etc/more", "x\n")];
+    target.apply(&transaction).unwrap();
+    assert!(!target.at(COPY.trim_start_matches('/')).exists() && status().drifted.is_empty());
+    let reverted = target.revert().unwrap();
+    assert!(reverted.left.is_empty(), "{:?}", reverted.left);
+    assert_eq!(target.snapshot(), before);
+}
+
+#[test]
+fn a_copy_goes_nowhere_where_something_stands() {
+    let target = Target::new();
+    target.put(COPY.trim_start_matches('/'), "somebody's");
+    let before = target.snapshot();
+    let error = target.apply(&target.transaction_with_copy()).unwrap_err();
+    assert!(matches!(error, ApplyError::Changed { .. }), "{error}");
+    assert_eq!(target.snapshot(), before);
+}
+
+#[test]
 fn apply_then_revert_is_nothing_and_each_twice_is_once() {
     let target = Target::new();
     let before = target.snapshot();

@@ -115,6 +115,17 @@ impl Target {
         ])
     }
 
+    /// The same, and a copy is kept first.
+    pub(super) fn transaction_with_copy(&self) -> Transaction {
+        let mut transaction = self.transaction();
+        let path: crate::id::TargetPath = COPY.parse().unwrap();
+        let from = "/etc/default/grub".parse().unwrap();
+        let action = Action::CopyFile { from, path: path.clone(), is_there: false };
+        transaction.steps.insert(0, step("keep", action));
+        transaction.copies = vec![path];
+        transaction
+    }
+
     pub(super) fn apply(&self, transaction: &Transaction) -> Result<Outcome, ApplyError> {
         self.apply_with(transaction, Options::default(), &mut Maker::new(self))
     }
@@ -175,6 +186,9 @@ pub(super) fn snapshot(root: &Path) -> Snapshot {
     seen
 }
 
+/// The copy of the transaction.
+pub(super) const COPY: &str = "/boot/neuron-host/kept-grub";
+
 /// Without modes and owners: what FAT can hold.
 pub(super) fn contents_of(seen: &Snapshot) -> BTreeMap<String, String> {
     seen.iter().map(|(path, seen)| (path.clone(), seen.content.clone())).collect()
@@ -196,6 +210,7 @@ pub(super) fn transaction(steps: Vec<Step>) -> Transaction {
         boot_id: Some("boot-1".to_owned()),
         steps,
         tokens: vec!["iommu=pt".to_owned()],
+        copies: Vec::new(),
         note: serde_json::json!({"a": 1}),
     }
 }

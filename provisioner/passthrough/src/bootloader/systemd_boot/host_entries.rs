@@ -1,9 +1,11 @@
 //! Host entries of systemd-boot: one beside the entry of every kernel, behind all others in the menu.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::{entries, is_this_system};
 use crate::bootloader::host_entry::{self, HostEntry};
+use crate::bootloader::kept::{self, Kept};
 use crate::bootloader::{LoaderError, keeps_root};
 use crate::facts::Target;
 use crate::id::TargetPath;
@@ -27,7 +29,9 @@ pub(super) fn steps(target: &Target, host: &HostEntry) -> Result<Vec<Step>, Load
     let mut steps = Vec::new();
     let twins = twins(target);
     for (path, text) in &twins {
-        steps.extend(entry(target, path, text, host)?);
+        let kept = kept(target, host, path, text);
+        steps.extend(entry(target, path, text, host, &kept)?);
+        steps.extend(kept.steps);
     }
     if let Some((path, text)) = twins.first().filter(|_| host.is_default) {
         steps.extend(twin(path, text).and_then(|twin| default_entry(target, &twin)));
@@ -73,6 +77,7 @@ fn entry(
     path: &TargetPath,
     text: &str,
     host: &HostEntry,
+    kept: &Kept,
 ) -> Result<Option<Step>, LoaderError> {
     let Some(twin) = twin(path, text) else { return Ok(None) };
     let parsed = loader_entry::Entry::parse(text);
@@ -80,19 +85,44 @@ fn entry(
     keeps_root(path, &parsed.options(), &options)?;
     let mut body = file_head("an entry without GPU passthrough.");
     let title = parsed.title().unwrap_or_else(|| path.file_name().trim_end_matches(".conf"));
-    body += &format!("title {}\n", host_entry::title(title));
+    // Writing to a string cannot fail, here and below.
+    let _ = writeln!(body, "title {}", host_entry::title(title));
     for (key, value) in parsed.pairs() {
         match key {
             // Whoever takes away what a machine id or a token made must not take this one.
             "title" | "options" | "machine-id" => {}
-            "sort-key" => body += &format!("sort-key {value}-{}\n", host_entry::NAME),
-            _ => body += &format!("{key} {value}\n"),
+            "sort-key" => {
+                let _ = writeln!(body, "sort-key {value}-{}", host_entry::NAME);
+            }
+            "linux" | "initrd" => {
+                let mount = mount(path);
+                let file = format!("{mount}/{}", value.trim_start_matches('/'));
+                let path = kept.path(&file);
+                let _ = writeln!(body, "{key} {}", path.strip_prefix(mount).unwrap_or(path));
+            }
+            _ => {
+                let _ = writeln!(body, "{key} {value}");
+            }
         }
     }
-    body += &format!("options {options}\n");
+    let _ = writeln!(body, "options {options}");
     let before = target.state(&twin).clone();
     let id = format!("host-{}", twin.file_name());
     Ok(Some(host_entry::step(&id, twin, &before, body)))
+}
+
+/// Where the partition of an entry is mounted.
+fn mount(path: &TargetPath) -> &str {
+    path.parent().strip_suffix("/loader/entries").unwrap_or_default()
+}
+
+/// The copies that the twin of an entry starts.
+fn kept(target: &Target, host: &HostEntry, path: &TargetPath, text: &str) -> Kept {
+    let entry = loader_entry::Entry::parse(text);
+    let named = entry.linux().into_iter().chain(entry.initrds());
+    let files: Vec<String> =
+        named.map(|file| format!("{}/{}", mount(path), file.trim_start_matches('/'))).collect();
+    kept::keep(target, host, mount(path), &files)
 }
 
 /// The step that makes a host entry the default.

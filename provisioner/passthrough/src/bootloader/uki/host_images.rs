@@ -3,6 +3,8 @@
 //! A preset of its own and not one more name in the kernel's: mkinitcpio's package hook builds what
 //! belongs to the kernel that changed, so the host's image keeps the kernel that it was built with.
 
+use std::fmt::Write as _;
+
 use super::{LoaderError, names_root, presets, sources};
 use crate::bootloader::host_entry::{self, HostEntry};
 use crate::bootloader::keeps_root;
@@ -53,14 +55,14 @@ pub(super) fn steps(target: &Target, host: &HostEntry) -> Result<Vec<Step>, Load
 /// The original command line of a preset's image and the switches.
 fn command_line(
     target: &Target,
-    preset: &TargetPath,
+    beside: &TargetPath,
     used: &CommandLineUse,
     host: &HostEntry,
 ) -> Result<String, LoaderError> {
-    let (files, _) = sources(target, preset, used)?;
+    let (files, _) = sources(target, beside, used)?;
     let all: Vec<String> = files.iter().map(|(_, text)| kernel_cmdline::command_line(text)).collect();
     let present = all.join(" ");
-    let edited = files.iter().find(|(_, text)| names_root(text)).map_or(preset, |(path, _)| *path);
+    let edited = files.iter().find(|(_, text)| names_root(text)).map_or(beside, |(path, _)| *path);
     let line = host.line(&present, edited);
     keeps_root(edited, &present, &line)?;
     Ok(line)
@@ -78,15 +80,16 @@ fn preset(
     let (folder, _) = image.rsplit_once('/')?;
     let mut text = file_head("mkinitcpio builds an image without GPU passthrough.");
     if let Some(kernel) = presets.kernel(&used.preset) {
-        text += &format!("ALL_kver=\"{kernel}\"\n");
+        // Writing to a string cannot fail, here and below.
+        let _ = writeln!(text, "ALL_kver=\"{kernel}\"");
     }
     let config = presets.configs().ok()?.into_iter().find(|config| config.preset == used.preset);
     if let Some(config) = config {
-        text += &format!("ALL_config=\"{}\"\n", config.path);
+        let _ = writeln!(text, "ALL_config=\"{}\"", config.path);
     }
     text += "PRESETS=('host')\n";
-    text += &format!("host_uki=\"{folder}/{}-{stem}.efi\"\n", host_entry::NAME);
-    text += &format!("host_options=\"--cmdline {COMMAND_LINE} --osrelease {OS_RELEASE}\"\n");
+    let _ = writeln!(text, "host_uki=\"{folder}/{}-{stem}.efi\"", host_entry::NAME);
+    let _ = writeln!(text, "host_options=\"--cmdline {COMMAND_LINE} --osrelease {OS_RELEASE}\"");
     let id = format!("host-preset-{stem}");
     Some(host_entry::step(&id, path.clone(), target.state(&path), text))
 }
@@ -107,8 +110,9 @@ fn os_release(target: &Target) -> Option<Step> {
     });
     let mut text = file_head("the name of images without GPU passthrough.");
     text.extend(kept.flat_map(|line| [line, "\n"]));
-    text += &format!("PRETTY_NAME=\"{}\"\n", host_entry::title(&name));
-    text += &format!("IMAGE_ID={id}-{}\n", host_entry::NAME);
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "PRETTY_NAME=\"{}\"", host_entry::title(&name));
+    let _ = writeln!(text, "IMAGE_ID={id}-{}", host_entry::NAME);
     Some(host_entry::step("host-os-release", path.clone(), target.state(&path), text))
 }
 

@@ -83,7 +83,7 @@ fn a_copy_has_its_own_title_and_command_line() {
          module_path: boot():/i.img\n"
     );
     let all = entries(&text, Format::Conf);
-    let copied = copy(&all[0], Format::Conf, "A b, again", "root=UUID=1 z");
+    let copied = copy(&all[0], Format::Conf, "A b, again", "root=UUID=1 z", str::to_owned);
     assert_eq!(
         copied,
         "/A b, again\n    protocol: linux\n    kernel_path: boot():/k\n    cmdline: root=UUID=1 z\n    \
@@ -94,8 +94,8 @@ fn a_copy_has_its_own_title_and_command_line() {
     assert_eq!((again[0].command_line(), again[0].kernel()), (Some("root=UUID=1 z"), Some("boot():/k")));
     let cfg = ":A\nKERNEL_PATH=boot:///k\nCMDLINE=root=UUID=1\n";
     assert_eq!(
-        copy(&entries(cfg, Format::Cfg)[0], Format::Cfg, "B", "b"),
-        ":B\n    KERNEL_PATH=boot:///k\n    CMDLINE=b\n"
+        copy(&entries(cfg, Format::Cfg)[0], Format::Cfg, "B", "b", |value| value.replace("/k", "/K")),
+        ":B\n    KERNEL_PATH=boot:///K\n    CMDLINE=b\n"
     );
 }
 

@@ -8,6 +8,10 @@ use neuron_tests::readers;
 
 use crate::cases::Case;
 
+const KILL_SWITCH: &str = "neuron.passthrough=off";
+/// What an entry without passthrough has and its twin has not.
+const HOST_ONLY: [&str; 2] = [KILL_SWITCH, "vfio-pci.ids="];
+
 /// Asks kmod, bash and sh about the targets of two installations: `without` and `with` our module.
 pub(crate) fn check(case: &Case, without: &Path, with: &Path) {
     modprobe(case, without, with);
@@ -50,13 +54,20 @@ fn mkinitcpio(case: &Case, without: &Path, with: &Path) {
     }
 }
 
-/// The kernel's parameters: what was there, then ours.
+/// The kernel's parameters: what was there, then ours; entries without passthrough have what was there
+/// and the switches.
 fn parameters(case: &Case, without: &Path, with: &Path) {
     let lines = |root: &Path| {
         if root.join("etc/default/grub").exists() { grub(root) } else { entries(root) }
     };
     let (before, after) = (lines(without), lines(with));
+    let (hosts, after): (Vec<_>, Vec<_>) =
+        after.into_iter().partition(|line: &Vec<String>| line.contains(&KILL_SWITCH.to_owned()));
     assert!(!before.is_empty() && before.len() == after.len(), "{before:?} {after:?}");
+    for host in &hosts {
+        let original: Vec<_> = host.iter().filter(|word| !HOST_ONLY.contains(&word.as_str())).collect();
+        assert!(before.iter().any(|before| before.iter().eq(original.iter().copied())), "{host:?}");
+    }
     for (before, after) in before.iter().zip(&after) {
         let ours = case.effective.parameters.iter();
         assert!(ours.clone().all(|parameter| !before.contains(parameter)), "without our module: {before:?}");

@@ -110,12 +110,7 @@ pub fn to_vfio(root: &Root, hand: &mut dyn Hand, address: PciAddress) -> Result<
     }
 }
 
-fn take(
-    root: &Root,
-    hand: &mut dyn Hand,
-    address: PciAddress,
-    before: &Standing,
-) -> Result<(), RebindError> {
+fn take(root: &Root, hand: &mut dyn Hand, address: PciAddress, before: &Standing) -> Result<(), RebindError> {
     // First the override: between unbind and probe nobody else may take it.
     let attempt = format!("promise it to {VFIO}");
     write(hand, address, &attempt, &format!("{DEVICES}/{address}/driver_override"), VFIO)?;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{Bound, DEVICES, DRIVERS, Hand, PROBE, RebindError, Standing, VFIO, no_effect, standing, unbind, write};
+use super::{
+    Bound, DEVICES, DRIVERS, Hand, PROBE, RebindError, Standing, VFIO, no_effect, standing, unbind, write,
+};
 use crate::id::PciAddress;
 use crate::root::{ReadError, Root};
 

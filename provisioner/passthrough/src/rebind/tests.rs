@@ -176,10 +176,7 @@ fn a_promise_that_was_not_kept_yet_goes_as_well() {
     let done = give_back(&root, &mut made.hand).unwrap();
     assert_eq!(done.returned.len(), 1);
     assert_eq!(made.driver(GPU).as_deref(), Some("nouveau"), "its driver keeps it");
-    assert_eq!(
-        fs::read_to_string(made.hand.device(GPU).join("driver_override")).unwrap(),
-        "(null)\n"
-    );
+    assert_eq!(fs::read_to_string(made.hand.device(GPU).join("driver_override")).unwrap(), "(null)\n");
 }
 
 #[test]
@@ -224,10 +221,7 @@ fn what_could_not_be_moved_keeps_no_promise() {
     let root = made.root();
     to_vfio(&root, &mut made.hand, gpu()).unwrap_err();
     assert_eq!(made.driver(GPU).as_deref(), Some("nouveau"));
-    assert_eq!(
-        fs::read_to_string(made.hand.device(GPU).join("driver_override")).unwrap(),
-        "(null)\n"
-    );
+    assert_eq!(fs::read_to_string(made.hand.device(GPU).join("driver_override")).unwrap(), "(null)\n");
 }
 
 #[test]

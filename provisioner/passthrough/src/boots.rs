@@ -73,18 +73,26 @@ pub fn mark_good(target: &Root) -> Result<(), BootsError> {
     Ok(())
 }
 
-/// A person wants passthrough (again): nothing counts any more. Tells whether it had been given
-/// back, so that it takes another boot until it is in force.
+/// A person wants passthrough (again): nothing counts any more. Tells whether it takes another boot
+/// until it is in force, because this one gave it back.
 pub fn clear(machine: &Root, target: &Root) -> Result<bool, ApplyError> {
-    let before = load(target)?;
+    let (before, now) = (load(target)?, boot_id(machine));
     let mut boots = before.clone();
-    boots.clear(boot_id(machine));
+    boots.clear(now.clone());
     if boots == Boots::default() {
-        Store::open(target, Options::default())?.remove_state_file(BOOTS)?;
+        forget(target)?;
     } else if boots != before {
         save(target, &boots)?;
     }
-    Ok(before.given_back.is_some())
+    Ok(before.given_back.is_some() || (boots.wanted_in.is_some() && boots.wanted_in == now))
+}
+
+/// Nothing is set up any more: nothing is remembered either.
+pub fn forget(target: &Root) -> Result<(), ApplyError> {
+    if View::open(target)?.read_state_file(BOOTS)?.is_none() {
+        return Ok(());
+    }
+    Store::open(target, Options::default())?.remove_state_file(BOOTS)
 }
 
 /// With the file's own safe way of writing: the old count or the new one, whenever the power goes.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answers::{Answers, InvalidAnswers};
 use crate::apply::{ApplyError, Outcome, State, View};
+use crate::boots::Boots;
 use crate::facts::{FactsError, Machine, Target};
 use crate::id::TargetPath;
 use crate::plan::{self, ANSWERS, Inputs, Ours, OwnFile, Plan, Stage};
@@ -134,6 +135,8 @@ pub enum Standing {
     Active,
     /// Files of ours are no longer as they were written, or a run was cut off.
     Drifted,
+    /// It is in place, and the host has the card back all the same: too many boots were never good.
+    GivenBack,
     /// It was undone.
     Reverted,
 }
@@ -145,6 +148,8 @@ pub struct Status {
     pub standing: Standing,
     /// Whether a reboot is still owed.
     pub reboot_needed: bool,
+    /// Boots with passthrough, and whether they were good.
+    pub boots: Boots,
     /// Files of ours that somebody changed.
     pub drifted: Vec<TargetPath>,
     /// Files of ours.

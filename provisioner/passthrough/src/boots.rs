@@ -1,17 +1,18 @@
 //! Boots with passthrough in force, and whether they were good.
 //!
 //! An initramfs has no disk to count on, so the booted system counts. A boot is counted when it
-//! begins and the count goes when somebody could use it ([`good`]). After [`LIMIT`] in a row that
-//! nobody could, the next one gives the card back before a display manager starts, and so does every
-//! boot after it, until a person says otherwise ([`clear`]). A count that cannot be read leaves one
-//! more try: whatever stood there, a boot is never held up by it.
+//! begins, and the count goes when somebody could use it ([`Session::proves_after`]). After [`LIMIT`]
+//! in a row that nobody could, the next one gives the card back before a display manager starts, and
+//! so does every boot after it, until a person says otherwise ([`clear`]). A count that cannot be read
+//! leaves one more try: whatever stood there, a boot is never held up by it.
 
 mod count;
-
 mod in_force;
+mod proof;
 
 pub use count::{Boots, GivenBack, LIMIT, Next};
 pub use in_force::{InForce, in_force};
+pub use proof::{AUTOLOGIN_HOLD, Held, PROPERTIES, Session, UNATTENDED_HOLD};
 
 use crate::apply::{ApplyError, Options, Store, View};
 use crate::facts::boot_id;

@@ -7,10 +7,12 @@
 //! leaves one more try: whatever stood there, a boot is never held up by it.
 
 mod count;
+mod files;
 mod in_force;
 mod proof;
 
-pub use count::{Boots, GivenBack, LIMIT, Next};
+pub use count::{BootFiles, Boots, GivenBack, LIMIT, Next};
+pub use files::proven;
 pub use in_force::{InForce, in_force};
 pub use proof::{AUTOLOGIN_HOLD, Held, PROPERTIES, Session, UNATTENDED_HOLD};
 
@@ -59,6 +61,9 @@ pub fn begin(machine: &Root, target: &Root) -> Result<Begun, BootsError> {
     let id = boot_id(machine).ok_or(BootsError::NoBootId)?;
     let mut boots = before.clone();
     let next = boots.begin(&id);
+    if matches!(next, Next::Try(_)) && boots.files.as_ref().is_none_or(|files| files.boot != id) {
+        boots.files = files::note(machine, target, id);
+    }
     let saved = if boots == before { Ok(()) } else { save(target, &boots) };
     Ok(Begun { next, saved })
 }

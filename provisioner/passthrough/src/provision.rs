@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answers::{Answers, InvalidAnswers};
 use crate::apply::{ApplyError, Outcome, State, View};
+use crate::bootloader::Proven;
 use crate::boots::Boots;
 use crate::facts::{FactsError, Machine, Target};
 use crate::id::TargetPath;
@@ -19,10 +20,12 @@ use crate::step::FileState;
 
 mod carry_out;
 mod refusal;
+mod renew;
 mod status;
 
 pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
 pub use refusal::{REFUSAL, keep_reason, unreadable};
+pub use renew::{Renewed, renew};
 pub use status::status;
 
 /// Where the answers come from.
@@ -215,6 +218,17 @@ pub fn inspect(machine: &Root, answers: &Answers) -> Result<(Machine, Judgement)
 /// Makes the plan for a target; writes nothing. A target in which a run was cut off has to be
 /// [recovered](recover) first: a plan for half of a set-up would fit nothing.
 pub fn plan(machine: &Root, target: &Root, source: &Source, stage: Stage) -> Result<Planned, ProvisionError> {
+    plan_with(machine, target, source, stage, None)
+}
+
+/// The same, in an apply or after a boot that was good.
+fn plan_with(
+    machine: &Root,
+    target: &Root,
+    source: &Source,
+    stage: Stage,
+    renewal: Option<&Proven>,
+) -> Result<Planned, ProvisionError> {
     let view = View::open(target)?;
     if view.status()?.state == State::Interrupted {
         return Err(if view.is_busy()? { view.busy().into() } else { ProvisionError::CutOff });
@@ -231,6 +245,7 @@ pub fn plan(machine: &Root, target: &Root, source: &Source, stage: Stage) -> Res
         judgement: &judgement,
         answers_text: text.as_deref(),
         ours: &ours,
+        renewal,
         stage,
     });
     Ok(Planned { machine: facts, answers, judgement, plan })

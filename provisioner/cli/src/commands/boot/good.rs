@@ -1,4 +1,5 @@
-//! `boot good`: waits until this boot has shown that it is good, then the count begins anew.
+//! `boot good`: waits until this boot has shown that it is good. Then the count begins anew, and what
+//! the boot started is kept for the entry without passthrough.
 //!
 //! What shows it is the library's to say (`boots`); here it is waited for. It runs beside the
 //! desktop and keeps nothing waiting.
@@ -6,14 +7,15 @@
 use std::thread;
 use std::time::Duration;
 
-use neuron_passthrough::apply::ApplyError;
+use neuron_passthrough::apply::{ApplyError, Chroot};
 use neuron_passthrough::boots::{self, BootsError};
-use neuron_passthrough::provision::{self, Source};
+use neuron_passthrough::provision::{self, ProvisionError, Renewed, Source};
 use neuron_passthrough::root::Root;
 
 use super::say;
 use super::witness::{Wanted, Witness};
 use crate::args::Common;
+use crate::commands::apply;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::interrupt::Stop;
@@ -42,7 +44,32 @@ pub(crate) fn run(common: &Common) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::Done);
     }
     say(common, "this boot was good");
+    renew(common, &machine, &target, &stop)?;
     Ok(ExitCode::Done)
+}
+
+/// What this boot started becomes what the entry without passthrough starts.
+fn renew(common: &Common, machine: &Root, target: &Root, stop: &Stop) -> Result<(), Failure> {
+    let mut runner = Chroot::new(target).ended_by(|| stop.ends_program());
+    let renewed = provision::renew(machine, target, || stop.options(), &mut runner, &mut |_| ());
+    match renewed {
+        Ok(Renewed::Done(_)) => {
+            say(
+                common,
+                "the entry without passthrough starts copies of this kernel and its image from now on",
+            );
+        }
+        Ok(Renewed::AsBefore) => {}
+        Ok(Renewed::NotNow(why)) => {
+            say(common, &format!("the entry without passthrough keeps the copies that it has: {why}"));
+        }
+        // Somebody else writes; the next boot that is good does this.
+        Err(ProvisionError::Apply(ApplyError::Busy { path })) => {
+            say(common, &format!("{path}: somebody else is writing, so no copies are made after this boot"));
+        }
+        Err(error) => return Err(apply::ended(error, stop)),
+    }
+    Ok(())
 }
 
 /// Answers that cannot be read ask for a person: what is not known is not shown.

@@ -122,7 +122,8 @@ impl Boots {
     /// A person wants passthrough, in this boot.
     pub fn clear(&mut self, boot: Option<String>) {
         let wanted_in = if self.given_back.is_some() { boot } else { self.wanted_in.take() };
-        *self = Self { wanted_in, ..Self::default() };
+        // What this boot started stays true.
+        *self = Self { wanted_in, files: self.files.take(), ..Self::default() };
     }
 }
 

@@ -109,29 +109,40 @@ fn the_pair_follows_every_boot_that_was_good_and_no_other() {
     assert_eq!(copies(&ground), 0);
 }
 
+/// What happens between the beginning of a boot and the first login.
+#[derive(Debug, Clone, Copy)]
+enum Meanwhile {
+    /// Kernel and image are of another build.
+    Updated,
+    /// The image was built anew, and badly.
+    ImageBuilt,
+    /// The kernel on the disk never was the one that runs.
+    AnotherRuns,
+}
+
+fn happens(ground: &Ground, meanwhile: Meanwhile) {
+    match meanwhile {
+        Meanwhile::Updated => install(ground, "#2 SMP"),
+        Meanwhile::ImageBuilt => {
+            thread::sleep(Duration::from_millis(20));
+            fs::write(ground.target().join(IMAGE), "broken").unwrap();
+        }
+        Meanwhile::AnotherRuns => {
+            fs::write(ground.machine().join("proc/sys/kernel/version"), "#9 SMP\n").unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_this_boot_did_not_start_is_not_kept() {
-    let updated_meanwhile = |ground: &Ground| install(ground, "#2 SMP");
-    let image_built_meanwhile = |ground: &Ground| {
-        thread::sleep(Duration::from_millis(20));
-        fs::write(ground.target().join(IMAGE), "broken").unwrap();
-    };
-    let another_runs = |ground: &Ground| {
-        fs::write(ground.machine().join("proc/sys/kernel/version"), "#9 SMP\n").unwrap();
-    };
-    let cases: [(&str, &dyn Fn(&Ground)); 3] = [
-        ("an update before the login", &updated_meanwhile),
-        ("an image that was built anew", &image_built_meanwhile),
-        ("a kernel that is not this one", &another_runs),
-    ];
-    for (name, happens) in cases {
+    for meanwhile in [Meanwhile::Updated, Meanwhile::ImageBuilt, Meanwhile::AnotherRuns] {
         let ground = applied();
         install(&ground, "#1b SMP");
         start(&ground, 1, "#1b SMP");
-        happens(&ground);
+        happens(&ground, meanwhile);
         log_in(&ground);
-        assert_eq!(host_starts(&ground), both("#1 SMP"), "{name}");
-        assert_eq!(copies(&ground), 2, "{name}");
+        assert_eq!(host_starts(&ground), both("#1 SMP"), "{meanwhile:?}");
+        assert_eq!(copies(&ground), 2, "{meanwhile:?}");
     }
     // The control: nothing of that happens.
     let ground = applied();

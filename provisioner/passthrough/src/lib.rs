@@ -28,6 +28,7 @@ pub mod apply;
 pub mod binding;
 pub mod bootloader;
 pub mod facts;
+pub mod guest;
 pub mod id;
 pub mod initramfs;
 pub mod plan;

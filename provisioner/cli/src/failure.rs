@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use console::style;
 use neuron_passthrough::answers::InvalidAnswers;
 use neuron_passthrough::apply::{ApplyError, ErrorKind, StepOutcome};
+use neuron_passthrough::boots::BootsError;
 use neuron_passthrough::facts::FactsError;
 use neuron_passthrough::guest::capabilities::InvalidCapabilities;
 use neuron_passthrough::guest::domain::DomainError;
 use neuron_passthrough::plan::InvalidPlan;
 use neuron_passthrough::policy::{Code, Decision, Severity, Verdict};
 use neuron_passthrough::provision::ProvisionError;
+use neuron_passthrough::rebind::RebindError;
 use neuron_passthrough::root::{CaptureError, ReadError};
 
 use crate::exit_code::ExitCode;
@@ -50,6 +52,12 @@ pub(crate) enum Failure {
     Libvirt(String),
     #[error("{}: {problem}", path.display())]
     Capabilities { path: PathBuf, problem: InvalidCapabilities },
+    #[error(transparent)]
+    Boots(#[from] BootsError),
+    #[error(transparent)]
+    Rebind(#[from] RebindError),
+    #[error("not everything went back to the host: {0}")]
+    NotGivenBack(String),
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
     #[error("cannot write to standard output")]
@@ -100,11 +108,14 @@ impl Failure {
                 ErrorKind::NotPutBack => ExitCode::NotPutBack,
             },
             Self::Provision(ProvisionError::MachineChanged(_) | ProvisionError::CutOff) => ExitCode::Changed,
+            Self::NotGivenBack(_) => ExitCode::NotPutBack,
             Self::Interrupted | Self::PutBack { .. } => ExitCode::Interrupted,
             Self::Provision(
                 ProvisionError::Machine(_) | ProvisionError::Facts(_) | ProvisionError::Read(_),
             )
             | Self::File { .. }
+            | Self::Boots(_)
+            | Self::Rebind(_)
             | Self::Output(_)
             | Self::Signals(_)
             | Self::Json(_) => ExitCode::Failed,
@@ -183,6 +194,11 @@ impl Failure {
             Self::Libvirt(_) => vec![
                 "install libvirt and start its daemon; or give --capabilities a file with what \
                  `virsh domcapabilities --machine q35` prints elsewhere"
+                    .to_owned(),
+            ],
+            Self::NotGivenBack(_) => vec![
+                "start the entry without GPU passthrough from the boot menu, or put neuron.passthrough=off on \
+                 the kernel command line"
                     .to_owned(),
             ],
             Self::NoTerminal { hint, .. } => vec![(*hint).to_owned()],

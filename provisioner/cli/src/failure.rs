@@ -86,14 +86,18 @@ impl Failure {
     /// The one place that maps errors to exit codes.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Provision(ProvisionError::Refused(_) | ProvisionError::Untrusted { .. })
-            | Self::Provision(ProvisionError::Domain(DomainError::Refused(_)))
+            Self::Provision(
+                ProvisionError::Refused(_)
+                | ProvisionError::Untrusted { .. }
+                | ProvisionError::Domain(DomainError::Refused(_)),
+            )
             | Self::Libvirt(_)
             | Self::RefusedAsShown
             | Self::NoTerminal { .. }
             | Self::Untrusted(_) => ExitCode::Refused,
-            Self::Provision(ProvisionError::Answers { .. })
-            | Self::Provision(ProvisionError::Domain(DomainError::Template(_)))
+            Self::Provision(
+                ProvisionError::Answers { .. } | ProvisionError::Domain(DomainError::Template(_)),
+            )
             | Self::Capabilities { .. }
             | Self::Answers { .. }
             | Self::Capture { .. }

@@ -10,6 +10,7 @@ use crate::args::{Common, RenderOptions};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::given::Given;
+use crate::report::DomainReport;
 use crate::{narrate, render, roots};
 
 /// `vm render`: its XML.
@@ -18,6 +19,10 @@ pub(crate) fn render(common: &Common, options: &RenderOptions) -> Result<ExitCod
     let capabilities = capabilities(options.capabilities.as_deref())?;
     let source = roots::source(common, &target)?;
     let domain = provision::domain(&machine, &target, &source, options.name.as_deref(), &capabilities)?;
+    if common.json {
+        render::json(&DomainReport::from(domain))?;
+        return Ok(ExitCode::Done);
+    }
     if !common.quiet {
         for note in &domain.notes {
             narrate::line(&format!("note: {}: {}; {}", note.key, note.why, note.hint));

@@ -2,7 +2,11 @@
 
 mod check;
 
-use serde::Serialize;
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::capabilities::Capabilities;
 use super::looking_glass;
@@ -58,6 +62,8 @@ pub struct Inputs<'a> {
 /// A domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Domain {
+    /// Its name.
+    pub name: String,
     /// Its XML.
     pub xml: String,
     /// What is worth knowing.
@@ -65,7 +71,8 @@ pub struct Domain {
 }
 
 /// Something that stands against a domain, or is worth knowing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Problem {
     /// The key of the answers.
     pub key: String,
@@ -112,7 +119,11 @@ pub fn make(inputs: &Inputs<'_>) -> Result<Domain, DomainError> {
     };
     let values = values(inputs, vm, &pinning, memory);
     let xml = templates::render(&format!("{}-passthrough.xml.j2", kind(vm.kind)), inputs.templates, values)?;
-    Ok(Domain { xml: format!("{}\n", xml.trim_end()), notes: check::notes(inputs, vm) })
+    Ok(Domain {
+        name: inputs.name.to_owned(),
+        xml: format!("{}\n", xml.trim_end()),
+        notes: check::notes(inputs, vm),
+    })
 }
 
 fn kind(kind: VmKind) -> &'static str {
@@ -196,10 +207,10 @@ struct Function<'a> {
     domain: String,
     bus: String,
     slot: String,
-    function: String,
+    number: String,
     rom: Option<&'a str>,
     guest_bus: usize,
-    guest_function: usize,
+    guest_number: usize,
     multifunction: bool,
 }
 
@@ -301,10 +312,10 @@ fn functions<'a>(gpus: &[Vec<PciAddress>], vm: &'a Vm) -> Vec<Function<'a>> {
                 domain: format!("{:04x}", address.domain()),
                 bus: format!("{:02x}", address.bus()),
                 slot: format!("{:02x}", address.device()),
-                function: format!("{:x}", address.function()),
+                number: format!("{:x}", address.function()),
                 rom: Some(vm.rom_file.as_str()).filter(|rom| at == 0 && !rom.is_empty()),
                 guest_bus: gpu + 1,
-                guest_function: at,
+                guest_number: at,
                 multifunction: at == 0 && functions.len() > 1,
             });
         }
@@ -331,10 +342,13 @@ struct Identity {
 
 /// The same for the same name on the same system, and on no other system.
 fn identity(inputs: &Inputs<'_>) -> Identity {
-    use sha2::{Digest, Sha256};
     let digest =
         Sha256::new().chain_update(inputs.seed).chain_update([0]).chain_update(inputs.name).finalize();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = String::with_capacity(64);
+    for byte in digest {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
     // Version 8 (custom) and variant 1 of RFC 9562; 52:54:00 is QEMU's own prefix.
     let uuid = format!("{}-{}-8{}-a{}-{}", &hex[0..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
     Identity { uuid, mac: format!("52:54:00:{}:{}:{}", &hex[32..34], &hex[34..36], &hex[36..38]) }

@@ -90,15 +90,16 @@ fn gpus(
     let guests: Vec<_> = judgement.gpus.iter().filter(|gpu| gpu.role == GpuRole::Guest).collect();
     let named_by =
         |vm: &Vm, address: PciAddress| matches!(&vm.gpus, VmGpus::Named(list) if list.contains(&address));
-    if let VmGpus::Named(list) = &vm.gpus {
-        if let Some(other) = list.iter().find(|address| !guests.iter().any(|gpu| gpu.address == **address)) {
-            let there: Vec<String> = guests.iter().map(|gpu| gpu.address.to_string()).collect();
-            return Err(refused(
-                format!("vm.{name}.gpus"),
-                format!("{other} is no GPU that goes to a guest"),
-                format!("those that do: {}", there.join(", ")),
-            ));
-        }
+    let is_guest = |address: &&PciAddress| guests.iter().any(|gpu| gpu.address == **address);
+    if let VmGpus::Named(list) = &vm.gpus
+        && let Some(other) = list.iter().find(|address| !is_guest(address))
+    {
+        let there: Vec<String> = guests.iter().map(|gpu| gpu.address.to_string()).collect();
+        return Err(refused(
+            format!("vm.{name}.gpus"),
+            format!("{other} is no GPU that goes to a guest"),
+            format!("those that do: {}", there.join(", ")),
+        ));
     }
     let others = |address| answers.vm.iter().any(|(other, vm)| other != name && named_by(vm, address));
     let is_its = |address: PciAddress| match vm.gpus {

@@ -6,15 +6,15 @@ use super::TextError;
 const MOST: u32 = 1 << 16;
 
 /// The processors of a list, in order and once each.
-pub fn parse(list: &str) -> Result<Vec<u32>, TextError> {
+pub fn parse(text: &str) -> Result<Vec<u32>, TextError> {
     let mut all = Vec::new();
-    for part in list.trim().split(',').filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
+    for run in text.trim().split(',').filter(|run| !run.is_empty()) {
+        let (first, last) = run.split_once('-').unwrap_or((run, run));
         let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) else {
-            return Err(TextError::whole(part, "is no processor and no range of processors like `0-3`"));
+            return Err(TextError::whole(run, "is no processor and no range of processors like `0-3`"));
         };
         if first > last || last >= MOST {
-            return Err(TextError::whole(part, "is no range of processors like `0-3`"));
+            return Err(TextError::whole(run, "is no range of processors like `0-3`"));
         }
         all.extend(first..=last);
     }

@@ -36,3 +36,4 @@ pub mod provision;
 pub mod root;
 pub mod step;
 pub mod text;
+pub mod verify;

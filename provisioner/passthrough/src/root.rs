@@ -276,7 +276,7 @@ pub(crate) fn open_in(root: BorrowedFd<'_>, path: &str, flags: OFlag) -> Result<
     let path = path.trim_start_matches('/');
     let path = if path.is_empty() { "." } else { path };
     // EAGAIN: the tree was renamed under us while `..` was resolved; the kernel asks to try again.
-    for _ in 0..8 {
+    for _ in 0..128 {
         match nix::fcntl::openat2(root, path, how) {
             Err(Errno::EAGAIN) => {}
             other => return other,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use neuron_passthrough::facts::{Machine, Topology, scrub};
+use neuron_passthrough::verify;
 
 use crate::args::{CaptureOptions, Common};
 use crate::exit_code::ExitCode;
@@ -16,6 +17,7 @@ pub(crate) fn run(common: &Common, options: &CaptureOptions) -> Result<ExitCode,
     let read = Machine::read(&root);
     // What virtual machines are cut from.
     let laid_out = Topology::read(&root);
+    verify::read_for_capture(&root);
     let mut capture = root.recorded().unwrap_or_default();
     scrub(&mut capture);
     let problem = |problem| Failure::Capture { path: options.output.clone(), problem };

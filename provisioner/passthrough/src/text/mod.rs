@@ -22,6 +22,7 @@ pub mod refind;
 pub mod sdboot_manage;
 mod shell;
 mod shell_parameters;
+pub mod vfio_devices;
 
 use std::fmt;
 

@@ -69,6 +69,14 @@ const ALL: &[Broken] = &[
         claim(ground, "result=off\nreason=neuron.passthrough=off is on the kernel command line\n");
     })
     .also(&["boot-entry", "parameters", "group", "ids", "interrupt-remapping"]),
+    broken("boots", "three were never good", "fail", |ground| {
+        boots(ground, r#"[], "given_back": {"boot": "x", "because": "three were never good"}"#);
+        for guest in GUESTS {
+            bind(&ground.machine(), guest, "nouveau");
+        }
+    })
+    .also(&["parameters", "bound", "group", "ids", "interrupt-remapping"]),
+    broken("boots", "two were never good", "warn", |ground| boots(ground, r#"["x", "y"]"#)),
     broken("parameters", "a loader of somebody else's started it", "fail", |ground| {
         line(ground, "rw quiet iommu=pt");
     }),
@@ -155,8 +163,8 @@ const ALL: &[Broken] = &[
         fs::write(to.join("modules.dep"), slim.join("\n")).unwrap();
         fs::copy(from.join("modules.alias"), to.join("modules.alias")).unwrap();
     }),
-    broken("images", "older than the set-up", "warn", |ground| age(ground, IMAGE)),
-    broken("images", "one is missing", "fail", |ground| remove(&ground.target(), IMAGE)),
+    broken("images", "older than the set-up", "warn", |ground| age(ground, IMAGE)).also(&["rebuilds"]),
+    broken("images", "one is missing", "fail", |ground| remove(&ground.target(), IMAGE)).also(&["rebuilds"]),
     broken("image-configuration", "a preset turns drop-ins off", "fail", |ground| {
         let preset = "etc/mkinitcpio.d/linux.preset";
         let own = text(&ground.target(), preset).replace("#default_config", "default_config");
@@ -174,7 +182,8 @@ const ALL: &[Broken] = &[
     broken("menu", "it was not made anew", "fail", |ground| {
         let menu = "boot/grub/grub.cfg";
         put(&ground.target(), menu, &text(&ground.target(), menu).replace(&format!(" {OURS}"), ""));
-    }),
+    })
+    .also(&["rebuilds"]),
     broken("files", "somebody edited one", "warn", |ground| {
         let grub = "etc/default/grub";
         put(&ground.target(), grub, &(text(&ground.target(), grub) + "# mine\n"));
@@ -236,6 +245,11 @@ const LISTED: [&str; 12] = [
     "reset",
     "power",
 ];
+
+fn boots(ground: &Ground, unproven: &str) {
+    let text = format!(r#"{{"schema": "neuron-boots/1", "unproven": {unproven}}}"#);
+    put(&ground.target(), "var/lib/neuron-provisioner/boots.json", &text);
+}
 
 fn join_group(ground: &Ground, address: &str) {
     let machine = ground.machine();

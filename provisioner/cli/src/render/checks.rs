@@ -7,35 +7,49 @@ use neuron_passthrough::verify::{Check, Status};
 
 use super::{plain, wrapped};
 
-/// The verdict in a sentence, the checks, and the next step. `only_trouble` leaves out what passed.
+/// The checks, the verdict in a sentence, and the next step: what counts most stands last, where a
+/// terminal that scrolled still shows it. `only_trouble` leaves out what needs nobody.
 pub(crate) fn checks(checks: &[Check], only_trouble: bool) -> String {
-    let mut out = wrapped(&verdict(checks), "", "  ") + "\n";
-    // Wide enough for every name that was given, so that the evidence stands in a column.
-    let width = checks.iter().map(|check| check.id.len()).max().unwrap_or_default();
-    for check in checks.iter().filter(|check| !only_trouble || check.status != Status::Pass) {
-        let label = format!("  {} {:width$}  ", mark(check.status), check.id);
-        let rest = " ".repeat(width + 9);
+    let mut out = String::new();
+    let shown: Vec<&Check> = checks.iter().filter(|check| !only_trouble || is_trouble(check)).collect();
+    // Wide enough for every name, so that the evidence stands in a column.
+    let width = shown.iter().map(|check| check.id.len()).max().unwrap_or_default();
+    let rest = " ".repeat(width + 9);
+    for (index, check) in shown.iter().enumerate() {
+        let label = format!("  {} {:width$}  ", mark(check), check.id);
         let about = check.subject.as_deref().filter(|subject| !check.evidence.contains(subject));
         let about = about.map_or_else(String::new, |subject| format!("{}: ", plain(subject)));
         let _ = writeln!(out, "{}", wrapped(&format!("{about}{}", plain(&check.evidence)), &label, &rest));
-        if let Some(hint) = check.hint.as_deref().filter(|_| check.status != Status::Pass) {
+        // What is to be done about several is said once, below the last of them.
+        let goes_on = shown.get(index + 1).is_some_and(|next| next.id == check.id && next.hint == check.hint);
+        if let Some(hint) = check.hint.as_deref().filter(|_| !goes_on) {
             let arrow = format!("{rest}{} ", style("->").cyan());
             let _ = writeln!(out, "{}", wrapped(&plain(hint), &arrow, &format!("{rest}   ")));
         }
     }
+    if !shown.is_empty() {
+        out.push('\n');
+    }
+    let _ = writeln!(out, "{}", wrapped(&verdict(checks), "", "  "));
     if let Some(next) = next(checks) {
-        let _ = writeln!(out, "\n{}", wrapped(next, "Next: ", "  "));
+        let _ = writeln!(out, "{}", wrapped(&plain(&next), "Next: ", "  "));
     }
     out
 }
 
+/// Whether somebody could do something about it.
+fn is_trouble(check: &Check) -> bool {
+    check.status != Status::Pass && check.hint.is_some()
+}
+
 /// As wide as each other, and to be told apart without colours.
-fn mark(status: Status) -> console::StyledObject<&'static str> {
-    match status {
+fn mark(check: &Check) -> console::StyledObject<&'static str> {
+    match check.status {
         Status::Pass => style("pass").green(),
         Status::Warn => style("warn").yellow().bold(),
         Status::Fail => style("FAIL").red().bold(),
-        Status::Unknown => style("?   ").blue(),
+        Status::Unknown if is_trouble(check) => style("?   ").blue().bold(),
+        Status::Unknown => style("-   ").dim(),
     }
 }
 
@@ -54,7 +68,8 @@ fn verdict(checks: &[Check]) -> String {
         let evidence = checks.first().map(|check| plain(&check.evidence)).unwrap_or_default();
         return format!("{}: {evidence}.", style("Nothing to check").bold());
     }
-    let (failed, warned, unknown) = (count(Status::Fail), count(Status::Warn), count(Status::Unknown));
+    let (failed, warned) = (count(Status::Fail), count(Status::Warn));
+    let unknown = checks.iter().filter(|one| one.status == Status::Unknown && is_trouble(one)).count();
     let mut rest = Vec::new();
     if failed > 0 && warned > 0 {
         rest.push(number(warned, "warning"));
@@ -82,15 +97,17 @@ fn verdict(checks: &[Check]) -> String {
     format!("{word}: {what}{warnings}{rest}.")
 }
 
-fn next(checks: &[Check]) -> Option<&'static str> {
-    let any = |status| count(checks, status) > 0;
-    if any(Status::Fail) {
-        Some("follow the arrow of the first FAIL; what stands below it often goes with it.")
-    } else if is(checks, "set-up", Status::Unknown) {
-        None
-    } else if is(checks, "reboot", Status::Warn) {
-        Some("reboot, then run `neuron-provisioner doctor` again.")
-    } else {
-        None
+/// The hint of what matters most.
+fn next(checks: &[Check]) -> Option<String> {
+    let first = |status| checks.iter().find(|check| check.status == status);
+    let of = |check: &Check| Some(format!("({}) {}", check.id, check.hint.as_deref()?));
+    match first(Status::Fail) {
+        Some(failed) => of(failed),
+        None if is(checks, "reboot", Status::Warn) => {
+            Some("reboot, then run `neuron-provisioner doctor` again".to_owned())
+        }
+        None => {
+            first(Status::Warn).or_else(|| first(Status::Unknown).filter(|one| is_trouble(one))).and_then(of)
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::carry_out::{FIRMWARE, reboot};
 use super::status::orphans;
 use super::{Note, ProvisionError, REFUSAL, Source, answers};
 use crate::apply::{Applied, State, View};
+use crate::boots;
 use crate::facts::boot_id;
 use crate::root::Root;
 use crate::verify::{self, Check, Reboot, Recorded};
@@ -32,6 +33,7 @@ pub(super) fn recorded(
     };
     let note: Option<Note> =
         applied.last.as_ref().and_then(|last| serde_json::from_value(last.note.clone()).ok());
+    let boots = boots::load(target)?;
     let ours = applied.files.iter().filter(|file| !file.is_taken_back);
     Ok(Recorded {
         files: ours.map(|file| file.path.clone()).collect(),
@@ -50,6 +52,8 @@ pub(super) fn recorded(
         },
         verdict: note.map(|note| note.verdict),
         refusal: text(REFUSAL)?.and_then(|text| serde_json::from_str(&text).ok()),
+        unproven_boots: boots.unproven.len(),
+        given_back: boots.given_back.map(|given| given.because),
         firmware: text(FIRMWARE)?,
         answers: answers(target, &Source::Target).map_err(|error| error.to_string()),
     })

@@ -1,6 +1,6 @@
 //! The boot that is running: its command line, the IOMMU, what the early hook did.
 
-use super::seen::{Boot, Seen, VFIO_PCI, read_error};
+use super::seen::{Boot, Seen, VFIO_PCI, kill_switch, read_error};
 use super::{Finding, Status};
 use crate::binding::VFIO_CONF;
 use crate::policy::{IommuState, iommu_state};
@@ -16,8 +16,7 @@ const NO_LINE: &str = "/proc/cmdline cannot be read";
 
 pub(super) fn entry(seen: &Seen<'_>) -> Vec<Finding> {
     let Some(line) = seen.command_line() else { return vec![Finding::unreadable(NO_LINE)] };
-    let switch = command_line::tokens(line).find(|token| token.starts_with(super::seen::kill_switch_key()));
-    vec![match (seen.boot, switch) {
+    vec![match (seen.boot, kill_switch(line)) {
         (Boot::Host, Some(switch)) => Finding::warn(
             format!("this boot leaves everything with the host: {switch} is on the kernel command line"),
             "for passthrough, reboot and choose the entry without that parameter in the boot menu",
@@ -28,7 +27,7 @@ pub(super) fn entry(seen: &Seen<'_>) -> Vec<Finding> {
 
 pub(super) fn parameters(seen: &Seen<'_>) -> Vec<Finding> {
     if let Some(excuse) = seen.excuse() {
-        return vec![Finding::not_this_boot(excuse)];
+        return vec![Finding::not_told(excuse)];
     }
     let Some(line) = seen.command_line() else { return vec![Finding::unreadable(NO_LINE)] };
     let wanted = &seen.recorded.parameters;
@@ -54,7 +53,7 @@ pub(super) fn iommu(seen: &Seen<'_>) -> Vec<Finding> {
     };
     vec![match machine.iommu.groups {
         Some(0) if seen.excuse().is_some() => {
-            Finding::not_this_boot("it is off in this boot, which was not to turn it on")
+            Finding::not_told("it is off in this boot, which was not to turn it on")
         }
         Some(0) => {
             let (state, why) = iommu_state(machine);
@@ -99,7 +98,7 @@ fn has_hook(seen: &Seen<'_>) -> Option<bool> {
 
 pub(super) fn claim(seen: &Seen<'_>) -> Vec<Finding> {
     if seen.boot == Boot::Before {
-        return vec![Finding::not_this_boot("not asked: the reboot is still owed")];
+        return vec![Finding::not_told("not asked: the reboot is still owed")];
     }
     if seen.recorded.waits_for_iommu() {
         return Vec::new();
@@ -130,7 +129,7 @@ fn judge_claim(seen: &Seen<'_>, claim: &Claim) -> Finding {
             format!("the early hook claimed {reason} although this boot has the kill switch"),
             format!("the image holds a hook that is not ours or is broken: {REBUILD}"),
         ),
-        "claimed" if seen.guests().next().is_none() => Finding::not_this_boot(&format!(
+        "claimed" if seen.guests().next().is_none() => Finding::not_told(&format!(
             "the early hook claimed {reason}; see `list`, which it has to agree with"
         )),
         "claimed" => {
@@ -221,7 +220,7 @@ fn explain(reason: &str) -> (&'static str, &'static str) {
 /// By what vfio-pci is told: the hook neutralises ids; without it, ids must name ours and nothing else.
 pub(super) fn ids(seen: &Seen<'_>) -> Vec<Finding> {
     if let Some(excuse) = seen.excuse() {
-        return vec![Finding::not_this_boot(excuse)];
+        return vec![Finding::not_told(excuse)];
     }
     if seen.guests().next().is_none() {
         return Vec::new();
@@ -282,7 +281,7 @@ fn without_hook(seen: &Seen<'_>, neutral: bool) -> Finding {
 /// With remapping, the names of interrupt chips in `/proc/interrupts` begin with `IR-`.
 pub(super) fn interrupt_remapping(seen: &Seen<'_>) -> Vec<Finding> {
     if seen.excuse().is_some() {
-        return vec![Finding::not_this_boot("not asked of this boot")];
+        return vec![Finding::not_told("not asked of this boot")];
     }
     let text = match seen.machine_root.attribute("proc/interrupts") {
         Ok(text) => text.unwrap_or_default(),
@@ -297,7 +296,7 @@ pub(super) fn interrupt_remapping(seen: &Seen<'_>) -> Vec<Finding> {
             "turn x2APIC and interrupt remapping on in the firmware's setup, and leave `intremap=off` away",
         )
     } else {
-        Finding { status: Status::Unknown, ..Finding::not_this_boot("/proc/interrupts does not say") }
+        Finding { status: Status::Unknown, ..Finding::not_told("/proc/interrupts does not say") }
     }]
 }
 

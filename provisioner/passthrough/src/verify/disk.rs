@@ -92,7 +92,7 @@ pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
     }
     asked(seen, |target| {
         let Ok(generator) = initramfs::active(target) else {
-            return vec![Finding::not_this_boot("what builds the images is not known")];
+            return vec![Finding::not_told("what builds the images is not known")];
         };
         let Step { action: Action::Rebuild { argv, outputs }, .. } = generator.rebuild(target) else {
             return Vec::new();
@@ -100,7 +100,7 @@ pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
         let outputs: Vec<TargetPath> =
             outputs.into_iter().filter(|path| !bootloader::is_for_host(path)).collect();
         if outputs.is_empty() {
-            return vec![Finding::not_this_boot("where the images are is not known")];
+            return vec![Finding::not_told("where the images are is not known")];
         }
         let newest = match newest(seen, generator.holds_command_line(target)) {
             Ok(newest) => newest,
@@ -149,7 +149,7 @@ fn one_image(
             Finding::warn(format!("{image} is older than {path}, which has to be in it"), build)
         }
         (Ok(Some(_)), Some(_)) => Finding::pass(format!("{image} was built after what has to be in it")),
-        (Ok(Some(_)), None) => Finding::not_this_boot("no file of ours is known that would be in it"),
+        (Ok(Some(_)), None) => Finding::not_told("no file of ours is known that would be in it"),
     };
     found.subject = Some(image.to_string());
     found
@@ -258,7 +258,7 @@ pub(super) fn menu(seen: &Seen<'_>) -> Vec<Finding> {
         };
         let first = text.lines().filter_map(kernel_line).find(|line| !command_line::has(line, KILL_SWITCH));
         let Some(line) = first else {
-            return vec![Finding::not_this_boot("the menu of GRUB shows no kernel command line")];
+            return vec![Finding::not_told("the menu of GRUB shows no kernel command line")];
         };
         let set = &seen.recorded.parameters;
         let missing: Vec<&str> =

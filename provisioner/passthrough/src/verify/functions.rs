@@ -84,16 +84,19 @@ fn one_bound(seen: &Seen<'_>, address: PciAddress) -> Finding {
         return Finding::unreadable(error);
     }
     let Some(function) = seen.present(address) else {
-        return Finding::not_this_boot("it is not there");
+        return Finding::not_told("it is not there");
     };
     match (seen.boot, function.driver.as_deref()) {
         (Boot::Host, Some("vfio-pci")) => Finding::fail(
             "vfio-pci has it, although this boot has the kill switch",
             "if no virtual machine was started since, the image ignores the switch: build it anew, then reboot",
         ),
-        (Boot::Host, driver) => Finding::not_this_boot(&format!("{}, as this boot was told", with(driver))),
+        (Boot::Host, driver) => Finding::not_told(&format!("{}, as this boot was told", with(driver))),
+        (Boot::GivenBack, driver) => {
+            Finding::not_told(&format!("{}, since it was given back, see `boots`", with(driver)))
+        }
         (Boot::Before, driver) => {
-            Finding::not_this_boot(&format!("{} until the reboot that is owed", with(driver)))
+            Finding::not_told(&format!("{} until the reboot that is owed", with(driver)))
         }
         (Boot::Passthrough, Some("vfio-pci")) => Finding::pass("vfio-pci has it"),
         (Boot::Passthrough, driver) => Finding::fail(
@@ -111,11 +114,7 @@ fn with(driver: Option<&str>) -> String {
 /// A group can go only as a whole: whatever else is in it must not be in use by the host.
 pub(super) fn group(seen: &Seen<'_>) -> Vec<Finding> {
     if let Some(excuse) = seen.excuse() {
-        return if seen.guests().next().is_none() {
-            Vec::new()
-        } else {
-            vec![Finding::not_this_boot(excuse)]
-        };
+        return if seen.guests().next().is_none() { Vec::new() } else { vec![Finding::not_told(excuse)] };
     }
     let Ok(machine) = &seen.machine else { return Vec::new() };
     let present: Vec<&PciFunction> = seen.guests().filter_map(|guest| seen.present(guest.address)).collect();
@@ -160,7 +159,7 @@ fn one_group(seen: &Seen<'_>, members: &[PciAddress], strangers: &[String]) -> F
 /// What vfio-pci has and was not given.
 pub(super) fn taken(seen: &Seen<'_>) -> Vec<Finding> {
     if seen.boot == Boot::Before {
-        return vec![Finding::not_this_boot("not asked: the reboot is still owed")];
+        return vec![Finding::not_told("not asked: the reboot is still owed")];
     }
     let held = match super::boot::held(seen) {
         Ok(held) => held.unwrap_or_default(),
@@ -231,7 +230,7 @@ fn gpus<'s>(seen: &'s Seen<'_>) -> impl Iterator<Item = &'s PciFunction> {
 
 pub(super) fn reset(seen: &Seen<'_>) -> Vec<Finding> {
     let one = |gpu: &PciFunction| match gpu.reset_methods.as_deref() {
-        None => Finding::not_this_boot("this kernel does not say how it can be reset"),
+        None => Finding::not_told("this kernel does not say how it can be reset"),
         Some([]) => Finding::warn(
             "the kernel knows no way to reset it: after a guest stops, it may work again only after a reboot",
             "shut guests down cleanly; for some AMD GPUs the module vendor-reset helps",
@@ -252,7 +251,7 @@ fn one_power(seen: &Seen<'_>, address: PciAddress) -> Finding {
         Err(error) => return Finding::unreadable(&read_error(&error)),
     };
     match state.as_deref() {
-        None => Finding::not_this_boot("this kernel does not say how it sleeps"),
+        None => Finding::not_told("this kernel does not say how it sleeps"),
         Some("D3cold") => Finding::warn(
             "it sleeps in D3cold (without power), from which some boards do not wake it",
             "if a guest does not start: `options vfio-pci disable_idle_d3=1` in a file of its own in /etc/modprobe.d",

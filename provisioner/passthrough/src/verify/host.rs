@@ -19,7 +19,7 @@ fn each(seen: &Seen<'_>, look: impl Fn(PciAddress) -> Finding) -> Vec<Finding> {
     let hosts = seen.listed(Role::Host).map(|host| host.address);
     let one = |address: PciAddress| match (&seen.machine, seen.present(address)) {
         (Err(error), _) => Finding::unreadable(error),
-        (Ok(_), None) => Finding::not_this_boot("it is not there"),
+        (Ok(_), None) => Finding::not_told("it is not there"),
         (Ok(_), Some(_)) => look(address),
     };
     hosts.map(|address| one(address).about(address)).collect()
@@ -40,7 +40,7 @@ pub(super) fn driver(seen: &Seen<'_>) -> Vec<Finding> {
 
 pub(super) fn picture(seen: &Seen<'_>) -> Vec<Finding> {
     each(seen, |address| {
-        let Ok(machine) = &seen.machine else { return Finding::not_this_boot("it cannot be read") };
+        let Ok(machine) = &seen.machine else { return Finding::not_told("it cannot be read") };
         let cards = machine.displays.iter().filter(|card| card.function == Some(address)).count();
         let connectors: Vec<&Connector> = machine.connectors(address).collect();
         let plugged: Vec<&str> =

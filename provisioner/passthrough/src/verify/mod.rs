@@ -70,6 +70,7 @@ pub struct Question {
 pub const ALL: &[Question] = &[
     Question { id: "set-up", look: standing::set_up },
     Question { id: "reboot", look: standing::reboot },
+    Question { id: "boots", look: standing::boots },
     Question { id: "boot-entry", look: boot::entry },
     Question { id: "parameters", look: boot::parameters },
     Question { id: "iommu", look: boot::iommu },
@@ -137,6 +138,10 @@ pub struct Recorded {
     pub verdict: Option<Verdict>,
     /// Why the last run did nothing.
     pub refusal: Option<Decision>,
+    /// How many boots with passthrough began since the last one that was good.
+    pub unproven_boots: usize,
+    /// Why the card went back to the host for good, where it did.
+    pub given_back: Option<String>,
     /// The firmware's version when it was applied.
     pub firmware: Option<String>,
     /// The answers that the target holds, or what is wrong with them.
@@ -208,8 +213,8 @@ impl Finding {
         Self::unknown(why, "run `neuron-provisioner doctor` as root, with /sys and /proc mounted")
     }
 
-    /// Nothing is asked of this boot.
-    fn not_this_boot(why: &str) -> Self {
+    /// Nothing tells, or nothing is asked of this boot, and there is nothing to do about that.
+    fn not_told(why: &str) -> Self {
         Self { hint: None, ..Self::unknown(why, "") }
     }
 

@@ -21,6 +21,8 @@ pub(super) enum Boot {
     Before,
     /// It was told to leave everything with the host.
     Host,
+    /// The functions went back to the host while it started: too many boots before were never good.
+    GivenBack,
     /// It was to give the functions away.
     Passthrough,
 }
@@ -70,12 +72,11 @@ impl<'a> Seen<'a> {
             self.machine_root.exists(super::CLAIM).unwrap_or(false)
                 || (!parameters.is_empty() && parameters.iter().all(|token| command_line::has(line, token)))
         };
-        let value = command_line::value(line, kill_switch_key()).flatten();
         match self.recorded.reboot {
             Reboot::Owed => Boot::Before,
-            // The hook takes every value but `on` for the switch.
-            _ if value.is_some_and(|value| value != "on") => Boot::Host,
+            _ if kill_switch(line).is_some() => Boot::Host,
             Reboot::CannotTell if !shows_it() => Boot::Before,
+            _ if self.recorded.given_back.is_some() => Boot::GivenBack,
             Reboot::CannotTell | Reboot::Done => Boot::Passthrough,
         }
     }
@@ -113,13 +114,18 @@ impl<'a> Seen<'a> {
         match self.boot {
             Boot::Passthrough => None,
             Boot::Before => Some("not asked: the reboot is still owed"),
+            Boot::GivenBack => Some("not asked: everything was given back to the host, see `boots`"),
             Boot::Host => Some("not asked: this boot leaves everything with the host"),
         }
     }
 }
 
-pub(super) fn kill_switch_key() -> &'static str {
-    KILL_SWITCH.split('=').next().unwrap_or(KILL_SWITCH)
+/// The token that leaves everything with the host: for the hook, any value but `on` does.
+pub(super) fn kill_switch(line: &str) -> Option<&str> {
+    let key = KILL_SWITCH.split('=').next().unwrap_or(KILL_SWITCH);
+    command_line::tokens(line).find(|token| {
+        token.strip_prefix(key).and_then(|rest| rest.strip_prefix('=')).is_some_and(|value| value != "on")
+    })
 }
 
 fn list(target: &Root) -> List {

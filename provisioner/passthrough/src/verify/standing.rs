@@ -1,7 +1,7 @@
 //! Where the set-up stands: what the journal says, held against the files.
 
 use super::seen::{Boot, Seen};
-use super::{Finding, Reboot};
+use super::{Finding, Reboot, Status, disk};
 use crate::facts::firmware_version;
 use crate::policy::{Decision, Severity};
 
@@ -57,7 +57,9 @@ fn waiting(seen: &Seen<'_>) -> Finding {
             format!("{what}, and this boot runs without them"),
             format!("reboot into the usual entry, then {APPLY}"),
         ),
-        Boot::Passthrough => Finding::warn(what, format!("{APPLY} to go on: it judges the IOMMU groups")),
+        Boot::Passthrough | Boot::GivenBack => {
+            Finding::warn(what, format!("{APPLY} to go on: it judges the IOMMU groups"))
+        }
     }
 }
 
@@ -89,10 +91,28 @@ pub(super) fn reboot(seen: &Seen<'_>) -> Vec<Finding> {
     }]
 }
 
+/// Boots that nobody could use are counted; after too many, the card goes back for good.
+pub(super) fn boots(seen: &Seen<'_>) -> Vec<Finding> {
+    let unproven = seen.recorded.unproven_boots;
+    vec![match &seen.recorded.given_back {
+        Some(because) => Finding::fail(
+            format!("everything was given back to the host, and stays there: {because}"),
+            format!("find out why (`journalctl -b -1` and before); then {APPLY}: it wants passthrough again"),
+        ),
+        None if unproven > 1 => Finding::warn(
+            format!(
+                "{unproven} boots in a row began and were never good; soon the card goes back to the host"
+            ),
+            "find out what keeps them from getting as far as a login (`journalctl -b -1`)",
+        ),
+        None => Finding::pass("boots with passthrough get as far as a login"),
+    }]
+}
+
 pub(super) fn files(seen: &Seen<'_>) -> Vec<Finding> {
     let recorded = seen.recorded;
     if recorded.is_busy || recorded.is_cut_off {
-        return vec![Finding::not_this_boot("not asked: a run is not finished")];
+        return vec![Finding::not_told("not asked: a run is not finished")];
     }
     let mut found: Vec<Finding> = Vec::new();
     for path in &recorded.drifted {
@@ -128,10 +148,16 @@ pub(super) fn rebuilds(seen: &Seen<'_>) -> Vec<Finding> {
             format!("{APPLY}: it runs that"),
         ));
     }
+    // Whether they ran is not known; what they make is.
+    let mut made = disk::images(seen).into_iter().chain(disk::menu(seen));
+    let is_made = made.all(|one| one.status == Status::Pass);
     for argv in recorded.open_rebuilds.iter().filter(|argv| !recorded.due_rebuilds.contains(argv)) {
-        let command = argv.join(" ");
-        // An installer's own job: what it made is judged by itself.
-        found.push(Finding::pass(format!("`{command}` was left to whoever installed the system")));
+        let what = format!("`{}` was left to somebody else", argv.join(" "));
+        found.push(if is_made {
+            Finding::pass(format!("{what}, and what it makes is up to date"))
+        } else {
+            Finding::not_told(&format!("{what}; see `images` and `menu` for what it makes"))
+        });
     }
     if found.is_empty() {
         found.push(Finding::pass("every program that had to run did"));
@@ -148,8 +174,8 @@ pub(super) fn firmware(seen: &Seen<'_>) -> Vec<Finding> {
             format!("the firmware changed from {then} to {now} since it was applied"),
             "look whether VT-d or AMD-Vi and the primary display are still set in the firmware; then apply again",
         ),
-        (None, _) => Finding::not_this_boot("its version was not recorded when it was applied"),
-        (Some(_), None) => Finding::not_this_boot("this machine does not tell its version"),
+        (None, _) => Finding::not_told("its version was not recorded when it was applied"),
+        (Some(_), None) => Finding::not_told("this machine does not tell its version"),
     }]
 }
 

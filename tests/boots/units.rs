@@ -1,7 +1,7 @@
 //! The units of the package: what systemd says of them, and that no desktop waits for them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use neuron_tests::program;
@@ -57,5 +57,16 @@ fn nothing_needs_our_units() {
         }
         let waits = text.contains("Type=oneshot");
         assert!(!waits || text.contains("TimeoutStartSec="), "{} could wait for ever", path.display());
+    }
+}
+
+/// The package brings them started: nobody has to know of a guard to have one.
+#[test]
+fn the_units_are_wanted_as_installed() {
+    for path in units() {
+        let name = path.file_name().unwrap();
+        let link = path.parent().unwrap().join("multi-user.target.wants").join(name);
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new("..").join(name), "{}", link.display());
+        assert!(!fs::read_to_string(&path).unwrap().contains("[Install]"), "two ways to be started");
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use neuron_passthrough::verify;
+use neuron_tests::scenario::Ground;
 
 use crate::machine::{GUESTS, Hook, applied, bind, healthy, remove};
 
@@ -66,6 +67,15 @@ fn what_is_owed_is_said_at_the_end() {
         "{}",
         told.stdout
     );
+}
+
+#[test]
+fn where_nothing_is_set_up_two_lines_say_it() {
+    let told = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap().run(&["doctor"]).unwrap();
+    assert_eq!(told.code, 0);
+    let wanted = "Nothing to check: nothing is set up here.\n\
+                  Next: `neuron-provisioner inspect` shows what this machine can do\n";
+    assert_eq!(told.stdout, wanted);
 }
 
 /// Marks and words, no colours: they stay apart in a file, for a screen reader, on a dumb terminal.

@@ -29,6 +29,9 @@ pub(super) fn parameters(seen: &Seen<'_>) -> Vec<Finding> {
     if let Some(excuse) = seen.excuse() {
         return vec![Finding::not_told(excuse)];
     }
+    if seen.recorded.unreadable.is_some() {
+        return vec![Finding::without_journal()];
+    }
     let Some(line) = seen.command_line() else { return vec![Finding::unreadable(NO_LINE)] };
     let wanted = &seen.recorded.parameters;
     let missing: Vec<&str> =

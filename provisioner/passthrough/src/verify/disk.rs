@@ -195,6 +195,9 @@ fn unwritten<'s>(seen: &'s Seen<'_>, steps: &'s [Step]) -> impl Iterator<Item = 
 /// Every entry that starts this system has our parameters, as its loader's own files say.
 pub(super) fn entries(seen: &Seen<'_>) -> Vec<Finding> {
     let set = &seen.recorded.parameters;
+    if seen.recorded.unreadable.is_some() {
+        return vec![Finding::without_journal()];
+    }
     if set.is_empty() {
         return vec![Finding::pass("no parameter is ours")];
     }
@@ -248,6 +251,9 @@ fn lacking(loader: &str, steps: &[Step], set: &[String]) -> Vec<Finding> {
 
 /// GRUB reads a menu that is made from other files: it can be older than they are.
 pub(super) fn menu(seen: &Seen<'_>) -> Vec<Finding> {
+    if seen.recorded.unreadable.is_some() {
+        return vec![Finding::without_journal()];
+    }
     asked(seen, |target| {
         if !target.has(GRUB_MENU) || seen.recorded.parameters.is_empty() {
             return vec![Finding::pass("no menu has to be made anew here")];

@@ -8,6 +8,7 @@
 //! for a machine on which it does not pass.
 
 mod boot;
+mod claim;
 mod disk;
 mod functions;
 mod host;
@@ -17,7 +18,7 @@ mod standing;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use boot::{CLAIM, NEUTRAL_IDS};
+pub use claim::{CLAIM, NEUTRAL_IDS};
 pub use disk::not_in_force;
 
 use crate::answers::Answers;
@@ -74,13 +75,13 @@ pub const ALL: &[Question] = &[
     Question { id: "boot-entry", look: boot::entry },
     Question { id: "parameters", look: boot::parameters },
     Question { id: "iommu", look: boot::iommu },
-    Question { id: "claim", look: boot::claim },
+    Question { id: "claim", look: claim::claim },
     Question { id: "list", look: functions::list },
     Question { id: "identity", look: functions::identity },
     Question { id: "bound", look: functions::bound },
     Question { id: "group", look: functions::group },
     Question { id: "taken", look: functions::taken },
-    Question { id: "ids", look: boot::ids },
+    Question { id: "ids", look: claim::ids },
     Question { id: "host-gpu", look: host::gpu },
     Question { id: "host-driver", look: host::driver },
     Question { id: "host-picture", look: host::picture },

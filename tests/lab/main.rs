@@ -8,7 +8,6 @@ mod archive;
 mod case;
 mod claim;
 mod dracut;
-mod guard;
 mod iommu;
 mod kernel;
 mod machine;

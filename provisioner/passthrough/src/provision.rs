@@ -25,6 +25,7 @@ mod guest;
 mod refusal;
 mod renew;
 mod status;
+mod upkeep;
 
 pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
 pub use doctor::doctor;
@@ -32,6 +33,7 @@ pub use guest::domain;
 pub use refusal::{REFUSAL, keep_reason, unreadable};
 pub use renew::{Renewed, renew};
 pub use status::status;
+pub use upkeep::{Upkeep, upkeep};
 
 /// Where the answers come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,16 +230,25 @@ pub fn inspect(machine: &Root, answers: &Answers) -> Result<(Machine, Judgement)
 /// Makes the plan for a target; writes nothing. A target in which a run was cut off has to be
 /// [recovered](recover) first: a plan for half of a set-up would fit nothing.
 pub fn plan(machine: &Root, target: &Root, source: &Source, stage: Stage) -> Result<Planned, ProvisionError> {
-    plan_with(machine, target, source, stage, None)
+    plan_with(machine, target, source, stage, Occasion::default())
 }
 
-/// The same, in an apply or after a boot that was good.
+/// Why a plan is made, where nobody asked for an apply.
+#[derive(Debug, Default)]
+struct Occasion<'a> {
+    /// A boot was good: what is known of it.
+    renewal: Option<&'a Proven>,
+    /// A program that has to run whatever else changes.
+    due: Option<Vec<String>>,
+}
+
+/// The same, on an occasion of its own.
 fn plan_with(
     machine: &Root,
     target: &Root,
     source: &Source,
     stage: Stage,
-    renewal: Option<&Proven>,
+    occasion: Occasion<'_>,
 ) -> Result<Planned, ProvisionError> {
     let view = View::open(target)?;
     if view.status()?.state == State::Interrupted {
@@ -247,7 +258,8 @@ fn plan_with(
     let (facts, judgement) = inspect(machine, &answers)?;
     let read = Target::read(target, &facts)?;
     let judgement = policy::target::judge(judgement, &facts, &answers, &read);
-    let ours = ours(&view)?;
+    let mut ours = ours(&view)?;
+    ours.due_rebuilds.extend(occasion.due);
     let text = answers_text(&read, source, &answers)?;
     let plan = plan::make(Inputs {
         machine: &facts,
@@ -255,7 +267,7 @@ fn plan_with(
         judgement: &judgement,
         answers_text: text.as_deref(),
         ours: &ours,
-        renewal,
+        renewal: occasion.renewal,
         stage,
     });
     Ok(Planned { machine: facts, answers, judgement, plan })

@@ -1,6 +1,6 @@
 //! After a boot that was good: what it started becomes what the host entry starts.
 
-use super::{Done, ProvisionError, Source, carry_out, plan_with};
+use super::{Done, Occasion, ProvisionError, Source, carry_out, plan_with};
 use crate::apply::{Options, Outcome, Progress, Runner, Store};
 use crate::bootloader::{Proven, counterpart};
 use crate::boots;
@@ -31,7 +31,8 @@ pub fn renew(
 ) -> Result<Renewed, ProvisionError> {
     carry_out::recover(target, options(), runner, progress)?;
     let planned = |proven: &Proven| -> Result<Plan, ProvisionError> {
-        Ok(plan_with(machine, target, &Source::Target, Stage::All, Some(proven))?.plan)
+        let occasion = Occasion { renewal: Some(proven), ..Occasion::default() };
+        Ok(plan_with(machine, target, &Source::Target, Stage::All, occasion)?.plan)
     };
     let usual = planned(&Proven::default())?;
     if !usual.is_allowed() {

@@ -10,6 +10,7 @@ mod claim;
 mod dracut;
 mod iommu;
 mod kernel;
+mod leftovers;
 mod machine;
 mod program;
 mod qemu;

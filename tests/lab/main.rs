@@ -9,6 +9,7 @@ mod case;
 mod claim;
 mod dracut;
 mod guard;
+mod install;
 mod iommu;
 mod kernel;
 mod leftovers;

@@ -153,7 +153,7 @@ pub(crate) fn boot(
 }
 
 /// What makes an emulated boot shorter and has to do with neither PCI nor modules.
-const QUICK: &str = "mitigations=off lsm= audit=0 cryptomgr.notests init_on_alloc=0 nowatchdog";
+pub(crate) const QUICK: &str = "mitigations=off lsm= audit=0 cryptomgr.notests init_on_alloc=0 nowatchdog";
 
 /// A kernel that is started without firmware's help.
 pub(crate) fn direct(kernel: &Path, initramfs: &Path, parameters: &str) -> [String; 6] {
@@ -162,7 +162,7 @@ pub(crate) fn direct(kernel: &Path, initramfs: &Path, parameters: &str) -> [Stri
 }
 
 /// Runs a machine to its end, or to the deadline. The kernel shows which accelerator works.
-fn run(kernel: &Path, machine: Vec<String>, input: Stdio, limit: Duration) -> io::Result<Boot> {
+pub(crate) fn run(kernel: &Path, machine: Vec<String>, input: Stdio, limit: Duration) -> io::Result<Boot> {
     let accelerator = accelerator(kernel)?;
     fs::create_dir_all(cache())?;
     let lock = File::create(cache().join("one-at-a-time"))?;

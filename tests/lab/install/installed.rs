@@ -1,0 +1,165 @@
+//! The installation itself.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::medium::{TURNED_OFF, drive, new_variables, overlay, uefi, whole};
+use super::roots;
+use super::steps::{Steps, copy, project};
+use crate::case::Report;
+use crate::claim::two_gpus;
+use crate::kernel::{cache, run};
+use crate::qemu::{self, QUICK, direct};
+
+/// Copying a system and building its initramfs under emulation takes minutes.
+const DEADLINE: Duration = Duration::from_secs(1500);
+
+/// What starts the installed system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Loader {
+    /// GRUB, with a BIOS.
+    Grub,
+    /// systemd-boot, with UEFI.
+    SystemdBoot,
+}
+
+impl Loader {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Grub => "grub",
+            Self::SystemdBoot => "systemd-boot",
+        }
+    }
+}
+
+/// A disk that Calamares installed a system on.
+#[derive(Debug)]
+pub(super) struct Installed {
+    /// How it is started.
+    pub(super) loader: Loader,
+    folder: PathBuf,
+}
+
+impl Installed {
+    /// The disk.
+    pub(super) fn disk(&self) -> PathBuf {
+        self.folder.join("disk.qcow2")
+    }
+
+    /// The variables of the firmware as the installer left them.
+    pub(super) fn variables(&self) -> PathBuf {
+        self.folder.join("variables")
+    }
+}
+
+/// The system, installed by the first who asks. What was installed from exactly the same files is
+/// taken again.
+pub(super) fn installed(loader: Loader) -> io::Result<&'static Installed> {
+    static GRUB: OnceLock<Result<Installed, String>> = OnceLock::new();
+    static SYSTEMD_BOOT: OnceLock<Result<Installed, String>> = OnceLock::new();
+    let once = match loader {
+        Loader::Grub => &GRUB,
+        Loader::SystemdBoot => &SYSTEMD_BOOT,
+    };
+    once.get_or_init(|| install(loader).map_err(|error| error.to_string()))
+        .as_ref()
+        .map_err(|error| io::Error::other(error.as_str()))
+}
+
+fn install(loader: Loader) -> io::Result<Installed> {
+    let (live, target) = (roots::live()?, roots::target()?);
+    let scratch = tempfile::tempdir_in(cache())?;
+    let (folder, archive) = (scratch.path().join("lab"), scratch.path().join("archive"));
+    lay_out(loader, &folder)?;
+    let steps = live_steps()?;
+    steps.archive(&folder, &archive)?;
+    let mut hash = DefaultHasher::new();
+    (fs::read(&archive)?, &live.key, &target.key, loader, whole(&two_gpus())).hash(&mut hash);
+    let kept = cache().join(format!("installed-{}-{:016x}", loader.name(), hash.finish()));
+    let installed = Installed { loader, folder: kept };
+    if installed.folder.exists() {
+        println!("lab: {}: the installation of exactly these files is taken again", loader.name());
+        return Ok(installed);
+    }
+    let made = scratch.path().join("made");
+    fs::create_dir(&made)?;
+    let (disk, variables) = (made.join("disk.qcow2"), made.join("variables"));
+    run(Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(&disk).arg("4G"))?;
+    let mut arguments = whole(&two_gpus());
+    for (index, (name, root)) in [("live", &live), ("target", &target)].into_iter().enumerate() {
+        let file = scratch.path().join(format!("{name}.qcow2"));
+        overlay(&root.image, &file)?;
+        arguments.extend(drive(index, &file, "qcow2", name));
+    }
+    arguments.extend(drive(2, &disk, "qcow2", "installed"));
+    arguments.extend(drive(3, &archive, "raw", "lab"));
+    if loader == Loader::SystemdBoot {
+        new_variables(&variables)?;
+        arguments.extend(uefi(&variables));
+    }
+    let parameters =
+        format!("root=/dev/disk/by-id/virtio-live rw console=ttyS0 quiet no_timer_check {QUICK}");
+    arguments.extend(direct(&live.kernel, &live.initramfs, &parameters));
+    let boot = qemu::run(&live.kernel, arguments, Stdio::null(), DEADLINE)?;
+    let name = format!("installation with {}", loader.name());
+    let report = Report::read(&name, boot, steps.names(), TURNED_OFF)?;
+    if !report.failed().is_empty() {
+        return Err(io::Error::other(format!("{name}: {:?}\n{}", report.failed(), report.console)));
+    }
+    fs::write(made.join("console"), &report.console)?;
+    fs::rename(&made, &installed.folder)?;
+    Ok(installed)
+}
+
+fn live_steps() -> io::Result<Steps> {
+    let lines = fs::read_to_string(project("tests/lab/install/live/steps"))?;
+    Ok(Steps::default().then(&lines).named("Calamares comes to the end of its sequence"))
+}
+
+/// What the live medium finds: Calamares' configuration, its modules, and what packages would bring.
+fn lay_out(loader: Loader, folder: &Path) -> io::Result<()> {
+    let (live, name) = (project("tests/lab/install/live"), loader.name());
+    let calamares = folder.join("calamares");
+    fs::create_dir_all(calamares.join("qml"))?;
+    copy(&live.join("common"), &calamares.join("modules"))?;
+    copy(&live.join(name).join("settings.conf"), &calamares.join("settings.conf"))?;
+    let example = project("calamares-module/examples").join(name).join("modules");
+    for from in [live.join(name).join("modules"), example] {
+        copy(&from, &calamares.join("modules"))?;
+    }
+    copy(&project("tests/calamares/branding"), &calamares.join("branding/plain"))?;
+    let modules = folder.join("modules");
+    copy(&live.join("modules"), &modules)?;
+    copy(&project("tests/calamares/standins/standin-verdict"), &modules.join("standin-verdict"))?;
+    copy(&built_module()?, &modules.join("vfio-setup"))?;
+    packages(loader, &folder.join("overlay"))
+}
+
+/// The project's packages as they would be unpacked, and what the lab adds for a loader.
+fn packages(loader: Loader, overlay: &Path) -> io::Result<()> {
+    for package in ["neuron-initcpio-hooks", "neuron-provisioner"] {
+        let files = project("archiso-hooks").join(package).join("usr");
+        if files.exists() {
+            copy(&files, &overlay.join("usr"))?;
+        }
+    }
+    let program = overlay.join("usr/bin/neuron-provisioner");
+    fs::create_dir_all(overlay.join("usr/bin"))?;
+    run(Command::new("strip").arg("-o").arg(&program).arg(neuron_tests::program::path()?))?;
+    let more = ["all", loader.name()].map(|name| project("tests/lab/install/target").join(name));
+    more.iter().filter(|folder| folder.exists()).try_for_each(|folder| copy(folder, overlay))
+}
+
+/// What the documented command builds.
+fn built_module() -> io::Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let target = this.ancestors().nth(3).map(Path::to_owned).unwrap_or_default();
+    let out = target.join("calamares-module");
+    run(Command::new(project("calamares-module/build")).arg(&out))?;
+    Ok(out.join("vfio-setup"))
+}

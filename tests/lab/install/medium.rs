@@ -1,0 +1,113 @@
+//! A disk to start from, with the firmware that starts it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::installed::{Installed, Loader};
+use super::roots;
+use super::steps::Steps;
+use crate::case::Report;
+use crate::kernel::run;
+use crate::machine::Machine;
+use crate::qemu::{self, words};
+
+/// How long a boot and its steps may take: a revert builds the initramfs anew, emulated in minutes.
+const DEADLINE: Duration = Duration::from_secs(900);
+
+/// The code of UEFI's firmware, and its variables as they are in a new machine.
+const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"];
+
+/// An overlay of an installed disk, with variables of its own: what a case writes stays there, from
+/// boot to boot.
+pub(super) struct Medium {
+    scratch: tempfile::TempDir,
+    loader: Loader,
+}
+
+impl Medium {
+    /// A fresh one.
+    pub(super) fn of(installed: &Installed) -> io::Result<Self> {
+        let medium = Self { scratch: neuron_tests::scratch()?, loader: installed.loader };
+        overlay(&installed.disk(), &medium.disk())?;
+        if installed.loader == Loader::SystemdBoot {
+            std::fs::copy(installed.variables(), medium.variables())?;
+        }
+        Ok(medium)
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.scratch.path().join("disk.qcow2")
+    }
+
+    fn variables(&self) -> PathBuf {
+        self.scratch.path().join("variables")
+    }
+
+    /// Starts a machine from it and goes through the steps.
+    pub(super) fn boot(&self, name: &str, machine: &Machine, steps: &Steps) -> io::Result<Report> {
+        let archive = self.scratch.path().join("archive");
+        let folder = tempfile::tempdir_in(self.scratch.path())?;
+        steps.archive(folder.path(), &archive)?;
+        let mut arguments = whole(machine);
+        arguments.extend(drive(0, &self.disk(), "qcow2", "installed"));
+        arguments.extend(drive(1, &archive, "raw", "lab"));
+        if self.loader == Loader::SystemdBoot {
+            arguments.extend(uefi(&self.variables()));
+        }
+        let boot = qemu::run(&roots::live()?.kernel, arguments, Stdio::null(), DEADLINE)?;
+        Report::read(name, boot, steps.names(), TURNED_OFF)
+    }
+}
+
+/// QEMU's exit code when the machine turned itself off, whatever was found.
+pub(super) const TURNED_OFF: [i32; 2] = [0, 0];
+
+/// A machine with the memory that a whole system wants.
+pub(super) fn whole(machine: &Machine) -> Vec<String> {
+    // A second processor costs as much as the first where both are emulated.
+    let mut arguments = words("-m 2048 -smp 1");
+    arguments.extend(machine.arguments());
+    arguments
+}
+
+/// A disk; the first one is started from. (A kernel from outside has the boot index 0.) Its name is found below `/dev/disk/by-id`.
+pub(super) fn drive(index: usize, file: &Path, format: &str, name: &str) -> [String; 4] {
+    [
+        "-drive".to_owned(),
+        format!("if=none,id={name},format={format},cache=unsafe,file={}", file.display()),
+        "-device".to_owned(),
+        format!(
+            "virtio-blk-pci,drive={name},serial={name},bus=pcie.0,addr=0x{:x},bootindex={}",
+            index + 5,
+            index + 1
+        ),
+    ]
+}
+
+/// UEFI instead of a BIOS.
+pub(super) fn uefi(variables: &Path) -> [String; 4] {
+    let part = |rest: String| format!("if=pflash,format=raw,{rest}");
+    [
+        "-drive".to_owned(),
+        part(format!("readonly=on,file={}", OVMF[0])),
+        "-drive".to_owned(),
+        part(format!("file={}", variables.display())),
+    ]
+}
+
+/// The variables of a new machine.
+pub(super) fn new_variables(to: &Path) -> io::Result<()> {
+    let why = |error| io::Error::other(format!("cannot copy {} (package ovmf): {error}", OVMF[1]));
+    std::fs::copy(OVMF[1], to).map(drop).map_err(why)
+}
+
+/// A disk on which only differences to another one are written.
+pub(super) fn overlay(backing: &Path, overlay: &Path) -> io::Result<()> {
+    let backing = backing.canonicalize()?;
+    let mut command = Command::new("qemu-img");
+    let format = if backing.extension().is_some_and(|end| end == "qcow2") { "qcow2" } else { "raw" };
+    command.args(["create", "-q", "-f", "qcow2", "-F", format, "-b"]).arg(backing).arg(overlay);
+    run(&mut command).map(drop)
+}

@@ -1,0 +1,12 @@
+//! A whole installation: Calamares runs in a virtual machine with our module in its sequence and
+//! installs a Debian root on an empty disk; the machine is started from that disk, and what must be
+//! true is looked at there. Cases that change something run on overlays of the installed disk.
+//!
+//! The live medium and what it installs are made by mmdebstrap and kept; of the jobs, those that
+//! need a user (`partition`, the page) have stand-ins, all others are Calamares' own.
+
+mod cases;
+mod installed;
+mod medium;
+mod roots;
+mod steps;

@@ -49,7 +49,7 @@ impl Medium {
     pub(super) fn boot(&self, name: &str, machine: &Machine, steps: &Steps) -> io::Result<Report> {
         let archive = self.scratch.path().join("archive");
         let folder = tempfile::tempdir_in(self.scratch.path())?;
-        steps.archive(folder.path(), &archive)?;
+        steps.behind_firmware().archive(folder.path(), &archive)?;
         let mut arguments = whole(machine);
         arguments.extend(drive(0, &self.disk(), "qcow2", "installed"));
         arguments.extend(drive(1, &archive, "raw", "lab"));

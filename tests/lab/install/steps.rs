@@ -67,6 +67,11 @@ impl Steps {
         steps.contains(&format!("its reason names: {reason}"), "$(claim reason)", reason)
     }
 
+    /// The same behind a fresh line: what a firmware prints ends without one.
+    pub(super) fn behind_firmware(&self) -> Self {
+        Self { lines: format!("echo\n{}", self.lines), names: self.names.clone() }
+    }
+
     /// The names of all checks.
     pub(super) fn names(&self) -> Vec<String> {
         self.names.clone()

@@ -48,6 +48,9 @@ impl Trial {
             self.revert();
             self.apply_saved(&after);
             self.apply_stale();
+            if self.scenario.shows.is_some() {
+                self.edited(&after);
+            }
         } else {
             self.refuse();
         }
@@ -233,6 +236,37 @@ impl Trial {
         let untouched = self.ground.tree().unwrap();
         self.run(&["apply", "--yes", "--plan", &saved], 2);
         self.same("after a tampered plan", &untouched);
+    }
+
+    /// What somebody adds to every file that was written stays when ours goes, and is said.
+    fn edited(&mut self, after: &Tree) {
+        const EDIT: &str = "# by hand\n";
+        self.ground.replace_target(&self.scenario.target).unwrap();
+        let code = self.scenario.exit;
+        self.run(&["apply", "--yes"], code);
+        let mut wanted = without_state(&self.before);
+        let changed = tree::diff(&self.before, after);
+        // Copies of images are nobody's text; answers that somebody edits are theirs as they are.
+        let is_edited = |path: &&str| {
+            is_ours(after, path) && !path.contains("/neuron-host/") && *path != "etc/neuron/provisioner.toml"
+        };
+        for path in changed.iter().map(Difference::path).filter(is_edited) {
+            let file = self.ground.target().join(path);
+            let text = fs::read_to_string(&file).unwrap();
+            fs::write(&file, text + EDIT).unwrap();
+            let mut entry = after[path].clone();
+            let before = self.before.get(path).and_then(Entry::text).unwrap_or_default();
+            entry.kind = Kind::File((before.to_owned() + EDIT).into_bytes());
+            wanted.insert(path.to_owned(), entry);
+            // The folder of a file that stays, stays.
+            let folder = Path::new(path).parent().and_then(Path::to_str).unwrap_or_default();
+            wanted.entry(folder.to_owned()).or_insert_with(|| after[folder].clone());
+        }
+        self.run(&["revert", "--yes"], 5);
+        let differences = tree::diff(&wanted, &without_state(&self.ground.tree().unwrap()));
+        if !differences.is_empty() {
+            self.fault(format!("after a revert with edits: {}", list(&differences)));
+        }
     }
 
     /// A refusal leaves its reason and nothing else, and can be asked for and taken back.

@@ -24,6 +24,8 @@ fn the_trip_ends_where_it_began_and_leaves_nothing() {
         "Ready: 0000:01:00.0 can go to a guest",
         "+options vfio-pci ids=10de:1e81,10de:10f8,10de:1ad8,10de:1ad9",
         "+GRUB_CMDLINE_LINUX_DEFAULT='nowatchdog nvme_load=YES loglevel=3 quiet intel_iommu=on iommu=pt'",
+        "copy /boot/vmlinuz-linux to /boot/neuron-host/kept-vmlinuz-linux",
+        "run mkinitcpio -P",
         "pending: it is written",
         "Reverted.",
         "Yes: all 18 files of the target have the same bytes, modes and owners as before.",

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::archive::Archive;
 use crate::kernel::{Kernel, run};
 use crate::machine::{Function, Machine};
+use crate::program;
 use crate::qemu::{self, Boot};
 
 /// The early hook, as it is installed.
@@ -170,17 +171,9 @@ impl Case {
         self.files.insert(path.to_owned(), (0o644, content.to_vec()));
     }
 
-    /// Runs the program's `inspect` at the end.
+    /// Has our own program at `/lab/neuron-provisioner`, and runs its `inspect` at the end.
     pub(crate) fn inspects(mut self) -> io::Result<Self> {
-        let program = neuron_tests::program::path()?;
-        for library in libraries(&program) {
-            self.files.insert(library.clone(), (0o755, std::fs::read(&library)?));
-        }
-        // What a debugger needs would fill the memory of the machine.
-        let scratch = neuron_tests::scratch()?;
-        let bare = scratch.path().join("neuron-provisioner");
-        run(Command::new("strip").arg("-o").arg(&bare).arg(&program))?;
-        self.files.insert("/lab/neuron-provisioner".to_owned(), (0o755, std::fs::read(&bare)?));
+        self.files.insert("/lab/neuron-provisioner".to_owned(), (0o755, std::fs::read(program::built()?)?));
         Ok(self)
     }
 

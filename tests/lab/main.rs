@@ -11,4 +11,5 @@ mod dracut;
 mod iommu;
 mod kernel;
 mod machine;
+mod program;
 mod qemu;

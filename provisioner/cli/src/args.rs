@@ -102,6 +102,22 @@ pub(crate) enum Verb {
     Demo(DemoOptions),
     /// Record what this program reads on this machine into one file, for a bug report
     Capture(CaptureOptions),
+    /// What the system's own units ask for while it boots; not for people
+    #[command(hide = true)]
+    Boot(BootOptions),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BootOptions {
+    #[command(subcommand)]
+    pub(crate) moment: BootMoment,
+}
+
+/// The moments of a boot at which a unit asks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BootMoment {
+    /// Count this boot; after three in a row that were never good, give the card back
+    Begin,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 pub(crate) mod apply;
+pub(crate) mod boot;
 pub(crate) mod capture;
 mod consent;
 pub(crate) mod inspect;

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use console::style;
 use neuron_passthrough::answers::InvalidAnswers;
 use neuron_passthrough::apply::{ApplyError, ErrorKind, StepOutcome};
+use neuron_passthrough::boots::BootsError;
 use neuron_passthrough::facts::FactsError;
 use neuron_passthrough::plan::InvalidPlan;
 use neuron_passthrough::policy::{Code, Decision, Severity, Verdict};
 use neuron_passthrough::provision::ProvisionError;
+use neuron_passthrough::rebind::RebindError;
 use neuron_passthrough::root::{CaptureError, ReadError};
 
 use crate::exit_code::ExitCode;
@@ -44,6 +46,12 @@ pub(crate) enum Failure {
     PutBack { steps: Vec<StepOutcome> },
     #[error("refused, for the reasons above; nothing was written")]
     RefusedAsShown,
+    #[error(transparent)]
+    Boots(#[from] BootsError),
+    #[error(transparent)]
+    Rebind(#[from] RebindError),
+    #[error("not everything went back to the host: {0}")]
+    NotGivenBack(String),
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
     #[error("cannot write to standard output")]
@@ -90,11 +98,14 @@ impl Failure {
                 ErrorKind::NotPutBack => ExitCode::NotPutBack,
             },
             Self::Provision(ProvisionError::MachineChanged(_) | ProvisionError::CutOff) => ExitCode::Changed,
+            Self::NotGivenBack(_) => ExitCode::NotPutBack,
             Self::Interrupted | Self::PutBack { .. } => ExitCode::Interrupted,
             Self::Provision(
                 ProvisionError::Machine(_) | ProvisionError::Facts(_) | ProvisionError::Read(_),
             )
             | Self::File { .. }
+            | Self::Boots(_)
+            | Self::Rebind(_)
             | Self::Output(_)
             | Self::Signals(_)
             | Self::Json(_) => ExitCode::Failed,
@@ -166,6 +177,11 @@ impl Failure {
             Self::TwoFiles(_) => vec!["leave one of the two out".to_owned()],
             Self::DemoRoots => vec![
                 "leave --machine-root, --target-root and --answers out, or give them to `plan`".to_owned(),
+            ],
+            Self::NotGivenBack(_) => vec![
+                "start the entry without GPU passthrough from the boot menu, or put neuron.passthrough=off on \
+                 the kernel command line"
+                    .to_owned(),
             ],
             Self::NoTerminal { hint, .. } => vec![(*hint).to_owned()],
             _ => Vec::new(),

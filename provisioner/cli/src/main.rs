@@ -62,5 +62,6 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Validate(options) => commands::validate::run(common, options),
         Verb::Demo(options) => demo::run(common, options),
         Verb::Capture(options) => commands::capture::run(common, options),
+        Verb::Boot(options) => commands::boot::run(common, options),
     }
 }

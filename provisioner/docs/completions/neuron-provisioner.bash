@@ -19,6 +19,9 @@ _neuron__provisioner() {
             neuron__provisioner,apply)
                 cmd="neuron__provisioner__subcmd__apply"
                 ;;
+            neuron__provisioner,boot)
+                cmd="neuron__provisioner__subcmd__boot"
+                ;;
             neuron__provisioner,capture)
                 cmd="neuron__provisioner__subcmd__capture"
                 ;;
@@ -43,8 +46,23 @@ _neuron__provisioner() {
             neuron__provisioner,validate)
                 cmd="neuron__provisioner__subcmd__validate"
                 ;;
+            neuron__provisioner__subcmd__boot,begin)
+                cmd="neuron__provisioner__subcmd__boot__subcmd__begin"
+                ;;
+            neuron__provisioner__subcmd__boot,help)
+                cmd="neuron__provisioner__subcmd__boot__subcmd__help"
+                ;;
+            neuron__provisioner__subcmd__boot__subcmd__help,begin)
+                cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__begin"
+                ;;
+            neuron__provisioner__subcmd__boot__subcmd__help,help)
+                cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__help"
+                ;;
             neuron__provisioner__subcmd__help,apply)
                 cmd="neuron__provisioner__subcmd__help__subcmd__apply"
+                ;;
+            neuron__provisioner__subcmd__help,boot)
+                cmd="neuron__provisioner__subcmd__help__subcmd__boot"
                 ;;
             neuron__provisioner__subcmd__help,capture)
                 cmd="neuron__provisioner__subcmd__help__subcmd__capture"
@@ -70,6 +88,9 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help,validate)
                 cmd="neuron__provisioner__subcmd__help__subcmd__validate"
                 ;;
+            neuron__provisioner__subcmd__help__subcmd__boot,begin)
+                cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__begin"
+                ;;
             *)
                 ;;
         esac
@@ -77,7 +98,7 @@ _neuron__provisioner() {
 
     case "${cmd}" in
         neuron__provisioner)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status validate demo capture help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status validate demo capture boot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -133,6 +154,108 @@ _neuron__provisioner() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__boot)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version begin help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__boot__subcmd__begin)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__boot__subcmd__help)
+            opts="begin help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__begin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -209,7 +332,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help)
-            opts="inspect plan apply revert status validate demo capture help"
+            opts="inspect plan apply revert status validate demo capture boot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -225,6 +348,34 @@ _neuron__provisioner() {
         neuron__subcmd__provisioner__subcmd__help__subcmd__apply)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__boot)
+            opts="begin"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__boot__subcmd__begin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -27,12 +27,19 @@ pub mod answers;
 pub mod apply;
 pub mod binding;
 pub mod bootloader;
+pub mod boots;
 pub mod facts;
 pub mod id;
 pub mod initramfs;
 pub mod plan;
 pub mod policy;
 pub mod provision;
+#[allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "it writes into sysfs through a child with a limit"
+)]
+pub mod rebind;
 pub mod root;
 pub mod step;
 pub mod text;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use console::style;
-use neuron_passthrough::plan::{ActionKind, PlanDocument};
+use neuron_passthrough::plan::{ActionDocument, ActionKind, PlanDocument};
 use neuron_passthrough::policy::Verdict;
 
 use super::{findings, plain, wrapped};
@@ -24,9 +24,7 @@ pub(crate) fn plan(plan: &PlanDocument) -> String {
         );
         let because = wrapped(&plain(&step.because), "      ", "      ");
         let _ = writeln!(out, "{}", style(because).dim());
-        if let (ActionKind::Rebuild, Some(argv)) = (step.action.kind, &step.action.argv) {
-            let _ = writeln!(out, "  run {}", argv.join(" "));
-        }
+        out.push_str(&what(&step.action));
         let own_state = step.action.path.as_ref().is_some_and(|path| path.as_str().starts_with(STATE));
         if own_state {
             let _ = writeln!(out, "  (in this program's own state below {STATE})");
@@ -44,6 +42,15 @@ pub(crate) fn plan(plan: &PlanDocument) -> String {
         out.push_str("\nIt takes effect at the next boot.\n");
     }
     out
+}
+
+/// What is done, where no diff shows it.
+fn what(action: &ActionDocument) -> String {
+    match (action.kind, &action.argv, &action.points_to, &action.path) {
+        (ActionKind::Rebuild, Some(argv), ..) => format!("  run {}\n", argv.join(" ")),
+        (ActionKind::Copy, _, Some(from), Some(path)) => format!("  copy {from} to {path}\n"),
+        _ => String::new(),
+    }
 }
 
 fn coloured(line: &str) -> console::StyledObject<&str> {

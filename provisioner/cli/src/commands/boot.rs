@@ -1,0 +1,13 @@
+//! `boot`: what the system's own units ask for while it boots. One file a moment.
+
+mod begin;
+
+use crate::args::{BootMoment, BootOptions, Common};
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+
+pub(crate) fn run(common: &Common, options: &BootOptions) -> Result<ExitCode, Failure> {
+    match options.moment {
+        BootMoment::Begin => begin::run(common),
+    }
+}

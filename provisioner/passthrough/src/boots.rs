@@ -1,0 +1,93 @@
+//! Boots with passthrough in force, and whether they were good.
+//!
+//! An initramfs has no disk to count on, so the booted system counts. A boot is counted when it
+//! begins and the count goes when somebody could use it ([`good`]). After [`LIMIT`] in a row that
+//! nobody could, the next one gives the card back before a display manager starts, and so does every
+//! boot after it, until a person says otherwise ([`clear`]). A count that cannot be read leaves one
+//! more try: whatever stood there, a boot is never held up by it.
+
+mod count;
+
+mod in_force;
+
+pub use count::{Boots, GivenBack, LIMIT, Next};
+pub use in_force::{InForce, in_force};
+
+use crate::apply::{ApplyError, Options, Store, View};
+use crate::facts::boot_id;
+use crate::root::{ReadError, Root};
+
+/// The file, in the state directory, that holds the count.
+pub const BOOTS: &str = "boots.json";
+
+/// Why a boot could not be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum BootsError {
+    /// The machine could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The count could not be read or written.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The kernel does not tell boots apart.
+    #[error("/proc/sys/kernel/random/boot_id: it cannot be read, so this boot cannot be told from others")]
+    NoBootId,
+}
+
+/// What was counted so far. What cannot be understood is told, and leaves one try.
+pub fn load(target: &Root) -> Result<Boots, ApplyError> {
+    let Some(bytes) = View::open(target)?.read_state_file(BOOTS)? else { return Ok(Boots::default()) };
+    Ok(Boots::parse(&bytes).unwrap_or_else(|problem| {
+        tracing::warn!("{BOOTS} in the state directory: {problem}; this boot gets one try");
+        Boots::damaged()
+    }))
+}
+
+/// A boot that was counted.
+#[derive(Debug)]
+pub struct Begun {
+    /// What has to be done now, whether it could be remembered or not.
+    pub next: Next,
+    /// Whether the count was written.
+    pub saved: Result<(), ApplyError>,
+}
+
+/// Counts a boot in which passthrough is in force, and says what has to be done now.
+pub fn begin(machine: &Root, target: &Root) -> Result<Begun, BootsError> {
+    let before = load(target)?;
+    let id = boot_id(machine).ok_or(BootsError::NoBootId)?;
+    let mut boots = before.clone();
+    let next = boots.begin(&id);
+    let saved = if boots == before { Ok(()) } else { save(target, &boots) };
+    Ok(Begun { next, saved })
+}
+
+/// This boot was good: the count begins anew. What was given back stays so.
+pub fn mark_good(target: &Root) -> Result<(), BootsError> {
+    let before = load(target)?;
+    let mut boots = before.clone();
+    boots.good();
+    if boots != before {
+        save(target, &boots)?;
+    }
+    Ok(())
+}
+
+/// A person wants passthrough (again): nothing counts any more. Tells whether it had been given
+/// back, so that it takes another boot until it is in force.
+pub fn clear(machine: &Root, target: &Root) -> Result<bool, ApplyError> {
+    let before = load(target)?;
+    let mut boots = before.clone();
+    boots.clear(boot_id(machine));
+    if boots == Boots::default() {
+        Store::open(target, Options::default())?.remove_state_file(BOOTS)?;
+    } else if boots != before {
+        save(target, &boots)?;
+    }
+    Ok(before.given_back.is_some())
+}
+
+/// With the file's own safe way of writing: the old count or the new one, whenever the power goes.
+fn save(target: &Root, boots: &Boots) -> Result<(), ApplyError> {
+    Store::open(target, Options::default())?.write_state_file(BOOTS, boots.render().as_bytes())
+}

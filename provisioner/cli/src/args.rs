@@ -96,6 +96,12 @@ pub(crate) enum Verb {
     Revert(RevertOptions),
     /// Say where the set-up stands
     Status,
+    /// After the reboot: look whether what was applied holds, with evidence and what to do
+    ///
+    /// Ends with 1 if a check fails. Warnings, and what could not be told, do not count: before a
+    /// reboot that is owed nothing fails for want of it. With --quiet, only what does not pass is
+    /// printed. Works for everybody; what only root can read is told as unknown.
+    Doctor,
     /// Check an answers file
     Validate(ValidateOptions),
     /// The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert

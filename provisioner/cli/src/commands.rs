@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod boot;
 pub(crate) mod capture;
 mod consent;
+pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod plan;
 pub(crate) mod revert;

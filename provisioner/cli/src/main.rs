@@ -59,6 +59,7 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Apply(options) => commands::apply::run(common, options),
         Verb::Revert(options) => commands::revert::run(common, options),
         Verb::Status => commands::status::run(common),
+        Verb::Doctor => commands::doctor::run(common),
         Verb::Validate(options) => commands::validate::run(common, options),
         Verb::Demo(options) => demo::run(common, options),
         Verb::Capture(options) => commands::capture::run(common, options),

@@ -28,6 +28,9 @@ _neuron__provisioner() {
             neuron__provisioner,demo)
                 cmd="neuron__provisioner__subcmd__demo"
                 ;;
+            neuron__provisioner,doctor)
+                cmd="neuron__provisioner__subcmd__doctor"
+                ;;
             neuron__provisioner,help)
                 cmd="neuron__provisioner__subcmd__help"
                 ;;
@@ -70,6 +73,9 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help,demo)
                 cmd="neuron__provisioner__subcmd__help__subcmd__demo"
                 ;;
+            neuron__provisioner__subcmd__help,doctor)
+                cmd="neuron__provisioner__subcmd__help__subcmd__doctor"
+                ;;
             neuron__provisioner__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__help__subcmd__help"
                 ;;
@@ -98,7 +104,7 @@ _neuron__provisioner() {
 
     case "${cmd}" in
         neuron__provisioner)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status validate demo capture boot help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status doctor validate demo capture boot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -331,8 +337,38 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__doctor)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__help)
-            opts="inspect plan apply revert status validate demo capture boot help"
+            opts="inspect plan apply revert status doctor validate demo capture boot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -402,6 +438,20 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

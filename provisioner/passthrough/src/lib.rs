@@ -43,3 +43,4 @@ pub mod rebind;
 pub mod root;
 pub mod step;
 pub mod text;
+pub mod verify;

@@ -17,10 +17,12 @@ use crate::root::{ReadError, Root};
 use crate::step::FileState;
 
 mod carry_out;
+mod doctor;
 mod refusal;
 mod status;
 
 pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
+pub use doctor::doctor;
 pub use refusal::{REFUSAL, keep_reason, unreadable};
 pub use status::status;
 
@@ -132,7 +134,7 @@ pub enum Standing {
     Trial,
     /// It is in place.
     Active,
-    /// Files of ours are no longer as they were written, or a run was cut off.
+    /// Files of ours are no longer as they were written or have no effect, or a run was cut off.
     Drifted,
     /// It was undone.
     Reverted,
@@ -159,6 +161,8 @@ pub struct Status {
     pub in_progress: bool,
     /// Whether a run was cut off in the middle.
     pub interrupted: bool,
+    /// What is in place and without effect, in sentences.
+    pub not_in_force: Vec<String>,
     /// Why the last run did nothing.
     pub refusal: Option<Decision>,
 }

@@ -23,6 +23,7 @@ pub mod refind;
 pub mod sdboot_manage;
 mod shell;
 mod shell_parameters;
+pub mod vfio_devices;
 
 use std::fmt;
 

@@ -95,7 +95,7 @@ impl Generator for Dracut {
 
     fn rebuild(&self, target: &Target) -> Vec<Step> {
         if target.has(DRACUT_REBUILD) {
-            return vec![build("initramfs", &["dracut-rebuild"], None)];
+            return vec![build("initramfs", &["dracut-rebuild"], all_images(target))];
         }
         let named: Vec<(&Kernel, &str)> =
             target.kernels.iter().flat_map(|kernel| named_images(target, kernel)).collect();
@@ -103,13 +103,14 @@ impl Generator for Dracut {
         let again = named.iter().map(|(kernel, image)| {
             let name = image.rsplit('/').next().unwrap_or_default();
             let id = format!("initramfs-{}", name.trim_start_matches("initramfs-").trim_end_matches(".img"));
-            build(&id, &["dracut", "--force", "--rebuild", image, "--kver", &kernel.release], Some(image))
+            build(&id, &["dracut", "--force", "--rebuild", image, "--kver", &kernel.release], vec![image])
         });
         let mut steps: Vec<Step> = again.collect();
         let all_named =
             target.kernels.iter().all(|kernel| named.iter().any(|(of, _)| of.release == kernel.release));
         if target.dracut_builds_unified() || !all_named || steps.is_empty() {
-            steps.push(build("initramfs", &["dracut", "--force", "--regenerate-all"], None));
+            let images = target.kernels.iter().flat_map(|kernel| default_images(target, kernel)).collect();
+            steps.push(build("initramfs", &["dracut", "--force", "--regenerate-all"], images));
         }
         steps
     }
@@ -143,22 +144,34 @@ fn named_images<'a>(target: &'a Target, kernel: &'a Kernel) -> Vec<(&'a Kernel, 
     target.boot_files.keys().filter(is_one).map(|path| (kernel, path.as_str())).collect()
 }
 
+/// The images of a kernel where dracut puts them by itself.
+fn default_images<'a>(target: &'a Target, kernel: &Kernel) -> Vec<&'a str> {
+    let release = &kernel.release;
+    let names = [format!("initramfs-{release}.img"), format!("initrd.img-{release}")];
+    let tail = format!("/{release}/initrd");
+    let is_one =
+        |path: &&str| path.ends_with(&tail) || names.iter().any(|name| path.rsplit('/').next() == Some(name));
+    target.boot_files.keys().map(String::as_str).filter(is_one).collect()
+}
+
+fn all_images(target: &Target) -> Vec<&str> {
+    let named = |kernel| named_images(target, kernel).into_iter().map(|(_, image)| image);
+    target
+        .kernels
+        .iter()
+        .flat_map(|kernel| default_images(target, kernel).into_iter().chain(named(kernel)))
+        .collect()
+}
+
 /// A kernel whose image is not where one would be built anew.
 fn without_image(target: &Target) -> Option<Finding> {
     if target.has(DRACUT_REBUILD) || target.dracut_builds_unified() {
         return None;
     }
-    let is_there = |kernel: &Kernel| {
-        let release = &kernel.release;
-        let own = [format!("initramfs-{release}.img"), format!("initrd.img-{release}")];
-        let tail = format!("/{release}/initrd");
-        let by_default = |path: &String| {
-            path.ends_with(&tail) || own.iter().any(|name| path.rsplit('/').next() == Some(name))
-        };
-        target.boot_files.keys().any(by_default) || !named_images(target, kernel).is_empty()
+    let lacks = |kernel: &&Kernel| {
+        default_images(target, kernel).is_empty() && named_images(target, kernel).is_empty()
     };
-    let kernel = target.kernels.iter().find(|kernel| !is_there(kernel))?;
-    let release = &kernel.release;
+    let release = &target.kernels.iter().find(lacks)?.release;
     Some(Finding::new(
         Code::TargetConflict,
         Severity::Warning,
@@ -170,17 +183,17 @@ fn without_image(target: &Target) -> Option<Finding> {
     ))
 }
 
-fn build(id: &str, argv: &[&str], output: Option<&str>) -> Step {
+fn build(id: &str, argv: &[&str], images: Vec<&str>) -> Step {
     Step {
         id: id.to_owned(),
-        title: match output {
-            Some(image) => format!("Build {image}"),
-            None => "Build the initramfs of every kernel".to_owned(),
+        title: match (id, images.as_slice()) {
+            ("initramfs", _) | (_, []) => "Build the initramfs of every kernel".to_owned(),
+            (_, images) => format!("Build {}", images.join(", ")),
         },
         because: "what is loaded first at boot comes out of the image, not off the disk".to_owned(),
         action: Action::Rebuild {
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
-            outputs: output.and_then(|path| path.parse().ok()).into_iter().collect(),
+            outputs: images.into_iter().filter_map(|path| path.parse().ok()).collect(),
         },
     }
 }

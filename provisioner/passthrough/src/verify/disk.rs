@@ -9,7 +9,7 @@ use crate::facts::target::Provides;
 use crate::id::TargetPath;
 use crate::initramfs;
 use crate::plan::ANSWERS;
-use crate::policy::{self, KILL_SWITCH};
+use crate::policy::{self, KILL_SWITCH, Severity};
 use crate::root::Root;
 use crate::step::{Action, FileState, Step};
 use crate::text::command_line;
@@ -94,11 +94,16 @@ pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
         let Ok(generator) = initramfs::active(target) else {
             return vec![Finding::not_told("what builds the images is not known")];
         };
-        let Step { action: Action::Rebuild { argv, outputs }, .. } = generator.rebuild(target) else {
-            return Vec::new();
-        };
-        let outputs: Vec<TargetPath> =
-            outputs.into_iter().filter(|path| !bootloader::is_for_host(path)).collect();
+        let rebuilds = generator.rebuild(target);
+        let outputs: Vec<(&TargetPath, &[String])> = rebuilds
+            .iter()
+            .filter_map(|step| match &step.action {
+                Action::Rebuild { argv, outputs } => Some((outputs, argv.as_slice())),
+                _ => None,
+            })
+            .flat_map(|(outputs, argv)| outputs.iter().map(move |path| (path, argv)))
+            .filter(|(path, _)| !bootloader::is_for_host(path))
+            .collect();
         if outputs.is_empty() {
             return vec![Finding::not_told("where the images are is not known")];
         }
@@ -106,8 +111,8 @@ pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
             Ok(newest) => newest,
             Err(unreadable) => return vec![unreadable],
         };
-        let build = format!("run `{}` as root, then reboot", argv.join(" "));
-        outputs.iter().map(|image| one_image(seen, image, newest.as_ref(), &build)).collect()
+        let build = |argv: &[String]| format!("run `{}` as root, then reboot", argv.join(" "));
+        outputs.iter().map(|(image, argv)| one_image(seen, image, newest.as_ref(), &build(argv))).collect()
     })
 }
 
@@ -166,8 +171,11 @@ pub(super) fn image_configuration(seen: &Seen<'_>) -> Vec<Finding> {
             Ok(generator) => generator,
             Err(finding) => return vec![Finding::fail(finding.message, finding.hint)],
         };
-        let conflicts = generator.conflicts(target).into_iter();
-        let mut found: Vec<Finding> = conflicts.map(|one| Finding::fail(one.message, one.hint)).collect();
+        let judged = |one: policy::Finding| match one.severity {
+            Severity::Blocker => Finding::fail(one.message, one.hint),
+            Severity::Info | Severity::Warning => Finding::warn(one.message, one.hint),
+        };
+        let mut found: Vec<Finding> = generator.findings(target).into_iter().map(judged).collect();
         let answers = seen.recorded.answers.clone().unwrap_or_default();
         match generator.steps(&policy::judge(machine, &answers), target) {
             Err(error) => found.push(Finding::fail(error.to_string(), "mend that line by hand")),

@@ -10,3 +10,4 @@ pub(crate) mod plan;
 pub(crate) mod revert;
 pub(crate) mod status;
 pub(crate) mod validate;
+pub(crate) mod vm;

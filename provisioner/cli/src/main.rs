@@ -21,7 +21,7 @@ mod roots;
 
 use clap::Parser;
 
-use args::{Args, Verb};
+use args::{Args, Verb, VmVerb};
 use exit_code::ExitCode;
 use failure::Failure;
 use report::ResultReport;
@@ -61,6 +61,7 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Status => commands::status::run(common),
         Verb::Doctor => commands::doctor::run(common),
         Verb::Validate(options) => commands::validate::run(common, options),
+        Verb::Vm(VmVerb::Render(options)) => commands::vm::render(common, options),
         Verb::Demo(options) => demo::run(common, options),
         Verb::Capture(options) => commands::capture::run(common, options),
         Verb::Boot(options) => commands::boot::run(common, options),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use neuron_passthrough::apply::StepOutcome;
 use neuron_passthrough::facts::{Chassis, CpuVendor, Firmware, Machine};
+use neuron_passthrough::guest::domain::{Domain, Problem};
 use neuron_passthrough::id::{GroupId, PciAddress, PciId, TargetPath};
 use neuron_passthrough::policy::{Code, Decision, Gpu, GpuKind, GpuRole, IommuState, Judgement, Viability};
 use neuron_passthrough::provision::{Standing, Status};
@@ -186,6 +187,27 @@ impl ResultReport {
     /// Of a run that ended early.
     pub(crate) fn failed(error: String, steps: Vec<StepOutcome>) -> Self {
         Self { error: Some(error), ..Self::new(false, false, steps) }
+    }
+}
+
+/// What `vm render` says (`neuron-domain/1`).
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DomainReport {
+    /// `neuron-domain/1`.
+    schema: String,
+    /// The domain's name.
+    name: String,
+    /// The domain, for `virsh define`.
+    xml: String,
+    /// What is worth knowing of it.
+    notes: Vec<Problem>,
+}
+
+impl From<Domain> for DomainReport {
+    fn from(domain: Domain) -> Self {
+        let Domain { name, xml, notes } = domain;
+        Self { schema: "neuron-domain/1".to_owned(), name, xml, notes }
     }
 }
 

@@ -29,6 +29,7 @@ pub mod binding;
 pub mod bootloader;
 pub mod boots;
 pub mod facts;
+pub mod guest;
 pub mod id;
 pub mod initramfs;
 pub mod plan;

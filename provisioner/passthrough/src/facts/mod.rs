@@ -8,10 +8,12 @@ mod cpu;
 mod functions;
 mod iommu;
 mod names;
+mod network;
 mod pci;
 mod platform;
 mod scrub;
 pub mod target;
+mod topology;
 
 use std::collections::BTreeMap;
 
@@ -19,10 +21,12 @@ pub use connectors::{Connector, DisplayCard};
 pub use cpu::{Cpu, CpuVendor};
 pub use iommu::{AcpiTables, Group, Iommu};
 pub use names::names;
+pub use network::default_interface;
 pub use pci::{Class, PciFunction};
 pub use platform::{Chassis, Firmware, Mux};
 pub use scrub::scrub;
 pub use target::Target;
+pub use topology::{Core, Topology, numa_node};
 
 use crate::id::{GroupId, PciAddress, PciId};
 use crate::root::{ReadError, Root};

@@ -5,6 +5,7 @@
 
 pub mod block;
 pub mod command_line;
+pub mod cpu_list;
 pub mod dracut_conf;
 pub mod grub_default;
 pub mod kernel_cmdline;

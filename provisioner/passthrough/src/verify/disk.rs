@@ -85,6 +85,21 @@ pub(super) fn kernels(seen: &Seen<'_>) -> Vec<Finding> {
     })
 }
 
+/// How the images are built anew here.
+pub(super) fn rebuild(seen: &Seen<'_>) -> String {
+    let steps =
+        seen.target.as_ref().ok().and_then(|target| Some(initramfs::active(target).ok()?.rebuild(target)));
+    let command = |step: &Step| match &step.action {
+        Action::Rebuild { argv, .. } => Some(format!("`{}`", argv.join(" "))),
+        _ => None,
+    };
+    let commands: Vec<String> = steps.iter().flatten().filter_map(command).collect();
+    if commands.is_empty() {
+        return "build the images anew, then reboot".to_owned();
+    }
+    format!("run {} as root, then reboot", commands.join(" and "))
+}
+
 /// Every image is there, and none is older than what has to be in it.
 pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
     if !seen.recorded.claims() {
@@ -95,15 +110,11 @@ pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
             return vec![Finding::not_told("what builds the images is not known")];
         };
         let rebuilds = generator.rebuild(target);
-        let outputs: Vec<(&TargetPath, &[String])> = rebuilds
-            .iter()
-            .filter_map(|step| match &step.action {
-                Action::Rebuild { argv, outputs } => Some((outputs, argv.as_slice())),
-                _ => None,
-            })
-            .flat_map(|(outputs, argv)| outputs.iter().map(move |path| (path, argv)))
-            .filter(|(path, _)| !bootloader::is_for_host(path))
-            .collect();
+        let outputs = rebuilds.iter().flat_map(|step| match &step.action {
+            Action::Rebuild { outputs, .. } => outputs.as_slice(),
+            _ => &[],
+        });
+        let outputs: Vec<&TargetPath> = outputs.filter(|path| !bootloader::is_for_host(path)).collect();
         if outputs.is_empty() {
             return vec![Finding::not_told("where the images are is not known")];
         }
@@ -111,8 +122,8 @@ pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
             Ok(newest) => newest,
             Err(unreadable) => return vec![unreadable],
         };
-        let build = |argv: &[String]| format!("run `{}` as root, then reboot", argv.join(" "));
-        outputs.iter().map(|(image, argv)| one_image(seen, image, newest.as_ref(), &build(argv))).collect()
+        let build = rebuild(seen);
+        outputs.into_iter().map(|image| one_image(seen, image, newest.as_ref(), &build)).collect()
     })
 }
 
@@ -203,6 +214,9 @@ fn unwritten<'s>(seen: &'s Seen<'_>, steps: &'s [Step]) -> impl Iterator<Item = 
 /// Every entry that starts this system has our parameters, as its loader's own files say.
 pub(super) fn entries(seen: &Seen<'_>) -> Vec<Finding> {
     let set = &seen.recorded.parameters;
+    if seen.recorded.unreadable.is_some() {
+        return vec![Finding::without_journal()];
+    }
     if set.is_empty() {
         return vec![Finding::pass("no parameter is ours")];
     }
@@ -256,6 +270,9 @@ fn lacking(loader: &str, steps: &[Step], set: &[String]) -> Vec<Finding> {
 
 /// GRUB reads a menu that is made from other files: it can be older than they are.
 pub(super) fn menu(seen: &Seen<'_>) -> Vec<Finding> {
+    if seen.recorded.unreadable.is_some() {
+        return vec![Finding::without_journal()];
+    }
     asked(seen, |target| {
         if !target.has(GRUB_MENU) || seen.recorded.parameters.is_empty() {
             return vec![Finding::pass("no menu has to be made anew here")];

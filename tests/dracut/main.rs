@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails right there")]
 
 #[path = "../lab/kernel.rs"]
+#[allow(dead_code, reason = "the lab needs more of it")]
 mod kernel;
 mod unified;
 

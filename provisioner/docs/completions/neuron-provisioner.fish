@@ -40,6 +40,7 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "apply" -d 'Plan and write'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "revert" -d 'Undo everything that was applied, byte for byte'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "status" -d 'Say where the set-up stands'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "confirm" -d 'End the trial: passthrough becomes the default entry of the boot menu'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "doctor" -d 'After the reboot: look whether what was applied holds, with evidence and what to do'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "validate" -d 'Check an answers file'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "vm" -d 'The libvirt domain of a virtual machine'
@@ -110,6 +111,18 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand st
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -l no-reload -d 'Leave making the boot menu to somebody else'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -s V -l version -d 'Print version'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
@@ -183,19 +196,20 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand ca
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -f -a "ask" -d 'On trial, ask on this terminal whether to keep passthrough; without an answer it goes back'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
@@ -207,7 +221,20 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand bo
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l seconds -d 'How many seconds to wait for a key' -r
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -s V -l version -d 'Print version'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "ask" -d 'On trial, ask on this terminal whether to keep passthrough; without an answer it goes back'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
@@ -248,20 +275,22 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand pa
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from help" -f -a "changed" -d 'Put in place again what an update undid; the paths that changed come on standard input'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from help" -f -a "removed" -d 'Refuse to let our package go while passthrough is set up'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "inspect" -d 'Look at the machine: its GPUs, their IOMMU groups, and what could be given away and why'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "plan" -d 'Show what would be written, as a diff, with the reasons; writes nothing'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "apply" -d 'Plan and write'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "revert" -d 'Undo everything that was applied, byte for byte'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "status" -d 'Say where the set-up stands'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "doctor" -d 'After the reboot: look whether what was applied holds, with evidence and what to do'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "validate" -d 'Check an answers file'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "vm" -d 'The libvirt domain of a virtual machine'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "demo" -d 'The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "capture" -d 'Record what this program reads on this machine into one file, for a bug report'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "boot" -d 'What the system\'s own units ask for while it boots; not for people'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "package" -d 'What the package manager\'s hooks ask for; not for people'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "inspect" -d 'Look at the machine: its GPUs, their IOMMU groups, and what could be given away and why'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "plan" -d 'Show what would be written, as a diff, with the reasons; writes nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "apply" -d 'Plan and write'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "revert" -d 'Undo everything that was applied, byte for byte'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "status" -d 'Say where the set-up stands'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "confirm" -d 'End the trial: passthrough becomes the default entry of the boot menu'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "doctor" -d 'After the reboot: look whether what was applied holds, with evidence and what to do'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "validate" -d 'Check an answers file'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "vm" -d 'The libvirt domain of a virtual machine'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "demo" -d 'The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "capture" -d 'Record what this program reads on this machine into one file, for a bug report'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "boot" -d 'What the system\'s own units ask for while it boots; not for people'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "package" -d 'What the package manager\'s hooks ask for; not for people'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from boot" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from boot" -f -a "ask" -d 'On trial, ask on this terminal whether to keep passthrough; without an answer it goes back'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from package" -f -a "changed" -d 'Put in place again what an update undid; the paths that changed come on standard input'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from package" -f -a "removed" -d 'Refuse to let our package go while passthrough is set up'

@@ -1,5 +1,6 @@
 //! `boot`: what the system's own units ask for while it boots. One file a moment.
 
+mod ask;
 mod begin;
 
 use crate::args::{BootMoment, BootOptions, Common};
@@ -7,7 +8,8 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 
 pub(crate) fn run(common: &Common, options: &BootOptions) -> Result<ExitCode, Failure> {
-    match options.moment {
+    match &options.moment {
+        BootMoment::Ask(options) => ask::run(common, options),
         BootMoment::Begin => begin::run(common),
     }
 }

@@ -9,7 +9,7 @@ use crate::binding::{VFIO_CONF, VFIO_DEVICES};
 use crate::facts::{Machine, Target};
 use crate::id::TargetPath;
 use crate::initramfs;
-use crate::plan::{ANSWERS, CANDIDATE, Stage};
+use crate::plan::{ANSWERS, CANDIDATE, Purpose, Stage};
 use crate::policy::Severity;
 use crate::root::{ReadError, Root};
 use crate::step::{Action, Step};
@@ -48,7 +48,7 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         State::Applied => {}
     }
     let stale = stale_images(machine, target, changed)?;
-    let planned = plan_with(machine, target, &Source::Target, Stage::All, stale)?;
+    let planned = plan_with(machine, target, &Source::Target, Stage::All, Purpose::KeepUp, stale)?;
     if !planned.plan.is_allowed() {
         return Ok(Upkeep::ByHand(forbidden(&planned)));
     }
@@ -95,7 +95,7 @@ fn stale_images(
     let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
     let read = Target::read(target, &facts)?;
     let Ok(generator) = initramfs::active(&read) else { return Ok(None) };
-    let Action::Rebuild { argv, outputs } = generator.rebuild(&read).action else { return Ok(None) };
+    let Action::Rebuild { argv, outputs, .. } = generator.rebuild(&read).action else { return Ok(None) };
     let built = outputs.iter().map(|image| target.modified(image.as_str()));
     let built: Vec<Option<i128>> = built.collect::<Result<_, ReadError>>()?;
     // Where the images are is not always known; then one build too many is the safe side.

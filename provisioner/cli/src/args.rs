@@ -134,6 +134,8 @@ pub(crate) enum BootMoment {
     Begin,
     /// On trial, ask on this terminal whether to keep passthrough; without an answer it goes back
     Ask(AskOptions),
+    /// Wait until this boot has shown that it is good, and say so
+    Good,
 }
 
 #[derive(Debug, clap::Args)]

@@ -25,9 +25,6 @@ _neuron__provisioner() {
             neuron__provisioner,capture)
                 cmd="neuron__provisioner__subcmd__capture"
                 ;;
-            neuron__provisioner,confirm)
-                cmd="neuron__provisioner__subcmd__confirm"
-                ;;
             neuron__provisioner,demo)
                 cmd="neuron__provisioner__subcmd__demo"
                 ;;
@@ -58,20 +55,20 @@ _neuron__provisioner() {
             neuron__provisioner,vm)
                 cmd="neuron__provisioner__subcmd__vm"
                 ;;
-            neuron__provisioner__subcmd__boot,ask)
-                cmd="neuron__provisioner__subcmd__boot__subcmd__ask"
-                ;;
             neuron__provisioner__subcmd__boot,begin)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__begin"
+                ;;
+            neuron__provisioner__subcmd__boot,good)
+                cmd="neuron__provisioner__subcmd__boot__subcmd__good"
                 ;;
             neuron__provisioner__subcmd__boot,help)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__help"
                 ;;
-            neuron__provisioner__subcmd__boot__subcmd__help,ask)
-                cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__ask"
-                ;;
             neuron__provisioner__subcmd__boot__subcmd__help,begin)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__begin"
+                ;;
+            neuron__provisioner__subcmd__boot__subcmd__help,good)
+                cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__good"
                 ;;
             neuron__provisioner__subcmd__boot__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__help"
@@ -84,9 +81,6 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner__subcmd__help,capture)
                 cmd="neuron__provisioner__subcmd__help__subcmd__capture"
-                ;;
-            neuron__provisioner__subcmd__help,confirm)
-                cmd="neuron__provisioner__subcmd__help__subcmd__confirm"
                 ;;
             neuron__provisioner__subcmd__help,demo)
                 cmd="neuron__provisioner__subcmd__help__subcmd__demo"
@@ -118,11 +112,11 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help,vm)
                 cmd="neuron__provisioner__subcmd__help__subcmd__vm"
                 ;;
-            neuron__provisioner__subcmd__help__subcmd__boot,ask)
-                cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__ask"
-                ;;
             neuron__provisioner__subcmd__help__subcmd__boot,begin)
                 cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__begin"
+                ;;
+            neuron__provisioner__subcmd__help__subcmd__boot,good)
+                cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__good"
                 ;;
             neuron__provisioner__subcmd__help__subcmd__package,changed)
                 cmd="neuron__provisioner__subcmd__help__subcmd__package__subcmd__changed"
@@ -170,7 +164,7 @@ _neuron__provisioner() {
 
     case "${cmd}" in
         neuron__provisioner)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status confirm doctor validate vm demo capture boot package help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status doctor validate vm demo capture boot package help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -234,46 +228,12 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__boot)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version begin ask help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version begin good help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__boot__subcmd__ask)
-            opts="-q -v -h -V --seconds --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --seconds)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --machine-root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -327,8 +287,38 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__boot__subcmd__good)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__boot__subcmd__help)
-            opts="begin ask help"
+            opts="begin good help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -341,7 +331,7 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__ask)
+        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__begin)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -355,7 +345,7 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__begin)
+        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__good)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -398,36 +388,6 @@ _neuron__provisioner() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__confirm)
-            opts="-q -v -h -V --no-reload --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --machine-root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -512,7 +472,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help)
-            opts="inspect plan apply revert status confirm doctor validate vm demo capture boot package help"
+            opts="inspect plan apply revert status doctor validate vm demo capture boot package help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -540,22 +500,8 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__boot)
-            opts="begin ask"
+            opts="begin good"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__boot__subcmd__ask)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -581,9 +527,9 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__capture)
+        neuron__subcmd__provisioner__subcmd__help__subcmd__boot__subcmd__good)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -595,7 +541,7 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__confirm)
+        neuron__subcmd__provisioner__subcmd__help__subcmd__capture)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -15,7 +15,7 @@ pub use retire::without_ours;
 pub use trial::{Record as TrialRecord, TRIAL};
 
 use crate::answers::Mode;
-use crate::bootloader::{HostEntry, Parameters};
+use crate::bootloader::{HostEntry, Parameters, Proven};
 use crate::facts::{Machine, Running, Target};
 use crate::id::TargetPath;
 use crate::policy::{Assignment, Code, Decision, Finding, Identity, Judgement, Severity, Verdict};
@@ -100,6 +100,8 @@ pub struct Inputs<'a> {
     pub answers_text: Option<&'a str>,
     /// What earlier applies left.
     pub ours: &'a Ours,
+    /// After a boot that was good: what is known of it. None in an apply.
+    pub renewal: Option<&'a Proven>,
     /// Which part of the work.
     pub stage: Stage,
     /// What the boot that is running tells of its loader.
@@ -109,11 +111,13 @@ pub struct Inputs<'a> {
 }
 
 /// What a plan is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Purpose {
     /// To set up what the answers say.
     SetUp,
-    /// To put in place again what an update undid: what is not there by now is not tried anew.
+    /// To put in place again what an update undid, or to keep what a good boot started: what was given
+    /// back is not tried anew.
+    #[default]
     KeepUp,
     /// To end the trial: passthrough becomes the default.
     Confirm {
@@ -185,7 +189,10 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
     let (settled, steps): (Vec<Step>, Vec<Step>) = draft.steps.into_iter().partition(is_settled);
     let reboot_needed = match inputs.purpose {
         Purpose::Confirm { in_force } => !in_force && !steps.is_empty(),
-        Purpose::SetUp | Purpose::KeepUp => steps.iter().any(|step| !is_record(step)),
+        // What is kept after a good boot changes nothing of the next one.
+        Purpose::SetUp | Purpose::KeepUp => {
+            inputs.renewal.is_none() && steps.iter().any(|step| !is_record(step))
+        }
     };
     let plan = Plan {
         id: String::new(),
@@ -320,6 +327,7 @@ fn host_entry(inputs: &Inputs<'_>, wanted: &[String]) -> HostEntry {
         originals: inputs.ours.files.iter().filter_map(texts).collect(),
         is_default: inputs.judgement.host_is_default,
         copies: inputs.ours.copies.clone(),
+        renewal: inputs.renewal.cloned(),
     }
 }
 

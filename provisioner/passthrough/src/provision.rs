@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::answers::{Answers, InvalidAnswers};
 use crate::apply::{ApplyError, Outcome, State, View};
-use crate::boots;
+use crate::bootloader::Proven;
+use crate::boots::{self, Boots};
 use crate::facts::{FactsError, Machine, Running, Target};
 use crate::guest::domain::DomainError;
 use crate::id::TargetPath;
@@ -22,6 +23,7 @@ mod carry_out;
 mod doctor;
 mod guest;
 mod refusal;
+mod renew;
 mod status;
 mod trial;
 mod upkeep;
@@ -30,6 +32,7 @@ pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
 pub use doctor::doctor;
 pub use guest::domain;
 pub use refusal::{REFUSAL, keep_reason, unreadable};
+pub use renew::{Renewed, renew};
 pub use status::status;
 pub use trial::{asks, trial};
 pub use upkeep::{Upkeep, upkeep};
@@ -150,6 +153,8 @@ pub enum Standing {
     Active,
     /// Files of ours are no longer as they were written or have no effect, or a run was cut off.
     Drifted,
+    /// It is in place, and the host has the card back all the same: too many boots were never good.
+    GivenBack,
     /// It was undone.
     Reverted,
 }
@@ -161,6 +166,8 @@ pub struct Status {
     pub standing: Standing,
     /// Whether a reboot is still owed.
     pub reboot_needed: bool,
+    /// Boots with passthrough, and whether they were good.
+    pub boots: Boots,
     /// Files of ours that somebody changed.
     pub drifted: Vec<TargetPath>,
     /// Files of ours.
@@ -228,24 +235,36 @@ pub fn inspect(machine: &Root, answers: &Answers) -> Result<(Machine, Judgement)
 /// Makes the plan for a target; writes nothing. A target in which a run was cut off has to be
 /// [recovered](recover) first: a plan for half of a set-up would fit nothing.
 pub fn plan(machine: &Root, target: &Root, source: &Source, stage: Stage) -> Result<Planned, ProvisionError> {
-    plan_with(machine, target, source, stage, Purpose::SetUp, None)
+    let occasion = Occasion { purpose: Purpose::SetUp, ..Occasion::default() };
+    plan_with(machine, target, source, stage, occasion)
 }
 
 /// Makes the plan that ends the trial: passthrough becomes the default. Nothing else that the answers
 /// say by now is followed; where no trial is on, it changes nothing.
 pub fn plan_confirm(machine: &Root, target: &Root) -> Result<Planned, ProvisionError> {
     let in_force = boots::in_force(machine, target)?.is_some();
-    plan_with(machine, target, &Source::Target, Stage::All, Purpose::Confirm { in_force }, None)
+    let occasion = Occasion { purpose: Purpose::Confirm { in_force }, ..Occasion::default() };
+    plan_with(machine, target, &Source::Target, Stage::All, occasion)
 }
 
-/// The same for a purpose, with a program that has to run whatever else changes.
+/// Why a plan is made.
+#[derive(Debug, Default)]
+struct Occasion<'a> {
+    /// What it is for.
+    purpose: Purpose,
+    /// A boot was good: what is known of it.
+    renewal: Option<&'a Proven>,
+    /// A program that has to run whatever else changes.
+    due: Option<Vec<String>>,
+}
+
+/// The same, on an occasion of its own.
 fn plan_with(
     machine: &Root,
     target: &Root,
     source: &Source,
     stage: Stage,
-    purpose: Purpose,
-    due: Option<Vec<String>>,
+    occasion: Occasion<'_>,
 ) -> Result<Planned, ProvisionError> {
     let view = View::open(target)?;
     if view.status()?.state == State::Interrupted {
@@ -257,8 +276,8 @@ fn plan_with(
     let read = Target::read(target, &facts)?;
     let judgement = policy::target::judge(judgement, &facts, &answers, &read);
     let mut ours = ours(&view)?;
-    ours.given_back = purpose == Purpose::SetUp && boots::load(target)?.given_back.is_some();
-    ours.due_rebuilds.extend(due);
+    ours.given_back = occasion.purpose == Purpose::SetUp && boots::load(target)?.given_back.is_some();
+    ours.due_rebuilds.extend(occasion.due);
     let text = answers_text(&read, source, &answers)?;
     let plan = plan::make(Inputs {
         machine: &facts,
@@ -266,9 +285,10 @@ fn plan_with(
         judgement: &judgement,
         answers_text: text.as_deref(),
         ours: &ours,
+        renewal: occasion.renewal,
         stage,
         running: &running,
-        purpose,
+        purpose: occasion.purpose,
     });
     Ok(Planned { machine: facts, answers, judgement, plan })
 }

@@ -16,6 +16,7 @@ mod this_system;
 mod uki;
 
 pub use host_entry::{HostEntry, NAME as HOST_NAME};
+pub use kept::{Proven, counterpart};
 pub use once::{Once, SET as SET_ONCE};
 
 use crate::facts::{Running, Target};

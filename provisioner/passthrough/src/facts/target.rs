@@ -21,7 +21,7 @@ pub const MKINITCPIO_HOOK: &str = "/usr/lib/initcpio/install/neuron-vfio";
 pub const DRACUT_HOOK: &str = "/usr/lib/dracut/modules.d/90neuron-vfio/module-setup.sh";
 
 /// Files that matter, whether they are there or not.
-const FILES: [&str; 27] = [
+const FILES: [&str; 28] = [
     "/etc/crypttab",
     "/etc/default/grub",
     "/etc/default/limine",
@@ -47,6 +47,7 @@ const FILES: [&str; 27] = [
     "/etc/supergfxd.conf",
     "/etc/X11/xorg.conf",
     "/var/lib/neuron-provisioner/candidate.json",
+    "/var/lib/neuron-provisioner/trial.json",
     "/usr/lib/kernel/cmdline",
     "/usr/lib/os-release",
 ];
@@ -74,7 +75,7 @@ const DIRECTORIES: [(&str, &str); 15] = [
 const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
 
 /// Things of which only the presence matters.
-const TRACES: [&str; 18] = [
+const TRACES: [&str; 20] = [
     MKINITCPIO_HOOK,
     DRACUT_HOOK,
     "/etc/grub.d/10_linux",
@@ -91,6 +92,8 @@ const TRACES: [&str; 18] = [
     "/usr/bin/sdboot-manage",
     "/usr/bin/kernel-install",
     "/etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service",
+    "/etc/systemd/system/multi-user.target.wants/neuron-trial.service",
+    "/usr/lib/systemd/system/multi-user.target.wants/neuron-trial.service",
     "/usr/bin/envycontrol",
     "/usr/bin/optimus-manager",
 ];
@@ -220,6 +223,13 @@ impl Target {
     /// Whether this program, directory or file of the fixed list of traces is there.
     pub fn has(&self, path: &str) -> bool {
         self.traces.iter().any(|trace| trace == path)
+    }
+
+    /// Whether somebody asks on the screen of the first passthrough boot: the unit is enabled.
+    pub fn has_trial_unit(&self) -> bool {
+        ["/etc", "/usr/lib"].iter().any(|folder| {
+            self.has(&format!("{folder}/systemd/system/multi-user.target.wants/neuron-trial.service"))
+        })
     }
 
     /// Whether the hook that claims by address before any driver is installed, for the images of

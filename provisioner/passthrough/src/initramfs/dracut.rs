@@ -194,6 +194,7 @@ fn build(id: &str, argv: &[&str], images: Vec<&str>) -> Step {
         action: Action::Rebuild {
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             outputs: images.into_iter().filter_map(|path| path.parse().ok()).collect(),
+            undo: Vec::new(),
         },
     }
 }

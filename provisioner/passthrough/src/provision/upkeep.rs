@@ -97,7 +97,7 @@ fn stale_images(
     let Ok(generator) = initramfs::active(&read) else { return Ok(Vec::new()) };
     let mut due = Vec::new();
     for step in generator.rebuild(&read) {
-        let Action::Rebuild { argv, outputs } = step.action else { continue };
+        let Action::Rebuild { argv, outputs, .. } = step.action else { continue };
         let built = outputs.iter().map(|image| target.modified(image.as_str()));
         let built: Vec<Option<i128>> = built.collect::<Result<_, ReadError>>()?;
         // Where the images are is not always known; then one build too many is the safe side.

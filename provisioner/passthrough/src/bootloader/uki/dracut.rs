@@ -175,6 +175,7 @@ pub(super) fn host_images(target: &Target) -> Vec<Step> {
             action: Action::Rebuild {
                 argv: argv.iter().map(|&word| word.to_owned()).collect(),
                 outputs: image.parse().into_iter().collect(),
+                undo: Vec::new(),
             },
         }
     };

@@ -5,6 +5,7 @@ use super::content::{Content, Fingerprint, Keeps};
 use super::error::{ApplyError, Failure};
 use super::journal::{Begin, Intent, Record};
 use super::ledger::Unfinished;
+use super::order::{self, Turn};
 use super::store::Store;
 use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult};
 use crate::id::TargetPath;
@@ -106,7 +107,6 @@ impl Store<'_> {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), ApplyError> {
         let total = course.jobs.len();
-        let mut directories = course.directories.as_slice();
         for (index, job) in course.jobs.iter().enumerate() {
             progress(Progress::Step { index, total, id: &job.id, title: &job.title });
             let outcome = match &job.work {
@@ -114,13 +114,13 @@ impl Store<'_> {
                 Work::Change(change) => self.change_one(run, &job.id, change)?,
                 Work::Rebuild(argv) => {
                     // Derived output is made from the tree as it will be.
-                    self.remove_directories(std::mem::take(&mut directories))?;
+                    self.remove_directories(&course.directories)?;
                     self.rebuild(course, run, &job.id, argv, runner)?
                 }
             };
             steps.push(outcome);
         }
-        self.remove_directories(directories)?;
+        self.remove_directories(&course.directories)?;
         let transaction = course.begin.transaction;
         self.append(&Record::Commit { transaction, forgotten: course.forgotten.clone() })
     }
@@ -189,7 +189,10 @@ impl Store<'_> {
         run.rebuilt(&step, &argv, RebuildState::Failed);
         let mut outcome = StepOutcome::new(&step, StepResult::Done);
         let state = match runner.run(&argv) {
-            RunResult::Done => RebuildState::Done,
+            RunResult::Done => {
+                self.settle()?;
+                RebuildState::Done
+            }
             RunResult::Deferred { who, why } => {
                 outcome =
                     StepOutcome { outcome: StepResult::Deferred, who: Some(who), why: Some(why), ..outcome };
@@ -284,32 +287,27 @@ impl Store<'_> {
     fn put_back(&mut self, run: Unfinished, told: &str, runner: &mut dyn Runner) -> PutBack {
         let mut back = PutBack::default();
         self.interrupt_mut().putting_back();
-        for intent in run.intents.iter().rev() {
-            if let Err(error) = self.put_back_one(intent) {
-                back.remaining.push(format!("look at {}: {}", intent.path, error.in_full()));
-                back.left.push(intent.real.clone());
-            }
-        }
+        let fat = self.tree().fat_points.clone();
+        // One path may be in several: their order among each other stays.
+        let turn = |intent: &Intent| order::of_file(&intent.real, &fat, false);
+        let mut intents: Vec<&Intent> = run.intents.iter().rev().collect();
+        intents.sort_by_key(|intent| turn(intent));
         // A program that was deferred has seen nothing of this.
-        for rebuild in run.rebuilds.iter().filter(|rebuild| rebuild.state != RebuildState::Deferred) {
-            let why = match runner.run(&rebuild.argv) {
-                RunResult::Done => continue,
-                RunResult::Deferred { why, .. } | RunResult::Failed { why } => why,
-                RunResult::Postponed => {
-                    // It was asked for, and the journal keeps what the next run has to make up for.
-                    back.not_rebuilt.push(rebuild.argv.clone());
-                    continue;
-                }
-            };
-            let files = if back.left.is_empty() { "the files are back, but " } else { "" };
-            let command = command_line(&rebuild.argv);
-            let mut text =
-                format!("{files}what `{command}` makes may be stale: run it once its error is mended");
-            if !told.contains(&why) {
-                text = format!("{text} ({why})");
-            }
-            back.remaining.push(text);
-            back.not_rebuilt.push(rebuild.argv.clone());
+        let ran = run.rebuilds.iter().filter(|rebuild| rebuild.state != RebuildState::Deferred);
+        let (menus, images): (Vec<_>, Vec<_>) =
+            ran.partition(|rebuild| order::of_program(&rebuild.argv) == Turn::MenuBuilds);
+        let is_input = |intent: &&&Intent| turn(intent) == Turn::Inputs;
+        for intent in intents.iter().take_while(is_input) {
+            self.put_file_back(intent, &mut back);
+        }
+        for rebuild in images {
+            self.build_again(&rebuild.argv, told, runner, &mut back);
+        }
+        for intent in intents.iter().skip_while(is_input) {
+            self.put_file_back(intent, &mut back);
+        }
+        for rebuild in menus {
+            self.build_again(&rebuild.argv, told, runner, &mut back);
         }
         let record = Record::RolledBack {
             transaction: run.begin.transaction,
@@ -326,6 +324,36 @@ impl Store<'_> {
             self.drop_unneeded();
         }
         back
+    }
+
+    fn put_file_back(&mut self, intent: &Intent, back: &mut PutBack) {
+        if let Err(error) = self.put_back_one(intent) {
+            back.remaining.push(format!("look at {}: {}", intent.path, error.in_full()));
+            back.left.push(intent.real.clone());
+        }
+    }
+
+    fn build_again(&mut self, argv: &[String], told: &str, runner: &mut dyn Runner, back: &mut PutBack) {
+        let why = match runner.run(argv) {
+            RunResult::Done => match self.settle() {
+                Ok(()) => return,
+                Err(error) => error.in_full(),
+            },
+            RunResult::Deferred { why, .. } | RunResult::Failed { why } => why,
+            RunResult::Postponed => {
+                // It was asked for, and the journal keeps what the next run has to make up for.
+                back.not_rebuilt.push(argv.to_vec());
+                return;
+            }
+        };
+        let files = if back.left.is_empty() { "the files are back, but " } else { "" };
+        let command = command_line(argv);
+        let mut text = format!("{files}what `{command}` makes may be stale: run it once its error is mended");
+        if !told.contains(&why) {
+            text = format!("{text} ({why})");
+        }
+        back.remaining.push(text);
+        back.not_rebuilt.push(argv.to_vec());
     }
 
     fn put_back_one(&mut self, intent: &Intent) -> Result<(), ApplyError> {

@@ -72,7 +72,7 @@ pub(super) fn everything(inputs: &Inputs<'_>, draft: &mut Draft) {
     draft.steps.extend(images(inputs, draft));
     let menus = loaders::rebuilds(inputs, draft);
     draft.steps.extend(menus);
-    draft.rebuilds_last();
+    draft.in_order();
 }
 
 /// Names the files of ours that somebody changed and that this plan writes anew.

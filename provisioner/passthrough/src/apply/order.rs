@@ -38,10 +38,11 @@ pub(super) fn of_file(real: &TargetPath, fat: &[TargetPath], goes: bool) -> Turn
     }
 }
 
-/// The turn of a program.
+/// The turn of a program. Only what builds images and nothing else comes before the menus: one that makes
+/// entries as well (limine-mkinitcpio, kernel-install) would change them under our hands.
 pub(super) fn of_program(argv: &[String]) -> Turn {
     let name = argv.first().and_then(|program| program.rsplit('/').next()).unwrap_or_default();
-    if name.contains("grub") { Turn::MenuBuilds } else { Turn::Images }
+    if ["mkinitcpio", "dracut"].contains(&name) { Turn::Images } else { Turn::MenuBuilds }
 }
 
 /// The turn of a job of a revert.
@@ -68,6 +69,7 @@ mod tests {
         assert_eq!(turn("/esp/loader/entries/aa-neuron-host-arch.conf", true), Turn::Additions);
         assert_eq!(turn("/etc/grub.d/11_neuron_host", true), Turn::Additions);
         assert_eq!(of_program(&["/usr/bin/grub-mkconfig".to_owned()]), Turn::MenuBuilds);
+        assert_eq!(of_program(&["limine-mkinitcpio".to_owned()]), Turn::MenuBuilds);
         assert_eq!(of_program(&["mkinitcpio".to_owned(), "-P".to_owned()]), Turn::Images);
         assert!(
             Turn::Inputs < Turn::Images && Turn::Images < Turn::Menus && Turn::Additions < Turn::MenuBuilds

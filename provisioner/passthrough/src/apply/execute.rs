@@ -290,25 +290,25 @@ impl Store<'_> {
         let fat = self.tree().fat_points.clone();
         // One path may be in several: their order among each other stays.
         let turn = |intent: &Intent| order::of_file(&intent.real, &fat, false);
-        let mut intents: Vec<&Intent> = run.intents.iter().rev().collect();
+        let (copies, mut intents): (Vec<&Intent>, Vec<&Intent>) =
+            run.intents.iter().rev().partition(|intent| intent.copy);
         intents.sort_by_key(|intent| turn(intent));
         // A program that was deferred has seen nothing of this.
         let ran = run.rebuilds.iter().filter(|rebuild| rebuild.state != RebuildState::Deferred);
         let (menus, images): (Vec<_>, Vec<_>) =
             ran.partition(|rebuild| order::of_program(&rebuild.argv) == Turn::MenuBuilds);
-        let is_input = |intent: &&&Intent| turn(intent) == Turn::Inputs;
-        for intent in intents.iter().take_while(is_input) {
-            self.put_file_back(intent, &mut back);
-        }
+        let first = intents.partition_point(|intent| turn(intent) == Turn::Inputs);
+        let (inputs, of_menus) = intents.split_at(first);
+        self.put_back_all(inputs, &mut back);
         for rebuild in images {
             self.build_again(&rebuild.argv, told, runner, &mut back);
         }
-        for intent in intents.iter().skip_while(is_input) {
-            self.put_file_back(intent, &mut back);
-        }
+        self.put_back_all(of_menus, &mut back);
         for rebuild in menus {
             self.build_again(&rebuild.argv, told, runner, &mut back);
         }
+        // Last: until a menu is made anew it may start them.
+        self.put_back_all(&copies, &mut back);
         let record = Record::RolledBack {
             transaction: run.begin.transaction,
             left: back.left.clone(),
@@ -326,10 +326,12 @@ impl Store<'_> {
         back
     }
 
-    fn put_file_back(&mut self, intent: &Intent, back: &mut PutBack) {
-        if let Err(error) = self.put_back_one(intent) {
-            back.remaining.push(format!("look at {}: {}", intent.path, error.in_full()));
-            back.left.push(intent.real.clone());
+    fn put_back_all(&mut self, intents: &[&Intent], back: &mut PutBack) {
+        for intent in intents {
+            if let Err(error) = self.put_back_one(intent) {
+                back.remaining.push(format!("look at {}: {}", intent.path, error.in_full()));
+                back.left.push(intent.real.clone());
+            }
         }
     }
 

@@ -6,4 +6,5 @@ mod escape;
 mod fixture;
 mod full_or_read_only;
 mod property;
+mod renewal;
 mod way_back;

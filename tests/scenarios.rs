@@ -43,6 +43,7 @@ impl Trial {
             }
             self.apply_again(&after);
             self.status(&after);
+            self.confirm();
             self.revert();
             self.apply_saved(&after);
             self.apply_stale();
@@ -127,7 +128,7 @@ impl Trial {
         let after = self.ground.tree().unwrap();
         let differences = tree::diff(&self.before, &after);
         if is_update() {
-            keep_expected(&self.scenario, &after, &differences);
+            keep("expected", &self.scenario, &after, &differences);
         }
         // Anybody may ask where it stands; what files held before is nobody else's business.
         let mode = |path: &str| after.get(path).map(|folder| folder.mode);
@@ -158,8 +159,13 @@ impl Trial {
         let only_answers = tree::diff(&without_state(&self.before), &without_state(after))
             .iter()
             .all(|difference| ["etc/neuron", "etc/neuron/provisioner.toml"].contains(&difference.path()));
-        let done = if only_answers && !candidate { "unconfigured" } else { "active" };
-        let state = |pending: bool| Value::from(if pending { "pending" } else { done });
+        let done = match () {
+            () if self.scenario.trial => "trial",
+            () if only_answers && !candidate => "unconfigured",
+            () => "active",
+        };
+        let is_trial = self.scenario.trial;
+        let state = |pending: bool| Value::from(if pending && !is_trial { "pending" } else { done });
         self.equal("status before the reboot", &now["state"], &state(pending));
         self.equal("reboot_needed before the reboot", &now["reboot_needed"], &Value::Bool(pending));
         let named: BTreeSet<String> = now["files"]
@@ -170,8 +176,9 @@ impl Trial {
             .map(str::to_owned)
             .collect();
         let changed = tree::diff(&self.before, after);
+        let record = after.contains_key(TRIAL).then(|| format!("/{TRIAL}"));
         let changed = changed.iter().map(Difference::path).filter(|path| is_ours(after, path));
-        let changed: BTreeSet<String> = changed.map(|path| format!("/{path}")).collect();
+        let changed: BTreeSet<String> = changed.map(|path| format!("/{path}")).chain(record).collect();
         self.equal("the files that status names", &named, &changed);
         self.ground.boot("22222222-2222-4222-8222-222222222222").unwrap();
         let now = self.run_json(&["status"], 0);
@@ -179,6 +186,35 @@ impl Trial {
         self.equal("reboot_needed after the reboot", &now["reboot_needed"], &Value::Bool(false));
         self.run(&["apply", "--yes"], 0);
         self.same("after status and an apply that changes nothing", after);
+    }
+
+    /// Where a trial is on, it ends with the default that `confirmed/` has, and once is enough.
+    fn confirm(&mut self) {
+        let before = self.ground.tree().unwrap();
+        let result = self.run_json(&["confirm"], if self.scenario.trial { 4 } else { 0 });
+        self.equal("changed by confirm", &result["changed"], &Value::Bool(self.scenario.trial));
+        if !self.scenario.trial {
+            self.same("after a confirm of nothing", &before);
+            return;
+        }
+        let confirmed = self.ground.tree().unwrap();
+        let differences = tree::diff(&before, &confirmed);
+        if is_update() {
+            keep("confirmed", &self.scenario, &confirmed, &differences);
+        }
+        let mut wanted = before.clone();
+        for (path, entry) in kept("confirmed", &self.scenario) {
+            if let (Kind::File(_), Some(known)) = (&entry.kind, wanted.get_mut(&path)) {
+                known.kind = entry.kind;
+            }
+        }
+        self.same("after confirm", &with_journal(&wanted, &confirmed));
+        let status = self.run_json(&["status"], 0);
+        self.equal("status after confirm", &status["state"], &Value::from("pending"));
+        self.run_json(&["confirm"], 4);
+        self.run(&["apply", "--yes"], 4);
+        self.same("after a second confirm and an apply", &confirmed);
+        self.run(&["plan", "--check"], 0);
     }
 
     fn revert(&mut self) {
@@ -272,6 +308,9 @@ fn steps(document: &Value) -> &[Value] {
     document["steps"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
+/// Where a trial is recorded.
+const TRIAL: &str = "var/lib/neuron-provisioner/trial.json";
+
 /// The journal and what goes with it: named by digests and numbers, judged by its own tests.
 fn is_journal(path: &str) -> bool {
     path.starts_with(STATE) && path != format!("{STATE}/candidate.json")
@@ -296,11 +335,7 @@ fn with_journal(wanted: &Tree, found: &Tree) -> Tree {
 /// one is root's (or ours, where we are not root) and everybody may read it.
 fn expected(scenario: &Scenario, before: &Tree) -> Tree {
     let mut tree = before.clone();
-    let folder = scenario.folder().join("expected");
-    if !folder.is_dir() {
-        return tree;
-    }
-    for (path, entry) in tree::snapshot(&folder).unwrap() {
+    for (path, entry) in kept("expected", scenario) {
         let own = before.get("etc").map_or((0, 0), |etc| etc.owner);
         let mode = match (&entry.kind, path.starts_with(STATE)) {
             (Kind::Directory, true) => 0o700,
@@ -319,8 +354,15 @@ fn expected(scenario: &Scenario, before: &Tree) -> Tree {
     tree
 }
 
-fn keep_expected(scenario: &Scenario, after: &Tree, differences: &[Difference]) {
-    let folder = scenario.folder().join("expected");
+/// The files of a folder of a scenario; `expected/` is after the apply, `confirmed/` what a confirm
+/// changed since.
+fn kept(name: &str, scenario: &Scenario) -> Tree {
+    let folder = scenario.folder().join(name);
+    if folder.is_dir() { tree::snapshot(&folder).unwrap() } else { Tree::new() }
+}
+
+fn keep(name: &str, scenario: &Scenario, after: &Tree, differences: &[Difference]) {
+    let folder = scenario.folder().join(name);
     let _ = fs::remove_dir_all(&folder);
     for path in differences.iter().map(Difference::path).filter(|path| is_ours(after, path)) {
         let Kind::File(bytes) = &after[path].kind else { continue };

@@ -3,6 +3,7 @@
 mod document;
 mod loaders;
 mod retire;
+mod trial;
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 pub use document::{ActionDocument, ActionKind, InvalidPlan, PlanDocument, StepDocument};
 pub use retire::without_ours;
+pub use trial::{Record as TrialRecord, TRIAL};
 
 use crate::answers::Mode;
 use crate::bootloader::{HostEntry, Parameters, Proven};
-use crate::facts::{Machine, Target};
+use crate::facts::{Machine, Running, Target};
 use crate::id::TargetPath;
 use crate::policy::{Assignment, Code, Decision, Finding, Identity, Judgement, Severity, Verdict};
 use crate::step::{Action, FileState, HEAD_MARK, Step, file_head};
@@ -81,6 +83,8 @@ pub struct Ours {
     /// Programs that failed or were put off, so that what they make is stale. What somebody else
     /// was to run is theirs: an installer's own job does, and once is enough.
     pub due_rebuilds: Vec<Vec<String>>,
+    /// Whether the card was given back to the host: who applies then wants another try.
+    pub given_back: bool,
 }
 
 /// Everything that a plan is made from.
@@ -100,6 +104,26 @@ pub struct Inputs<'a> {
     pub renewal: Option<&'a Proven>,
     /// Which part of the work.
     pub stage: Stage,
+    /// What the boot that is running tells of its loader.
+    pub running: &'a Running,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// To set up what the answers say.
+    SetUp,
+    /// To put in place again what an update undid, or to keep what a good boot started: what was given
+    /// back is not tried anew.
+    #[default]
+    KeepUp,
+    /// To end the trial: passthrough becomes the default.
+    Confirm {
+        /// Whether passthrough is in force in this boot, so that no other is needed.
+        in_force: bool,
+    },
 }
 
 /// What is to be done, with every step before and after.
@@ -140,11 +164,13 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
     let mut decision = inputs.judgement.decision.clone();
     let mut draft = Draft::default();
     if matches!(decision.verdict, Verdict::Ready | Verdict::Pending) {
-        let made = if decision.mode == Mode::Off {
-            retire::everything(&inputs, &mut draft);
-            Ok(())
-        } else {
-            draft_steps(&inputs, &mut draft)
+        let made = match inputs.purpose {
+            Purpose::Confirm { .. } => trial::confirm(&inputs, &mut draft),
+            Purpose::SetUp | Purpose::KeepUp if decision.mode == Mode::Off => {
+                retire::everything(&inputs, &mut draft);
+                Ok(())
+            }
+            Purpose::SetUp | Purpose::KeepUp => draft_steps(&inputs, &mut draft),
         };
         decision.findings.append(&mut draft.findings);
         if let Err(mut blockers) = made {
@@ -161,8 +187,13 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
     retire::name_edits(&inputs, &draft.steps, &mut decision.findings);
     let is_settled = |step: &Step| step.is_settled() && !is_adopted(&inputs, step);
     let (settled, steps): (Vec<Step>, Vec<Step>) = draft.steps.into_iter().partition(is_settled);
-    // What is kept after a good boot changes nothing of the next one.
-    let reboot_needed = inputs.renewal.is_none() && steps.iter().any(|step| !is_record(step));
+    let reboot_needed = match inputs.purpose {
+        Purpose::Confirm { in_force } => !in_force && !steps.is_empty(),
+        // What is kept after a good boot changes nothing of the next one.
+        Purpose::SetUp | Purpose::KeepUp => {
+            inputs.renewal.is_none() && steps.iter().any(|step| !is_record(step))
+        }
+    };
     let plan = Plan {
         id: String::new(),
         stage: inputs.stage,
@@ -196,7 +227,7 @@ fn decision_host(inputs: &Inputs<'_>) -> Option<Identity> {
     inputs.machine.functions.get(&host).map(Identity::from)
 }
 
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Draft {
     steps: Vec<Step>,
     tokens: Vec<String>,
@@ -234,13 +265,14 @@ fn is_due(inputs: &Inputs<'_>, step: &Step) -> bool {
 
 /// A file that only keeps what was decided; the running system does not depend on it.
 fn is_record(step: &Step) -> bool {
-    step.action.path().is_some_and(|path| path.as_str() == ANSWERS)
+    step.action.path().is_some_and(|path| [ANSWERS, TRIAL].contains(&path.as_str()))
 }
 
 /// Whether these are answers of ours that somebody edited, as they are told to: once they are
 /// followed they are what was applied, and no longer a change of somebody else's.
 fn is_adopted(inputs: &Inputs<'_>, step: &Step) -> bool {
-    let own = step.action.path().filter(|_| is_record(step)).and_then(|path| inputs.ours.files.get(path));
+    let answers = step.action.path().filter(|path| path.as_str() == ANSWERS);
+    let own = answers.and_then(|path| inputs.ours.files.get(path));
     own.is_some_and(|own| step.action.after().is_some_and(|after| after != own.written))
 }
 
@@ -249,19 +281,46 @@ fn draft_steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding
         draft.steps.extend(answers(inputs));
         files(inputs, draft)?;
     }
-    if inputs.stage.has_parameters() {
-        let ours = &inputs.ours.tokens;
-        let set = inputs.judgement.parameters.clone();
-        let remove = ours.iter().filter(|token| !set.contains(token)).cloned().collect();
-        let host = Some(host_entry(inputs, &set));
-        loaders::steps(inputs, &Parameters { set, remove, host }, draft)?;
+    let course = trial::course(inputs, draft);
+    let course = if inputs.stage.has_parameters() {
+        parameters(inputs, course, draft)?
     } else {
         draft.tokens.clone_from(&inputs.ours.tokens);
         draft.copies.clone_from(&inputs.ours.copies);
-    }
+        course
+    };
     draft.steps.extend(images(inputs, draft));
+    course.steps(inputs, draft);
     draft.in_order();
     Ok(())
+}
+
+/// Sets the kernel parameters. Where the host entry cannot be made the default for a trial, there is
+/// none by the loader.
+fn parameters(
+    inputs: &Inputs<'_>,
+    course: trial::Course,
+    draft: &mut Draft,
+) -> Result<trial::Course, Vec<Finding>> {
+    let set = inputs.judgement.parameters.clone();
+    let remove = inputs.ours.tokens.iter().filter(|token| !set.contains(token)).cloned().collect();
+    let mut wanted = Parameters { host: Some(host_entry(inputs, &set)), set, remove };
+    if !course.is_by_loader() {
+        loaders::steps(inputs, &wanted, draft)?;
+        return Ok(course);
+    }
+    let mut tried = draft.clone();
+    if let Some(host) = &mut wanted.host {
+        host.is_default = true;
+    }
+    if let Err(blockers) = loaders::steps(inputs, &wanted, &mut tried) {
+        wanted.host = Some(host_entry(inputs, &wanted.set));
+        loaders::steps(inputs, &wanted, draft)?;
+        let why = blockers.first().map(|finding| finding.message.clone()).unwrap_or_default();
+        return Ok(course.without_loader(inputs, &why));
+    }
+    *draft = tried;
+    Ok(course)
 }
 
 /// What the host entry is made from: nothing of ours is to be in it.

@@ -4,7 +4,7 @@ use super::command::{RunResult, Runner, command_line};
 use super::content::{Content, Fingerprint, Keeps};
 use super::error::{ApplyError, Failure};
 use super::journal::{Begin, Intent, Record};
-use super::ledger::Unfinished;
+use super::ledger::{Rebuild, Unfinished};
 use super::order::{self, Turn};
 use super::store::Store;
 use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult};
@@ -36,14 +36,15 @@ pub(super) struct Job {
 pub(super) enum Work {
     Nothing,
     Change(Box<Change>),
-    Rebuild(Vec<String>),
+    /// A program, and what is run instead of it when the files go back (empty: the same).
+    Rebuild(Vec<String>, Vec<String>),
 }
 
 impl Job {
     pub(super) fn change(&self) -> Option<&Change> {
         match &self.work {
             Work::Change(change) => Some(change),
-            Work::Nothing | Work::Rebuild(_) => None,
+            Work::Nothing | Work::Rebuild(..) => None,
         }
     }
 }
@@ -112,10 +113,10 @@ impl Store<'_> {
             let outcome = match &job.work {
                 Work::Nothing => StepOutcome::new(&job.id, StepResult::Unchanged),
                 Work::Change(change) => self.change_one(run, &job.id, change)?,
-                Work::Rebuild(argv) => {
+                Work::Rebuild(argv, undo) => {
                     // Derived output is made from the tree as it will be.
                     self.remove_directories(&course.directories)?;
-                    self.rebuild(course, run, &job.id, argv, runner)?
+                    self.rebuild(course, run, &job.id, (argv, undo), runner)?
                 }
             };
             steps.push(outcome);
@@ -180,13 +181,19 @@ impl Store<'_> {
         course: &Course,
         run: &mut Unfinished,
         step: &str,
-        argv: &[String],
+        (argv, undo): (&[String], &[String]),
         runner: &mut dyn Runner,
     ) -> Result<StepOutcome, ApplyError> {
         let transaction = run.begin.transaction;
-        let (step, argv) = (step.to_owned(), argv.to_vec());
-        self.append(&Record::RebuildIntent { transaction, step: step.clone(), argv: argv.clone() })?;
-        run.rebuilt(&step, &argv, RebuildState::Failed);
+        let (step, argv, undo) = (step.to_owned(), argv.to_vec(), undo.to_vec());
+        let rebuild = |state| Rebuild { step: step.clone(), argv: argv.clone(), undo: undo.clone(), state };
+        self.append(&Record::RebuildIntent {
+            transaction,
+            step: step.clone(),
+            argv: argv.clone(),
+            undo: undo.clone(),
+        })?;
+        run.rebuilt(rebuild(RebuildState::Failed));
         let mut outcome = StepOutcome::new(&step, StepResult::Done);
         let state = match runner.run(&argv) {
             RunResult::Done => {
@@ -214,8 +221,8 @@ impl Store<'_> {
             }
             RunResult::Failed { why } => return Err(ApplyError::Rebuild { why }),
         };
-        run.rebuilt(&step, &argv, state);
-        self.append(&Record::Rebuilt { transaction, step, argv, outcome: state })?;
+        run.rebuilt(rebuild(state));
+        self.append(&Record::Rebuilt { transaction, step, argv, undo, outcome: state })?;
         Ok(outcome)
     }
 
@@ -296,16 +303,16 @@ impl Store<'_> {
         // A program that was deferred has seen nothing of this.
         let ran = run.rebuilds.iter().filter(|rebuild| rebuild.state != RebuildState::Deferred);
         let (menus, images): (Vec<_>, Vec<_>) =
-            ran.partition(|rebuild| order::of_program(&rebuild.argv) == Turn::MenuBuilds);
+            ran.partition(|rebuild| order::of_program(rebuild.on_return()) == Turn::MenuBuilds);
         let first = intents.partition_point(|intent| turn(intent) == Turn::Inputs);
         let (inputs, of_menus) = intents.split_at(first);
         self.put_back_all(inputs, &mut back);
         for rebuild in images {
-            self.build_again(&rebuild.argv, told, runner, &mut back);
+            self.build_again(rebuild, told, runner, &mut back);
         }
         self.put_back_all(of_menus, &mut back);
         for rebuild in menus {
-            self.build_again(&rebuild.argv, told, runner, &mut back);
+            self.build_again(rebuild, told, runner, &mut back);
         }
         // Last: until a menu is made anew it may start them.
         self.put_back_all(&copies, &mut back);
@@ -335,8 +342,8 @@ impl Store<'_> {
         }
     }
 
-    fn build_again(&mut self, argv: &[String], told: &str, runner: &mut dyn Runner, back: &mut PutBack) {
-        let why = match runner.run(argv) {
+    fn build_again(&mut self, rebuild: &Rebuild, told: &str, runner: &mut dyn Runner, back: &mut PutBack) {
+        let why = match runner.run(rebuild.on_return()) {
             RunResult::Done => match self.settle() {
                 Ok(()) => return,
                 Err(error) => error.in_full(),
@@ -344,18 +351,18 @@ impl Store<'_> {
             RunResult::Deferred { why, .. } | RunResult::Failed { why } => why,
             RunResult::Postponed => {
                 // It was asked for, and the journal keeps what the next run has to make up for.
-                back.not_rebuilt.push(argv.to_vec());
+                back.not_rebuilt.push(rebuild.argv.clone());
                 return;
             }
         };
         let files = if back.left.is_empty() { "the files are back, but " } else { "" };
-        let command = command_line(argv);
+        let command = command_line(rebuild.on_return());
         let mut text = format!("{files}what `{command}` makes may be stale: run it once its error is mended");
         if !told.contains(&why) {
             text = format!("{text} ({why})");
         }
         back.remaining.push(text);
-        back.not_rebuilt.push(argv.to_vec());
+        back.not_rebuilt.push(rebuild.argv.clone());
     }
 
     fn put_back_one(&mut self, intent: &Intent) -> Result<(), ApplyError> {
@@ -384,7 +391,7 @@ fn still_to_run(course: &Course, steps: Vec<StepOutcome>) -> Result<Outcome, App
         return Ok(Outcome::of(steps));
     };
     let commands = course.jobs.iter().zip(&steps).filter_map(|(job, step)| match &job.work {
-        Work::Rebuild(argv) if step.outcome == StepResult::Failed => {
+        Work::Rebuild(argv, _) if step.outcome == StepResult::Failed => {
             Some(format!("the files are back; run `{}` by hand or revert again", command_line(argv)))
         }
         _ => None,

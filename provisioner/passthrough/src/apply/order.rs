@@ -50,7 +50,7 @@ pub(super) fn of_job(job: &Job, fat: &[TargetPath]) -> Turn {
     match &job.work {
         Work::Nothing => Turn::Inputs,
         Work::Change(change) => of_file(&change.real, fat, change.after == super::content::Content::Absent),
-        Work::Rebuild(argv) => of_program(argv),
+        Work::Rebuild(argv, _) => of_program(argv),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::step::FileState;
 const EARLY_HOOK: &str = "/usr/lib/initcpio/install/neuron-vfio";
 
 /// Files that matter, whether they are there or not.
-const FILES: [&str; 24] = [
+const FILES: [&str; 25] = [
     "/etc/crypttab",
     "/etc/default/grub",
     "/etc/default/limine",
@@ -41,6 +41,7 @@ const FILES: [&str; 24] = [
     "/etc/supergfxd.conf",
     "/etc/X11/xorg.conf",
     "/var/lib/neuron-provisioner/candidate.json",
+    "/var/lib/neuron-provisioner/trial.json",
     "/usr/lib/kernel/cmdline",
     "/usr/lib/os-release",
 ];
@@ -65,7 +66,7 @@ const DIRECTORIES: [(&str, &str); 12] = [
 const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
 
 /// Things of which only the presence matters.
-const TRACES: [&str; 16] = [
+const TRACES: [&str; 18] = [
     EARLY_HOOK,
     "/etc/grub.d/10_linux",
     "/usr/bin/grub-mkconfig",
@@ -80,6 +81,8 @@ const TRACES: [&str; 16] = [
     "/usr/bin/sdboot-manage",
     "/usr/bin/kernel-install",
     "/etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service",
+    "/etc/systemd/system/multi-user.target.wants/neuron-trial.service",
+    "/usr/lib/systemd/system/multi-user.target.wants/neuron-trial.service",
     "/usr/bin/envycontrol",
     "/usr/bin/optimus-manager",
 ];
@@ -209,6 +212,13 @@ impl Target {
     /// Whether this program, directory or file of the fixed list of traces is there.
     pub fn has(&self, path: &str) -> bool {
         self.traces.iter().any(|trace| trace == path)
+    }
+
+    /// Whether somebody asks on the screen of the first passthrough boot: the unit is enabled.
+    pub fn has_trial_unit(&self) -> bool {
+        ["/etc", "/usr/lib"].iter().any(|folder| {
+            self.has(&format!("{folder}/systemd/system/multi-user.target.wants/neuron-trial.service"))
+        })
     }
 
     /// Whether the hook that claims by address before any driver is installed.

@@ -100,6 +100,7 @@ impl Generator for Mkinitcpio {
             action: Action::Rebuild {
                 argv: argv.iter().map(|&word| word.to_owned()).collect(),
                 outputs: images,
+                undo: Vec::new(),
             },
         }
     }

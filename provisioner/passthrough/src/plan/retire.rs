@@ -1,7 +1,7 @@
 //! Taking back what earlier applies wrote: whole where nobody touched it since, else only what is
 //! ours.
 
-use super::{ANSWERS, Draft, Inputs, OwnFile, answers, answers_head, images, loaders};
+use super::{ANSWERS, Draft, Inputs, OwnFile, answers, answers_head, images, loaders, trial};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step};
@@ -72,6 +72,7 @@ pub(super) fn everything(inputs: &Inputs<'_>, draft: &mut Draft) {
     draft.steps.extend(images(inputs, draft));
     let menus = loaders::rebuilds(inputs, draft);
     draft.steps.extend(menus);
+    draft.steps.extend(trial::cleared(inputs));
     draft.in_order();
 }
 

@@ -95,7 +95,7 @@ fn stale_images(
     let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
     let read = Target::read(target, &facts)?;
     let Ok(generator) = initramfs::active(&read) else { return Ok(None) };
-    let Action::Rebuild { argv, outputs } = generator.rebuild(&read).action else { return Ok(None) };
+    let Action::Rebuild { argv, outputs, .. } = generator.rebuild(&read).action else { return Ok(None) };
     let built = outputs.iter().map(|image| target.modified(image.as_str()));
     let built: Vec<Option<i128>> = built.collect::<Result<_, ReadError>>()?;
     // Where the images are is not always known; then one build too many is the safe side.

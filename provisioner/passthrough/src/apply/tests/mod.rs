@@ -7,4 +7,5 @@ mod fixture;
 mod full_or_read_only;
 mod property;
 mod renewal;
+mod undo;
 mod way_back;

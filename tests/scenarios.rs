@@ -10,11 +10,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use neuron_passthrough::bootloader::{self, Bootloader, HostEntry, Parameters};
 use neuron_passthrough::facts::{Machine, Target};
+use neuron_passthrough::initramfs;
+use neuron_passthrough::plan::combinations;
 use neuron_passthrough::root::Root;
-use neuron_passthrough::{bootloader, initramfs};
 use neuron_tests::program::Output;
-use neuron_tests::scenario::{self, Ground, STATE, Scenario, without_state};
+use neuron_tests::scenario::{self, Combination, Ground, STATE, Scenario, without_state};
 use neuron_tests::tree::{self, Difference, Entry, Kind, Tree};
 use serde_json::Value;
 
@@ -47,6 +49,9 @@ impl Trial {
             self.revert();
             self.apply_saved(&after);
             self.apply_stale();
+            if self.scenario.shows.is_some() {
+                self.edited(&after);
+            }
         } else {
             self.refuse();
         }
@@ -269,6 +274,37 @@ impl Trial {
         self.same("after a tampered plan", &untouched);
     }
 
+    /// What somebody adds to every file that was written stays when ours goes, and is said.
+    fn edited(&mut self, after: &Tree) {
+        const EDIT: &str = "# by hand\n";
+        self.ground.replace_target(&self.scenario.target).unwrap();
+        let code = self.scenario.exit;
+        self.run(&["apply", "--yes"], code);
+        let mut wanted = without_state(&self.before);
+        let changed = tree::diff(&self.before, after);
+        // Copies of images are nobody's text; answers that somebody edits are theirs as they are.
+        let is_edited = |path: &&str| {
+            is_ours(after, path) && !path.contains("/neuron-host/") && *path != "etc/neuron/provisioner.toml"
+        };
+        for path in changed.iter().map(Difference::path).filter(is_edited) {
+            let file = self.ground.target().join(path);
+            let text = fs::read_to_string(&file).unwrap();
+            fs::write(&file, text + EDIT).unwrap();
+            let mut entry = after[path].clone();
+            let before = self.before.get(path).and_then(Entry::text).unwrap_or_default();
+            entry.kind = Kind::File((before.to_owned() + EDIT).into_bytes());
+            wanted.insert(path.to_owned(), entry);
+            // The folder of a file that stays, stays.
+            let folder = Path::new(path).parent().and_then(Path::to_str).unwrap_or_default();
+            wanted.entry(folder.to_owned()).or_insert_with(|| after[folder].clone());
+        }
+        self.run(&["revert", "--yes"], 5);
+        let differences = tree::diff(&wanted, &without_state(&self.ground.tree().unwrap()));
+        if !differences.is_empty() {
+            self.fault(format!("after a revert with edits: {}", list(&differences)));
+        }
+    }
+
     /// A refusal leaves its reason and nothing else, and can be asked for and taken back.
     fn refuse(&mut self) {
         for arguments in [vec!["apply", "--yes"], vec!["apply", "--yes", "--plan", &self.saved()]] {
@@ -392,26 +428,38 @@ fn every_scenario_ends_as_it_was_written_down() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What a scenario's target has, as the program sees it: the loaders whose files change, and the
+/// generator.
+fn seen(scenario: &Scenario) -> (Vec<&'static str>, &'static str) {
+    let ground = scenario.ground().unwrap();
+    let machine = Machine::read(&Root::directory(&ground.machine()).unwrap()).unwrap();
+    let target = Target::read(&Root::directory(&ground.target()).unwrap(), &machine).unwrap();
+    let set = scenario.parameters.clone();
+    let parameters = Parameters { set, host: Some(HostEntry::default()), ..Parameters::default() };
+    let changes = |loader: &&&dyn Bootloader| {
+        loader.detect(&target).is_some()
+            && loader.steps(&target, &parameters).unwrap().iter().any(|step| !step.is_settled())
+    };
+    let loaders = bootloader::ALL.iter().filter(changes).map(|loader| loader.name()).collect();
+    (loaders, initramfs::active(&target).unwrap().name())
+}
+
 #[test]
-fn every_loader_and_every_generator_has_a_scenario_that_is_carried_out() {
-    let (mut loaders, mut generators) = (BTreeSet::new(), BTreeSet::new());
+fn every_loader_has_a_scenario_with_every_generator() {
+    let mut shown = BTreeSet::new();
     for name in scenario::names().unwrap() {
         let scenario = Scenario::load(&name).unwrap();
-        if !scenario.is_carried_out() {
-            continue;
-        }
-        let ground = scenario.ground().unwrap();
-        let machine = Machine::read(&Root::directory(&ground.machine()).unwrap()).unwrap();
-        let target = Target::read(&Root::directory(&ground.target()).unwrap(), &machine).unwrap();
-        let here = bootloader::ALL.iter().filter(|loader| loader.detect(&target).is_some());
-        loaders.extend(here.map(|loader| loader.name()));
-        let here = initramfs::ALL.iter().filter(|generator| generator.detect(&target).is_some());
-        generators.extend(here.map(|generator| generator.name()));
+        let Some(Combination { loader, generator }) = scenario.shows.clone() else { continue };
+        assert!(scenario.is_carried_out(), "{name} changes nothing");
+        let (loaders, active) = seen(&scenario);
+        // Beside images in an ESP of systemd-boot, that one is there as well.
+        assert!(loaders.contains(&loader.as_str()) && active == generator, "{name}: {loaders:?}, {active}");
+        assert!(shown.insert((loader, generator)), "{name} shows what another one shows");
     }
-    let all: BTreeSet<&str> = bootloader::ALL.iter().map(|loader| loader.name()).collect();
-    assert_eq!(loaders, all, "a boot loader without a scenario");
-    let all: BTreeSet<&str> = initramfs::ALL.iter().map(|generator| generator.name()).collect();
-    assert_eq!(generators, all, "a generator without a scenario");
+    let owned = |(loader, generator): (&str, &str)| (loader.to_owned(), generator.to_owned());
+    let all: BTreeSet<(String, String)> = combinations().map(owned).collect();
+    assert_eq!(shown, all, "what the program has, and what the scenarios show");
+    assert_eq!(all.len(), bootloader::ALL.len() * initramfs::ALL.len());
 }
 
 #[test]

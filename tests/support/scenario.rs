@@ -36,6 +36,9 @@ pub struct Scenario {
     /// What every kernel command line of this system gains, in this order.
     #[serde(default)]
     pub parameters: Vec<String>,
+    /// The boot loader and the generator that it stands for, where it does for a pair.
+    #[serde(default)]
+    pub shows: Option<Combination>,
     /// What the machine's root holds besides: a loader's variables, mounts.
     #[serde(default)]
     pub machine_files: BTreeMap<String, String>,
@@ -45,6 +48,16 @@ pub struct Scenario {
     /// The name of its folder.
     #[serde(skip)]
     pub name: String,
+}
+
+/// A boot loader and a generator of the initramfs, by their names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Combination {
+    /// The boot loader.
+    pub loader: String,
+    /// The generator.
+    pub generator: String,
 }
 
 /// The folder of all scenarios.

@@ -15,12 +15,13 @@ pub use retire::without_ours;
 pub use trial::{Record as TrialRecord, TRIAL};
 
 use crate::answers::Mode;
-use crate::bootloader::{HostEntry, Parameters, Proven};
+use crate::bootloader::{self, HostEntry, Parameters, Proven};
 use crate::facts::{Machine, Running, Target};
 use crate::id::TargetPath;
-use crate::policy::{Assignment, Code, Decision, Finding, Identity, Judgement, Severity, Verdict};
+use crate::initramfs::Generator;
+use crate::policy::{Assignment, Code, Decision, Finding, Identity, Judgement, Matching, Severity, Verdict};
 use crate::step::{Action, FileState, HEAD_MARK, Step, file_head};
-use crate::{binding, initramfs};
+use crate::{binding, initramfs, policy};
 
 /// The answers' place in a target.
 pub const ANSWERS: &str = "/etc/neuron/provisioner.toml";
@@ -85,6 +86,15 @@ pub struct Ours {
     pub due_rebuilds: Vec<Vec<String>>,
     /// Whether the card was given back to the host: who applies then wants another try.
     pub given_back: bool,
+}
+
+/// Every boot loader with every generator of the initramfs, by their names: each pair that a target
+/// may have.
+pub fn combinations() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let generators = || initramfs::ALL.iter().map(|generator| generator.name());
+    bootloader::ALL
+        .iter()
+        .flat_map(move |loader| generators().map(move |generator| (loader.name(), generator)))
 }
 
 /// Everything that a plan is made from.
@@ -247,9 +257,14 @@ impl Draft {
         self.steps.iter().any(|step| !step.is_settled() && step.id.starts_with(kind))
     }
 
+    /// Copies come first: a power cut must not leave an entry that names one which is not there yet.
     /// Derived output comes last: it is made from every file, and made once.
-    fn rebuilds_last(&mut self) {
-        self.steps.sort_by_key(|step| matches!(step.action, Action::Rebuild { .. }));
+    fn in_order(&mut self) {
+        self.steps.sort_by_key(|step| match step.action {
+            Action::CopyFile { .. } => 0,
+            Action::Rebuild { .. } => 2,
+            _ => 1,
+        });
     }
 }
 
@@ -284,9 +299,10 @@ fn draft_steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding
         draft.copies.clone_from(&inputs.ours.copies);
         course
     };
-    draft.steps.extend(images(inputs, draft));
+    let images = images(inputs, draft);
+    draft.steps.extend(images);
     course.steps(inputs, draft);
-    draft.rebuilds_last();
+    draft.in_order();
     Ok(())
 }
 
@@ -364,17 +380,18 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
     let Inputs { judgement, target, machine, .. } = *inputs;
     if judgement.decision.verdict == Verdict::Pending {
         draft.steps.extend(candidate(judgement, target));
-        for path in [binding::VFIO_CONF, binding::VFIO_DEVICES, initramfs::DROP_IN] {
+        let drop_ins = initramfs::ALL.iter().map(|generator| generator.drop_in());
+        for path in [binding::VFIO_CONF, binding::VFIO_DEVICES].into_iter().chain(drop_ins) {
             retire::one(inputs, path, draft);
         }
         return Ok(());
     }
     let generator = initramfs::active(target).map_err(|finding| vec![finding])?;
-    let conflicts = generator.conflicts(target);
-    if !conflicts.is_empty() {
-        return Err(conflicts);
-    }
+    draft.findings.extend(usable(generator, judgement, target)?);
     retire::one(inputs, CANDIDATE, draft);
+    for other in initramfs::ALL.iter().filter(|other| other.name() != generator.name()) {
+        retire::one(inputs, other.drop_in(), draft);
+    }
     let kept = foreign_vfio_conf(inputs);
     draft.steps.extend(binding::steps(judgement, machine, target, kept));
     let images = generator
@@ -382,6 +399,20 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
         .map_err(|error| vec![unusable(&error.path, &error.to_string())])?;
     draft.steps.extend(images);
     Ok(())
+}
+
+/// What is worth knowing of the generator; an error is what keeps it from doing what is wanted.
+fn usable(
+    generator: &dyn Generator,
+    judgement: &Judgement,
+    target: &Target,
+) -> Result<Vec<Finding>, Vec<Finding>> {
+    let (mut blockers, notes): (Vec<_>, Vec<_>) =
+        generator.findings(target).into_iter().partition(|finding| finding.severity == Severity::Blocker);
+    if judgement.decision.matching == Matching::Address && !generator.has_early_hook(target) {
+        blockers.push(policy::target::hook_missing_for(generator.name()));
+    }
+    if blockers.is_empty() { Ok(notes) } else { Err(blockers) }
 }
 
 /// What stood in vfio.conf before us, and is kept there.
@@ -393,23 +424,32 @@ fn foreign_vfio_conf<'a>(inputs: &Inputs<'a>) -> Option<&'a str> {
     }
 }
 
-/// The step that builds the images, if what goes into them changes or somebody left it undone.
-fn images(inputs: &Inputs<'_>, draft: &Draft) -> Option<Step> {
-    let generator = initramfs::active(inputs.target).ok()?;
-    let rebuild = generator.rebuild(inputs.target);
+/// The steps that build the images, if what goes into them changes or somebody left it undone.
+fn images(inputs: &Inputs<'_>, draft: &Draft) -> Vec<Step> {
+    let Ok(generator) = initramfs::active(inputs.target) else { return Vec::new() };
     let changed = draft.changes(|path| {
-        [binding::VFIO_CONF, binding::VFIO_DEVICES].contains(&path) || path.starts_with("/etc/mkinitcpio")
+        let places = ["/etc/mkinitcpio", "/etc/dracut.conf"];
+        [binding::VFIO_CONF, binding::VFIO_DEVICES].contains(&path)
+            || places.iter().any(|place| path.starts_with(place))
     });
     // A configuration that a preset names may lie anywhere.
     let changed = changed || draft.writes("mkinitcpio-");
     // The command line is part of what some generators build.
     let line = draft.steps.iter().filter(|step| !step.is_settled() && !is_record(step)).any(|step| {
-        let own =
-            ["kernel-cmdline", "unified-", "limine-drop-in", "limine-defaults", "retire-", "host-cmdline"];
+        let own = [
+            "kernel-cmdline",
+            "unified-",
+            "dracut-cmdline",
+            "limine-drop-in",
+            "limine-defaults",
+            "retire-",
+            "host-cmdline",
+        ];
         own.iter().any(|id| step.id.starts_with(id))
     });
     let held = line && generator.holds_command_line(inputs.target);
-    (changed || held || is_due(inputs, &rebuild)).then_some(rebuild)
+    let rebuilds = generator.rebuild(inputs.target).into_iter();
+    rebuilds.filter(|rebuild| changed || held || is_due(inputs, rebuild)).collect()
 }
 
 /// A file of the target that cannot be edited safely, as a reason to refuse.

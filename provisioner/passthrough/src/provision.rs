@@ -254,8 +254,8 @@ struct Occasion<'a> {
     purpose: Purpose,
     /// A boot was good: what is known of it.
     renewal: Option<&'a Proven>,
-    /// A program that has to run whatever else changes.
-    due: Option<Vec<String>>,
+    /// Programs that have to run whatever else changes.
+    due: Vec<Vec<String>>,
 }
 
 /// The same, on an occasion of its own.

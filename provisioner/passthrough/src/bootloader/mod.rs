@@ -82,6 +82,12 @@ pub trait Bootloader: Sync {
     /// The step that makes its derived files anew; `None` when it reads what was written.
     fn rebuild(&self, target: &Target) -> Option<Step>;
 
+    /// The steps that build the host's images, where nothing else builds them; made when what
+    /// [`Self::steps`] writes changes.
+    fn host_images(&self, _target: &Target) -> Vec<Step> {
+        Vec::new()
+    }
+
     /// Whether the derived files are made from this one, besides those that [`Self::steps`] edits.
     fn is_made_from(&self, _path: &str) -> bool {
         false

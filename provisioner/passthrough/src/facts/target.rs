@@ -1,6 +1,7 @@
 //! The target: the system that is changed, as it stands in its root.
 
 mod boot;
+mod dracut;
 mod images;
 mod kernels;
 
@@ -15,13 +16,18 @@ use crate::root::Root;
 use crate::step::FileState;
 
 /// Where the early hook for mkinitcpio's images lies when its package is installed.
-const EARLY_HOOK: &str = "/usr/lib/initcpio/install/neuron-vfio";
+pub const MKINITCPIO_HOOK: &str = "/usr/lib/initcpio/install/neuron-vfio";
+/// Where the early hook for dracut's images lies when its package is installed.
+pub const DRACUT_HOOK: &str = "/usr/lib/dracut/modules.d/90neuron-vfio/module-setup.sh";
 
 /// Files that matter, whether they are there or not.
-const FILES: [&str; 25] = [
+const FILES: [&str; 28] = [
     "/etc/crypttab",
     "/etc/default/grub",
     "/etc/default/limine",
+    "/etc/dracut.conf",
+    "/etc/dracut.conf.d/95-neuron-vfio.conf",
+    "/etc/dracut.conf.d/zz-neuron-vfio-cmdline.conf",
     "/etc/environment",
     "/etc/fstab",
     "/etc/grub.d/11_neuron_host",
@@ -47,7 +53,7 @@ const FILES: [&str; 25] = [
 ];
 
 /// Directories of configuration, and how the names of their files end.
-const DIRECTORIES: [(&str, &str); 12] = [
+const DIRECTORIES: [(&str, &str); 15] = [
     ("/etc/X11/xorg.conf.d", ".conf"),
     ("/etc/cmdline.d", ".conf"),
     ("/etc/default/grub.d", ".cfg"),
@@ -57,8 +63,11 @@ const DIRECTORIES: [(&str, &str); 12] = [
     ("/etc/mkinitcpio.conf.d", ".conf"),
     ("/etc/mkinitcpio.d", ".preset"),
     ("/etc/modprobe.d", ".conf"),
+    ("/etc/pacman.d/hooks", ".hook"),
     ("/etc/sdboot-manage.conf.d", ".conf"),
+    ("/usr/lib/dracut/dracut.conf.d", ".conf"),
     ("/usr/lib/modprobe.d", ".conf"),
+    ("/usr/share/libalpm/hooks", ".hook"),
     ("/usr/share/limine-entry-tool.d", ".conf"),
 ];
 
@@ -66,8 +75,9 @@ const DIRECTORIES: [(&str, &str); 12] = [
 const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
 
 /// Things of which only the presence matters.
-const TRACES: [&str; 18] = [
-    EARLY_HOOK,
+const TRACES: [&str; 20] = [
+    MKINITCPIO_HOOK,
+    DRACUT_HOOK,
     "/etc/grub.d/10_linux",
     "/usr/bin/grub-mkconfig",
     "/usr/bin/update-grub",
@@ -76,6 +86,7 @@ const TRACES: [&str; 18] = [
     "/boot/grub/grub.cfg",
     "/usr/bin/mkinitcpio",
     "/usr/bin/dracut",
+    "/usr/bin/dracut-rebuild",
     "/usr/bin/limine-entry-tool",
     "/usr/bin/limine-mkinitcpio",
     "/usr/bin/sdboot-manage",
@@ -221,8 +232,9 @@ impl Target {
         })
     }
 
-    /// Whether the hook that claims by address before any driver is installed.
+    /// Whether the hook that claims by address before any driver is installed, for the images of
+    /// some generator.
     pub fn has_early_hook(&self) -> bool {
-        self.has(EARLY_HOOK)
+        self.has(MKINITCPIO_HOOK) || self.has(DRACUT_HOOK)
     }
 }

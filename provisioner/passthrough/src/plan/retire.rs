@@ -69,11 +69,12 @@ pub(super) fn everything(inputs: &Inputs<'_>, draft: &mut Draft) {
     if !inputs.ours.files.is_empty() || inputs.answers_text.is_some() {
         draft.steps.extend(answers(inputs));
     }
-    draft.steps.extend(images(inputs, draft));
+    let images = images(inputs, draft);
+    draft.steps.extend(images);
     let menus = loaders::rebuilds(inputs, draft);
     draft.steps.extend(menus);
     draft.steps.extend(trial::cleared(inputs));
-    draft.rebuilds_last();
+    draft.in_order();
 }
 
 /// Names the files of ours that somebody changed and that this plan writes anew.

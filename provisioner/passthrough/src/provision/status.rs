@@ -64,7 +64,8 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
 /// a snapshot of the root was rolled back.
 pub(super) fn orphans(target: &Root) -> Result<Vec<TargetPath>, ProvisionError> {
     let mut found = Vec::new();
-    for path in [binding::VFIO_CONF, binding::VFIO_DEVICES, initramfs::DROP_IN] {
+    let drop_ins = initramfs::ALL.iter().map(|generator| generator.drop_in());
+    for path in [binding::VFIO_CONF, binding::VFIO_DEVICES].into_iter().chain(drop_ins) {
         let state = target.file_state(path)?;
         if state.text().is_some_and(|text| text.trim_start().starts_with(HEAD_MARK)) {
             found.extend(path.parse());

@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the lab loads; the modules that they need come along.
-const WANTED: [&str; 6] =
-    ["vfio-pci", "vfio_iommu_type1", "bochs", "virtio-gpu", "virtio_pci", "snd-hda-intel"];
+const WANTED: [&str; 7] =
+    ["vfio-pci", "vfio_iommu_type1", "bochs", "virtio-gpu", "virtio_pci", "snd-hda-intel", "nvme"];
 
 /// A kernel with the modules that the lab loads.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    /// What is booted.
+    /// The kernel as it is installed.
     pub(crate) image: PathBuf,
+    /// The same unpacked: an emulated processor would need as long to unpack it as to boot it.
+    pub(crate) unpacked: PathBuf,
     /// A folder with `lib/modules/<release>`.
     pub(crate) root: PathBuf,
     /// Its release, as `uname -r` has it.
@@ -43,7 +45,8 @@ impl Kernel {
             fs::write(&complete, wanted)?;
         }
         let release = only_entry(&folder.join("lib/modules"))?;
-        Ok(Self { image: folder.join("vmlinuz"), root: folder, release })
+        let (image, unpacked) = (folder.join("vmlinuz"), folder.join("vmlinux"));
+        Ok(Self { image, unpacked, root: folder, release })
     }
 }
 
@@ -84,6 +87,7 @@ fn unpack(package: &str, version: &str, folder: &Path) -> io::Result<()> {
     let target = made.join("lib/modules").join(&release);
     fs::create_dir_all(&target)?;
     fs::rename(whole.join("boot").join(format!("vmlinuz-{release}")), made.join("vmlinuz"))?;
+    unpack_kernel(&made.join("vmlinuz"), &made.join("vmlinux"))?;
     for list in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
         fs::copy(modules.join(&release).join(list), target.join(list))?;
     }
@@ -98,6 +102,37 @@ fn unpack(package: &str, version: &str, folder: &Path) -> io::Result<()> {
     }
     run(kmod("depmod").arg("-b").arg(&made).arg(&release))?;
     fs::rename(made, folder)
+}
+
+/// Takes the kernel proper out of what a boot loader starts (Documentation/arch/x86/boot.rst).
+fn unpack_kernel(image: &Path, to: &Path) -> io::Result<()> {
+    let named = |what: &str| io::Error::other(format!("{}: {what}", image.display()));
+    let bytes = fs::read(image)?;
+    let number = |at: usize| -> Option<usize> {
+        let field = bytes.get(at..at + 4)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(field)).ok()
+    };
+    let payload = || {
+        let sectors = usize::from(*bytes.get(0x1f1)?);
+        let begin = (sectors + 1) * 512 + number(0x248)?;
+        // The last four bytes say how long it is unpacked.
+        let end = begin + number(0x24c)? - 4;
+        Some((bytes.get(begin..end)?, number(end)?))
+    };
+    let (payload, length) = payload().ok_or_else(|| named("is no kernel image of Linux"))?;
+    let unpacker = match payload {
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
+        _ => return Err(named("is packed neither by xz nor by zstd")),
+    };
+    let packed = to.with_extension("packed");
+    fs::write(&packed, payload)?;
+    run(Command::new("sh").args(["-c", "\"$0\" -dc <\"$1\" >\"$2\"", unpacker]).arg(&packed).arg(to))?;
+    fs::remove_file(&packed)?;
+    if fs::metadata(to)?.len() != length as u64 {
+        return Err(named(&format!("should be {length} bytes unpacked")));
+    }
+    Ok(())
 }
 
 /// A program of kmod, which a plain user has not got on the path.

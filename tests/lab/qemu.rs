@@ -1,7 +1,8 @@
 //! Booting: QEMU with a deadline, one at a time, and none that outlives its test.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,11 +14,13 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::kernel::{Kernel, cache};
+use crate::kernel::{self, Kernel, cache};
 use crate::machine::Machine;
 
-/// How long a boot may take. Emulated on a busy machine it is some twenty seconds.
+/// How long a boot may take at least. Emulated it is some five seconds, on a busy machine thirty.
 const DEADLINE: Duration = Duration::from_secs(300);
+/// How many times as long as a kernel needs to find that it has no root.
+const PROBES: u32 = 40;
 /// How long it may take to see whether virtualization works.
 const PROBE: Duration = Duration::from_secs(10);
 
@@ -36,10 +39,11 @@ pub(crate) struct Boot {
 struct Running(Child);
 
 impl Running {
-    fn start(arguments: &[String]) -> io::Result<Self> {
+    /// Its standard input is the initramfs, if it gets one, and its standard output the console.
+    fn start(arguments: &[String], input: Stdio, console: &File) -> io::Result<Self> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]).args(arguments);
-        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.process_group(0).stdin(input).stdout(console.try_clone()?).stderr(Stdio::piped());
         command.spawn().map(Self).map_err(|error| {
             io::Error::other(format!("cannot start qemu-system-x86_64 through setpriv (util-linux): {error}"))
         })
@@ -68,29 +72,61 @@ impl Drop for Running {
     }
 }
 
-/// The accelerator: KVM where a kernel was seen to boot with it, else emulation.
-pub(crate) fn accelerator(kernel: &Kernel) -> &'static str {
-    static FOUND: OnceLock<&str> = OnceLock::new();
-    FOUND.get_or_init(|| {
-        // /dev/kvm being there proves nothing.
-        let found = if boots_with_kvm(kernel).unwrap_or(false) { "kvm" } else { "tcg,thread=multi" };
-        println!("lab: accelerator {found}");
-        found
-    })
+/// What makes the processor, and how long a kernel needed with it.
+#[derive(Debug, Clone, Copy)]
+struct Accelerator {
+    name: &'static str,
+    probe: Duration,
 }
 
-/// Whether a kernel without a root panics within seconds, which ends QEMU.
-fn boots_with_kvm(kernel: &Kernel) -> io::Result<bool> {
-    if File::options().read(true).write(true).open("/dev/kvm").is_err() {
-        return Ok(false);
-    }
-    let console = tempfile::NamedTempFile::new()?;
-    let mut arguments = words("-accel kvm -M q35 -cpu max -m 512 -display none -nodefaults -no-reboot");
-    arguments.extend(serial(console.path()));
-    arguments.extend(["-kernel".to_owned(), kernel.image.display().to_string()]);
+/// KVM where a kernel was seen to boot with it, else emulation: /dev/kvm being there proves nothing.
+fn measured(kernel: &Path) -> io::Result<Accelerator> {
+    static FOUND: OnceLock<Result<Accelerator, String>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let has_kvm = File::options().read(true).write(true).open("/dev/kvm").is_ok();
+        for (name, limit) in [("kvm", PROBE), ("tcg,thread=multi", DEADLINE)] {
+            if name == "kvm" && !has_kvm {
+                continue;
+            }
+            match panics(kernel, name, limit) {
+                Ok(Some(probe)) => {
+                    println!(
+                        "lab: accelerator {name}, a kernel without a root in {:.1} s",
+                        probe.as_secs_f32()
+                    );
+                    return Ok(Accelerator { name, probe });
+                }
+                Ok(None) => println!("lab: no kernel boots with {name}"),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Err("no kernel boots here, not even emulated".to_owned())
+    });
+    found.clone().map_err(io::Error::other)
+}
+
+/// The accelerator that works here.
+pub(crate) fn accelerator(kernel: &Path) -> io::Result<&'static str> {
+    Ok(measured(kernel)?.name)
+}
+
+/// How long a boot may take here: what is slow or busy gets more.
+pub(crate) fn deadline(kernel: &Path) -> io::Result<Duration> {
+    Ok(DEADLINE.max(measured(kernel)?.probe * PROBES))
+}
+
+/// How long a kernel took to panic for want of a root, which ends QEMU.
+fn panics(kernel: &Path, accelerator: &str, limit: Duration) -> io::Result<Option<Duration>> {
+    let console = anonymous()?;
+    let mut arguments =
+        words("-M q35 -cpu max -m 512 -display none -nodefaults -no-reboot -serial file:/dev/stdout");
+    arguments.extend(["-accel".to_owned(), accelerator.to_owned()]);
+    arguments.extend(["-kernel".to_owned(), kernel.display().to_string()]);
     arguments.extend(["-append".to_owned(), "console=ttyS0 panic=-1".to_owned()]);
-    let ended = Running::start(&arguments)?.wait(PROBE)?.is_some();
-    Ok(ended && fs::read_to_string(console.path())?.contains("Kernel panic"))
+    let begun = Instant::now();
+    let ended = Running::start(&arguments, Stdio::null(), &console)?.wait(limit)?.is_some();
+    let took = begun.elapsed();
+    Ok((ended && content(&console)?.contains("Kernel panic")).then_some(took))
 }
 
 /// Boots a machine with an initramfs, and waits for its end.
@@ -100,40 +136,85 @@ pub(crate) fn boot(
     initramfs: &[u8],
     parameters: &str,
 ) -> io::Result<Boot> {
-    let accelerator = accelerator(kernel);
+    // A second processor costs as much as the first, and nothing here asks for one.
+    let mut arguments = words("-m 512 -smp 1 -device isa-debug-exit,iobase=0xf4,iosize=0x04");
+    arguments.extend(machine.arguments());
+    let always = "console=ttyS0 quiet loglevel=1 no_timer_check panic=-1 rdinit=/init";
+    let parameters = format!("{always} {QUICK} {} {parameters}", machine.parameters());
+    arguments.extend(direct(&kernel.unpacked, Path::new("/dev/stdin"), &parameters));
+    let mut image = anonymous()?;
+    image.write_all(initramfs)?;
+    let limit = deadline(&kernel.image)?;
+    run(&kernel.image, arguments, image.into(), limit)
+}
+
+/// What makes an emulated boot shorter and has to do with neither PCI nor modules.
+const QUICK: &str = "mitigations=off lsm= audit=0 cryptomgr.notests init_on_alloc=0 nowatchdog";
+
+/// A kernel that is started without firmware's help.
+pub(crate) fn direct(kernel: &Path, initramfs: &Path, parameters: &str) -> [String; 6] {
+    let [kernel, initramfs] = [kernel, initramfs].map(|path| path.display().to_string());
+    ["-kernel", &kernel, "-initrd", &initramfs, "-append", parameters].map(str::to_owned)
+}
+
+/// Runs a machine to its end, or to the deadline. The kernel shows which accelerator works.
+fn run(kernel: &Path, machine: Vec<String>, input: Stdio, limit: Duration) -> io::Result<Boot> {
+    let accelerator = accelerator(kernel)?;
     fs::create_dir_all(cache())?;
     let lock = File::create(cache().join("one-at-a-time"))?;
     let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| io::Error::from(error))?;
-    let scratch = neuron_tests::scratch()?;
-    let (image, console) = (scratch.path().join("initramfs"), scratch.path().join("console"));
-    fs::write(&image, initramfs)?;
-    let mut arguments = words("-m 1024 -smp 2 -display none -nodefaults -no-reboot -vga none");
+    let console = anonymous()?;
+    let mut arguments = words("-display none -nodefaults -no-reboot -vga none -serial file:/dev/stdout");
     arguments.extend(["-accel".to_owned(), accelerator.to_owned()]);
-    arguments.extend(words("-device isa-debug-exit,iobase=0xf4,iosize=0x04"));
-    arguments.extend(serial(&console));
-    arguments.extend(machine.arguments());
-    arguments.extend(["-kernel".to_owned(), kernel.image.display().to_string()]);
-    arguments.extend(["-initrd".to_owned(), image.display().to_string()]);
-    let always = "console=ttyS0 quiet loglevel=1 no_timer_check panic=-1 rdinit=/init";
-    arguments.extend(["-append".to_owned(), format!("{always} {} {parameters}", machine.parameters())]);
+    arguments.extend(machine);
     let begun = Instant::now();
-    let mut running = Running::start(&arguments)?;
-    let code = running.wait(DEADLINE)?;
+    let mut running = Running::start(&arguments, input, &console)?;
+    let code = running.wait(limit)?;
     let took = begun.elapsed();
     let mut complaints = String::new();
     if let Some(mut stderr) = running.0.stderr.take() {
         drop(running);
-        io::Read::read_to_string(&mut stderr, &mut complaints)?;
+        stderr.read_to_string(&mut complaints)?;
     }
     drop(lock);
-    let console = String::from_utf8_lossy(&fs::read(&console).unwrap_or_default()).into_owned();
-    Ok(Boot { console: console + &complaints, code, took })
+    Ok(Boot { console: content(&console)? + &complaints, code, took })
 }
 
-fn serial(console: &Path) -> [String; 2] {
-    ["-serial".to_owned(), format!("file:{}", console.display())]
+/// Starts a machine that nothing ends, says so, and waits for it.
+pub(crate) fn forever(arguments: &[String]) -> io::Result<()> {
+    let mut running = Running::start(arguments, Stdio::null(), &anonymous()?)?;
+    println!("started");
+    running.wait(DEADLINE * 1_000)?;
+    Ok(())
 }
 
-fn words(text: &str) -> Vec<String> {
+/// What every boot of this run had in common.
+pub(crate) fn with(kernel: &Kernel) -> io::Result<String> {
+    static VERSIONS: OnceLock<Result<String, String>> = OnceLock::new();
+    let versions = VERSIONS.get_or_init(|| {
+        let version = kernel::run(Command::new("qemu-system-x86_64").arg("--version"));
+        let version = version.map_err(|error| error.to_string())?;
+        let system = fs::read_to_string("/etc/os-release").map_err(|error| error.to_string())?;
+        let name = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+        let qemu = version.split_whitespace().nth(3).unwrap_or("of unknown version");
+        Ok(format!("{}, QEMU {qemu}", name.unwrap_or("an unknown system").trim_matches('"')))
+    });
+    let versions = versions.clone().map_err(io::Error::other)?;
+    Ok(format!("Linux {}, {versions}, accelerator {}.", kernel.release, accelerator(&kernel.image)?))
+}
+
+/// A file without a name: whatever ends the tests, it goes with them.
+fn anonymous() -> io::Result<File> {
+    tempfile::tempfile_in("/dev/shm").or_else(|_| tempfile::tempfile())
+}
+
+/// What was written into such a file, by whomever.
+fn content(file: &File) -> io::Result<String> {
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+pub(crate) fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }

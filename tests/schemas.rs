@@ -76,6 +76,7 @@ fn every_verb_keeps_to_its_schema_on_every_kind_of_machine() {
         place.check("neuron-plan-1", &["plan"]);
         place.check("neuron-result-1", &["apply", "--yes", "--no-reload"]);
         place.check("neuron-status-1", &["status"]);
+        place.check("neuron-doctor-1", &["doctor"]);
         place.check("neuron-result-1", &["revert", "--yes", "--no-reload"]);
         place.check("provisioner.toml-1", &["validate"]);
         document("neuron-capture-1", &place.run(&["capture"]));
@@ -131,6 +132,10 @@ fn a_document_that_is_wrong_is_refused() {
     let mut less = good.clone();
     less.as_object_mut().unwrap().remove("decision");
     assert!(!problems(&inspect, &less).is_empty(), "the decision may be missing");
+    let doctor = schema("neuron-doctor-1");
+    let mut checks = place.check("neuron-doctor-1", &["doctor"]);
+    checks["checks"][0]["status"] = json!("fine");
+    assert!(!problems(&doctor, &checks).is_empty(), "a check may end in any word");
     let answers = schema("provisioner.toml-1");
     assert!(!problems(&answers, &json!({ "passthrough": { "mode": "sometimes" } })).is_empty());
     assert!(!problems(&answers, &json!({ "looking_glass": { "resolution": "big" } })).is_empty());

@@ -96,8 +96,17 @@ pub(crate) enum Verb {
     Revert(RevertOptions),
     /// Say where the set-up stands
     Status,
+    /// After the reboot: look whether what was applied holds, with evidence and what to do
+    ///
+    /// Ends with 1 if a check fails. Warnings, and what could not be told, do not count: before a
+    /// reboot that is owed nothing fails for want of it. With --quiet, only what does not pass is
+    /// printed. Works for everybody; what only root can read is told as unknown.
+    Doctor,
     /// Check an answers file
     Validate(ValidateOptions),
+    /// The libvirt domain of a virtual machine
+    #[command(subcommand)]
+    Vm(VmVerb),
     /// The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert
     Demo(DemoOptions),
     /// Record what this program reads on this machine into one file, for a bug report
@@ -158,6 +167,21 @@ pub(crate) struct ValidateOptions {
     /// The answers file; without it, --answers or the target's own
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VmVerb {
+    /// Print the domain's XML, made from the answers and this machine; defines nothing
+    Render(RenderOptions),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RenderOptions {
+    /// Which virtual machine of the answers; may be left out where there is one
+    pub(crate) name: Option<String>,
+    /// What `virsh domcapabilities --machine q35` printed, instead of asking libvirt here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capabilities: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

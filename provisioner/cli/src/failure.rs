@@ -9,6 +9,8 @@ use neuron_passthrough::answers::InvalidAnswers;
 use neuron_passthrough::apply::{ApplyError, ErrorKind, StepOutcome};
 use neuron_passthrough::boots::BootsError;
 use neuron_passthrough::facts::FactsError;
+use neuron_passthrough::guest::capabilities::InvalidCapabilities;
+use neuron_passthrough::guest::domain::DomainError;
 use neuron_passthrough::plan::InvalidPlan;
 use neuron_passthrough::policy::{Code, Decision, Severity, Verdict};
 use neuron_passthrough::provision::ProvisionError;
@@ -46,6 +48,10 @@ pub(crate) enum Failure {
     PutBack { steps: Vec<StepOutcome> },
     #[error("refused, for the reasons above; nothing was written")]
     RefusedAsShown,
+    #[error("libvirt cannot be asked what it can do: {0}")]
+    Libvirt(String),
+    #[error("{}: {problem}", path.display())]
+    Capabilities { path: PathBuf, problem: InvalidCapabilities },
     #[error(transparent)]
     Boots(#[from] BootsError),
     #[error(transparent)]
@@ -80,11 +86,19 @@ impl Failure {
     /// The one place that maps errors to exit codes.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Provision(ProvisionError::Refused(_) | ProvisionError::Untrusted { .. })
+            Self::Provision(
+                ProvisionError::Refused(_)
+                | ProvisionError::Untrusted { .. }
+                | ProvisionError::Domain(DomainError::Refused(_)),
+            )
+            | Self::Libvirt(_)
             | Self::RefusedAsShown
             | Self::NoTerminal { .. }
             | Self::Untrusted(_) => ExitCode::Refused,
-            Self::Provision(ProvisionError::Answers { .. })
+            Self::Provision(
+                ProvisionError::Answers { .. } | ProvisionError::Domain(DomainError::Template(_)),
+            )
+            | Self::Capabilities { .. }
             | Self::Answers { .. }
             | Self::Capture { .. }
             | Self::Plan { .. }
@@ -177,6 +191,14 @@ impl Failure {
             Self::TwoFiles(_) => vec!["leave one of the two out".to_owned()],
             Self::DemoRoots => vec![
                 "leave --machine-root, --target-root and --answers out, or give them to `plan`".to_owned(),
+            ],
+            Self::Provision(ProvisionError::Domain(DomainError::Refused(problems))) => {
+                problems.iter().map(|problem| format!("{}: {}", problem.key, problem.hint)).collect()
+            }
+            Self::Libvirt(_) => vec![
+                "install libvirt and start its daemon; or give --capabilities a file with what \
+                 `virsh domcapabilities --machine q35` prints elsewhere"
+                    .to_owned(),
             ],
             Self::NotGivenBack(_) => vec![
                 "start the entry without GPU passthrough from the boot menu, or put neuron.passthrough=off on \

@@ -21,7 +21,7 @@ mod roots;
 
 use clap::Parser;
 
-use args::{Args, Verb};
+use args::{Args, Verb, VmVerb};
 use exit_code::ExitCode;
 use failure::Failure;
 use report::ResultReport;
@@ -59,7 +59,9 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Apply(options) => commands::apply::run(common, options),
         Verb::Revert(options) => commands::revert::run(common, options),
         Verb::Status => commands::status::run(common),
+        Verb::Doctor => commands::doctor::run(common),
         Verb::Validate(options) => commands::validate::run(common, options),
+        Verb::Vm(VmVerb::Render(options)) => commands::vm::render(common, options),
         Verb::Demo(options) => demo::run(common, options),
         Verb::Capture(options) => commands::capture::run(common, options),
         Verb::Boot(options) => commands::boot::run(common, options),

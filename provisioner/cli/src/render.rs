@@ -1,5 +1,6 @@
 //! Results for people: tables, diffs, findings, what to do next.
 
+mod checks;
 mod diff;
 mod findings;
 mod gpus;
@@ -9,6 +10,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+pub(crate) use checks::checks;
 pub(crate) use diff::plan;
 pub(crate) use findings::{decision, next_step};
 pub(crate) use gpus::inspect;

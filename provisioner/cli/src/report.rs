@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use neuron_passthrough::apply::StepOutcome;
 use neuron_passthrough::facts::{Chassis, CpuVendor, Firmware, Machine};
+use neuron_passthrough::guest::domain::{Domain, Problem};
 use neuron_passthrough::id::{GroupId, PciAddress, PciId, TargetPath};
 use neuron_passthrough::policy::{Code, Decision, Gpu, GpuKind, GpuRole, IommuState, Judgement, Viability};
 use neuron_passthrough::provision::{Standing, Status};
+use neuron_passthrough::verify::Check;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -188,6 +190,27 @@ impl ResultReport {
     }
 }
 
+/// What `vm render` says (`neuron-domain/1`).
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DomainReport {
+    /// `neuron-domain/1`.
+    schema: String,
+    /// The domain's name.
+    name: String,
+    /// The domain, for `virsh define`.
+    xml: String,
+    /// What is worth knowing of it.
+    notes: Vec<Problem>,
+}
+
+impl From<Domain> for DomainReport {
+    fn from(domain: Domain) -> Self {
+        let Domain { name, xml, notes } = domain;
+        Self { schema: "neuron-domain/1".to_owned(), name, xml, notes }
+    }
+}
+
 /// What `status` says (`neuron-status/1`).
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -206,6 +229,8 @@ pub(crate) struct StatusReport {
     pub(crate) drifted: Vec<TargetPath>,
     /// Kernel parameters of ours.
     pub(crate) parameters: Vec<String>,
+    /// What is in place and without effect, in sentences.
+    pub(crate) not_in_force: Vec<String>,
     /// Programs that somebody else was to run, with their arguments.
     pub(crate) open_rebuilds: Vec<Vec<String>>,
     /// Those of them that failed or were put off: the next apply or revert runs them.
@@ -226,11 +251,28 @@ impl From<Status> for StatusReport {
             files: status.files,
             drifted: status.drifted,
             parameters: status.parameters,
+            not_in_force: status.not_in_force,
             open_rebuilds: status.open_rebuilds,
             due_rebuilds: status.due_rebuilds,
             in_progress: status.in_progress,
             refusal: status.refusal,
         }
+    }
+}
+
+/// What `doctor` says (`neuron-doctor/1`).
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DoctorReport {
+    /// `neuron-doctor/1`.
+    schema: String,
+    /// Everything that was looked at, in the order of a report.
+    pub(crate) checks: Vec<Check>,
+}
+
+impl From<Vec<Check>> for DoctorReport {
+    fn from(checks: Vec<Check>) -> Self {
+        Self { schema: "neuron-doctor/1".to_owned(), checks }
     }
 }
 

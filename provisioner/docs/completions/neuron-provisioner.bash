@@ -28,6 +28,9 @@ _neuron__provisioner() {
             neuron__provisioner,demo)
                 cmd="neuron__provisioner__subcmd__demo"
                 ;;
+            neuron__provisioner,doctor)
+                cmd="neuron__provisioner__subcmd__doctor"
+                ;;
             neuron__provisioner,help)
                 cmd="neuron__provisioner__subcmd__help"
                 ;;
@@ -45,6 +48,9 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner,validate)
                 cmd="neuron__provisioner__subcmd__validate"
+                ;;
+            neuron__provisioner,vm)
+                cmd="neuron__provisioner__subcmd__vm"
                 ;;
             neuron__provisioner__subcmd__boot,begin)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__begin"
@@ -70,6 +76,9 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help,demo)
                 cmd="neuron__provisioner__subcmd__help__subcmd__demo"
                 ;;
+            neuron__provisioner__subcmd__help,doctor)
+                cmd="neuron__provisioner__subcmd__help__subcmd__doctor"
+                ;;
             neuron__provisioner__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__help__subcmd__help"
                 ;;
@@ -88,8 +97,26 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help,validate)
                 cmd="neuron__provisioner__subcmd__help__subcmd__validate"
                 ;;
+            neuron__provisioner__subcmd__help,vm)
+                cmd="neuron__provisioner__subcmd__help__subcmd__vm"
+                ;;
             neuron__provisioner__subcmd__help__subcmd__boot,begin)
                 cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__begin"
+                ;;
+            neuron__provisioner__subcmd__help__subcmd__vm,render)
+                cmd="neuron__provisioner__subcmd__help__subcmd__vm__subcmd__render"
+                ;;
+            neuron__provisioner__subcmd__vm,help)
+                cmd="neuron__provisioner__subcmd__vm__subcmd__help"
+                ;;
+            neuron__provisioner__subcmd__vm,render)
+                cmd="neuron__provisioner__subcmd__vm__subcmd__render"
+                ;;
+            neuron__provisioner__subcmd__vm__subcmd__help,help)
+                cmd="neuron__provisioner__subcmd__vm__subcmd__help__subcmd__help"
+                ;;
+            neuron__provisioner__subcmd__vm__subcmd__help,render)
+                cmd="neuron__provisioner__subcmd__vm__subcmd__help__subcmd__render"
                 ;;
             *)
                 ;;
@@ -98,7 +125,7 @@ _neuron__provisioner() {
 
     case "${cmd}" in
         neuron__provisioner)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status validate demo capture boot help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status doctor validate vm demo capture boot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -331,8 +358,38 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__doctor)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__help)
-            opts="inspect plan apply revert status validate demo capture boot help"
+            opts="inspect plan apply revert status doctor validate vm demo capture boot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -402,6 +459,20 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -488,6 +559,34 @@ _neuron__provisioner() {
         neuron__subcmd__provisioner__subcmd__help__subcmd__validate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__vm)
+            opts="render"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__vm__subcmd__render)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -630,6 +729,112 @@ _neuron__provisioner() {
                 return 0
             fi
             case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__vm)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version render help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__vm__subcmd__help)
+            opts="render help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__vm__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__vm__subcmd__help__subcmd__render)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__vm__subcmd__render)
+            opts="-q -v -h -V --capabilities --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --capabilities)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --machine-root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -40,7 +40,9 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "apply" -d 'Plan and write'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "revert" -d 'Undo everything that was applied, byte for byte'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "status" -d 'Say where the set-up stands'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "doctor" -d 'After the reboot: look whether what was applied holds, with evidence and what to do'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "validate" -d 'Check an answers file'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "vm" -d 'The libvirt domain of a virtual machine'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "demo" -d 'The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "capture" -d 'Record what this program reads on this machine into one file, for a bug report'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "boot" -d 'What the system\'s own units ask for while it boots; not for people'
@@ -107,6 +109,17 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand st
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand status" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
@@ -118,6 +131,33 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand va
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l capabilities -d 'What `virsh domcapabilities --machine q35` printed, instead of asking libvirt here' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
@@ -168,14 +208,17 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand bo
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -s V -l version -d 'Print version'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture boot help" -f -a "inspect" -d 'Look at the machine: its GPUs, their IOMMU groups, and what could be given away and why'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture boot help" -f -a "plan" -d 'Show what would be written, as a diff, with the reasons; writes nothing'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture boot help" -f -a "apply" -d 'Plan and write'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture boot help" -f -a "revert" -d 'Undo everything that was applied, byte for byte'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture boot help" -f -a "status" -d 'Say where the set-up stands'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture boot help" -f -a "validate" -d 'Check an answers file'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture boot help" -f -a "demo" -d 'The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture boot help" -f -a "capture" -d 'Record what this program reads on this machine into one file, for a bug report'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture boot help" -f -a "boot" -d 'What the system\'s own units ask for while it boots; not for people'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status validate demo capture boot help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "inspect" -d 'Look at the machine: its GPUs, their IOMMU groups, and what could be given away and why'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "plan" -d 'Show what would be written, as a diff, with the reasons; writes nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "apply" -d 'Plan and write'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "revert" -d 'Undo everything that was applied, byte for byte'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "status" -d 'Say where the set-up stands'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "doctor" -d 'After the reboot: look whether what was applied holds, with evidence and what to do'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "validate" -d 'Check an answers file'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "vm" -d 'The libvirt domain of a virtual machine'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "demo" -d 'The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "capture" -d 'Record what this program reads on this machine into one file, for a bug report'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "boot" -d 'What the system\'s own units ask for while it boots; not for people'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from boot" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'

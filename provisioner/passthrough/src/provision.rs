@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::answers::{Answers, InvalidAnswers};
 use crate::apply::{ApplyError, Outcome, State, View};
 use crate::facts::{FactsError, Machine, Target};
+use crate::guest::domain::DomainError;
 use crate::id::TargetPath;
 use crate::plan::{self, ANSWERS, Inputs, Ours, OwnFile, Plan, Stage};
 use crate::policy::{self, Decision, Judgement, Verdict};
@@ -17,10 +18,14 @@ use crate::root::{ReadError, Root};
 use crate::step::FileState;
 
 mod carry_out;
+mod doctor;
+mod guest;
 mod refusal;
 mod status;
 
 pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
+pub use doctor::doctor;
+pub use guest::domain;
 pub use refusal::{REFUSAL, keep_reason, unreadable};
 pub use status::status;
 
@@ -75,6 +80,9 @@ pub enum ProvisionError {
     /// The target could not be written, or not be put back.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// A virtual machine cannot be made as the answers want it.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
     /// Policy forbids it, or somebody has to answer first; nothing was written but the reason.
     #[error("{}", refusal(.0))]
     Refused(Box<Decision>),
@@ -132,7 +140,7 @@ pub enum Standing {
     Trial,
     /// It is in place.
     Active,
-    /// Files of ours are no longer as they were written, or a run was cut off.
+    /// Files of ours are no longer as they were written or have no effect, or a run was cut off.
     Drifted,
     /// It was undone.
     Reverted,
@@ -159,6 +167,8 @@ pub struct Status {
     pub in_progress: bool,
     /// Whether a run was cut off in the middle.
     pub interrupted: bool,
+    /// What is in place and without effect, in sentences.
+    pub not_in_force: Vec<String>,
     /// Why the last run did nothing.
     pub refusal: Option<Decision>,
 }

@@ -180,6 +180,17 @@ impl Root {
         }
     }
 
+    /// When a file was last written, in nanoseconds since 1970; `None` where there is none. A capture
+    /// holds no times.
+    pub fn modified(&self, path: &str) -> Result<Option<i128>, ReadError> {
+        let Some(fd) = self.descriptor() else { return Ok(None) };
+        match open_in(fd, path, OFlag::O_PATH).and_then(fstat) {
+            Ok(stat) => Ok(Some(i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec))),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => Err(ReadError { path: absolute(path), source: errno.into() }),
+        }
+    }
+
     /// The bytes that are free in the file system of a directory; `None` where there is no such
     /// directory or the file system does not count. A capture has none.
     pub fn free(&self, path: &str) -> Result<Option<u64>, ReadError> {
@@ -265,7 +276,7 @@ pub(crate) fn open_in(root: BorrowedFd<'_>, path: &str, flags: OFlag) -> Result<
     let path = path.trim_start_matches('/');
     let path = if path.is_empty() { "." } else { path };
     // EAGAIN: the tree was renamed under us while `..` was resolved; the kernel asks to try again.
-    for _ in 0..8 {
+    for _ in 0..128 {
         match nix::fcntl::openat2(root, path, how) {
             Err(Errno::EAGAIN) => {}
             other => return other,

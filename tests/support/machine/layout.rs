@@ -298,7 +298,9 @@ fn link(at_path: &Path, to: &Path) -> io::Result<()> {
 fn relative(from: &Path, to: &Path) -> PathBuf {
     let from: Vec<Component<'_>> = from.components().collect();
     let to: Vec<Component<'_>> = to.components().collect();
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    // As kernfs does it: a link to a folder above goes one further up and names that folder.
+    let above = to.len().saturating_sub(1);
+    let shared = from.iter().zip(&to[..above]).take_while(|(a, b)| a == b).count();
     let up = (shared..from.len()).map(|_| Component::ParentDir);
     up.chain(to[shared..].iter().copied()).collect()
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use neuron_passthrough::facts::{Machine, scrub};
+use neuron_passthrough::facts::{Machine, Topology, scrub};
+use neuron_passthrough::verify;
 
 use crate::args::{CaptureOptions, Common};
 use crate::exit_code::ExitCode;
@@ -14,6 +15,9 @@ pub(crate) fn run(common: &Common, options: &CaptureOptions) -> Result<ExitCode,
     // A machine that cannot be read is worth a bug report all the same: what was read until then
     // is in the capture, and the error is said.
     let read = Machine::read(&root);
+    // What virtual machines are cut from.
+    let laid_out = Topology::read(&root);
+    verify::read_for_capture(&root);
     let mut capture = root.recorded().unwrap_or_default();
     scrub(&mut capture);
     let problem = |problem| Failure::Capture { path: options.output.clone(), problem };
@@ -29,5 +33,6 @@ pub(crate) fn run(common: &Common, options: &CaptureOptions) -> Result<ExitCode,
         }
     }
     read?;
+    laid_out?;
     Ok(ExitCode::Done)
 }

@@ -52,10 +52,19 @@ pub(crate) fn text(report: &StatusReport) -> String {
             "drifted",
             "files of ours are there, but their journal is lost; `revert` cannot undo them: remove them by hand.",
         ),
+        Standing::Drifted if report.drifted.is_empty() => {
+            ("drifted", "what was applied is in place, and a part of it has no effect any more:")
+        }
         Standing::Drifted => ("drifted", "files were changed since they were applied."),
         Standing::Reverted => ("reverted", "everything is as it was before."),
     };
     let mut out = render::wrapped(sentence, &format!("{}: ", style(word).bold()), "  ") + "\n";
+    for sentence in &report.not_in_force {
+        let _ = writeln!(out, "{}", render::wrapped(&render::plain(sentence), "  ", "    "));
+    }
+    if !report.not_in_force.is_empty() {
+        out.push_str("Next: `neuron-provisioner doctor` says what to do about it.\n");
+    }
     let width = report.files.iter().map(|path| path.as_str().len()).max().unwrap_or_default();
     for path in &report.files {
         let mark =

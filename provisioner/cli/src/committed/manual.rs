@@ -14,15 +14,19 @@ const NAME: &str = "neuron-provisioner";
 /// The day of this version's pages: a page that changed with every build could not be compared.
 const DATE: &str = "2026-11-20";
 
-/// The page of the program and one for every verb.
+/// The page of the program and one for every verb, and for every verb of that.
 fn pages() -> BTreeMap<String, String> {
+    fn below(command: &Command, name: &str, pages: &mut BTreeMap<String, String>) {
+        pages.insert(format!("{name}.1"), page(command.clone(), name));
+        let shown = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help");
+        for verb in shown {
+            below(verb, &format!("{name}-{}", verb.get_name()), pages);
+        }
+    }
     let mut command = Args::command().disable_help_subcommand(true);
     command.build();
-    let mut pages = BTreeMap::from([(format!("{NAME}.1"), page(command.clone(), NAME))]);
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        let name = format!("{NAME}-{}", verb.get_name());
-        pages.insert(format!("{name}.1"), page(verb.clone(), &name));
-    }
+    let mut pages = BTreeMap::new();
+    below(&command, NAME, &mut pages);
     pages
 }
 

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::json;
 
 use super::assert_in_step;
-use crate::report::{DemoReport, InspectReport, ResultReport, StatusReport};
+use crate::report::{DemoReport, DoctorReport, DomainReport, InspectReport, ResultReport, StatusReport};
 
 /// The schema of a document that the program writes: fields that may be null are there all the same.
 fn written<T: JsonSchema>(name: &str) -> Schema {
@@ -42,7 +42,9 @@ fn schemas_are_in_step() {
         ("neuron-plan-1.json", written::<PlanDocument>("neuron-plan/1")),
         ("neuron-result-1.json", written::<ResultReport>("neuron-result/1")),
         ("neuron-status-1.json", written::<StatusReport>("neuron-status/1")),
+        ("neuron-doctor-1.json", written::<DoctorReport>("neuron-doctor/1")),
         ("neuron-capture-1.json", written::<Capture>("neuron-capture/1")),
+        ("neuron-domain-1.json", written::<DomainReport>("neuron-domain/1")),
         ("neuron-demo-1.json", written::<DemoReport>("neuron-demo/1")),
         ("provisioner.toml-1.json", answers()),
     ]);
@@ -75,7 +77,9 @@ fn every_field_is_described() {
         written::<PlanDocument>("plan"),
         written::<ResultReport>("result"),
         written::<StatusReport>("status"),
+        written::<DoctorReport>("doctor"),
         written::<DemoReport>("demo"),
+        written::<DomainReport>("domain"),
         answers(),
     ] {
         look(schema.as_value(), "document", &mut bare);

@@ -121,6 +121,11 @@ pub struct Failure {
 }
 
 impl ApplyError {
+    /// Whether somebody with more rights would get further.
+    pub(super) fn is_for_lack_of_rights(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// How it left the target.
     pub fn kind(&self) -> ErrorKind {
         match self {

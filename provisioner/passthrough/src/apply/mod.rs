@@ -211,6 +211,8 @@ pub struct Applied {
     pub state: State,
     /// Files of ours that are no longer as we wrote them.
     pub drifted: Vec<TargetPath>,
+    /// Files of ours that whoever asks may not see.
+    pub unseen: Vec<TargetPath>,
     /// The last finished transaction.
     pub last: Option<Last>,
     /// The kernel parameters that the last transaction named as ours.

@@ -104,23 +104,14 @@ impl<'r> View<'r> {
     /// Where the set-up stands.
     pub fn status(&self) -> Result<Applied, ApplyError> {
         let ledger = &self.ledger;
-        let mut drifted = Vec::new();
+        let (mut drifted, mut unseen) = (Vec::new(), Vec::new());
         for (real, owned) in ledger.files.iter().filter(|(_, owned)| !owned.is_taken_back()) {
-            if owned.copy {
-                let is_there = self.root.size(real.as_str()).map_err(std::io::Error::other);
-                if is_there.map_err(ApplyError::io("examine", real.as_str()))?.is_none() {
-                    drifted.push(owned.path.clone());
-                }
-                continue;
-            }
-            // Something that is no file any more has drifted, too.
-            let same = match self.tree.read(real) {
-                Ok(found) => found.content.fingerprint().same(&owned.written, self.tree.keeps(real)?),
-                Err(ApplyError::Refused { .. } | ApplyError::Changed { .. }) => false,
+            match self.is_as_written(real, owned) {
+                Ok(true) => {}
+                Ok(false) => drifted.push(owned.path.clone()),
+                // A boot partition is often for root's eyes only.
+                Err(error) if error.is_for_lack_of_rights() => unseen.push(owned.path.clone()),
                 Err(error) => return Err(error),
-            };
-            if !same {
-                drifted.push(owned.path.clone());
             }
         }
         let state = match (&ledger.unfinished, &ledger.last) {
@@ -144,6 +135,7 @@ impl<'r> View<'r> {
         Ok(Applied {
             state,
             drifted,
+            unseen,
             last: ledger.last.clone().map(|begin| Last {
                 operation: begin.operation,
                 plan_id: begin.plan,
@@ -157,6 +149,22 @@ impl<'r> View<'r> {
             rebuilds_due: rebuilds(&|state| state == RebuildState::Failed),
             files: files.collect(),
         })
+    }
+
+    /// Whether a file of ours still is what we wrote; of a copy, whether it is there.
+    fn is_as_written(&self, real: &TargetPath, owned: &Owned) -> Result<bool, ApplyError> {
+        if owned.copy {
+            let size = self.root.size(real.as_str());
+            return size
+                .map(|size| size.is_some())
+                .map_err(|error| ApplyError::io("examine", real.as_str())(error.source));
+        }
+        match self.tree.read(real) {
+            Ok(found) => Ok(found.content.fingerprint().same(&owned.written, self.tree.keeps(real)?)),
+            // Something that is no file any more has drifted, too.
+            Err(ApplyError::Refused { .. } | ApplyError::Changed { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether somebody is writing to this target right now. What is read meanwhile is half done.

@@ -24,7 +24,8 @@ pub(super) struct Functions {
     pub(super) unreadable: Vec<String>,
 }
 
-pub(super) fn read(root: &Root) -> Result<Functions, FactsError> {
+/// Reads them; `also` are functions that are read in full though no GPU may be near.
+pub(super) fn read(root: &Root, also: &[PciAddress]) -> Result<Functions, FactsError> {
     let mut reader = Reader {
         root,
         read: BTreeSet::new(),
@@ -37,6 +38,9 @@ pub(super) fn read(root: &Root) -> Result<Functions, FactsError> {
         reader.neighbourhood(*gpu)?;
     }
     reader.sound_of_intel_cards(&gpus)?;
+    for function in also.iter().filter(|address| !gpus.contains(address)) {
+        reader.neighbourhood(*function)?;
+    }
     reader.lookalikes()?;
     Ok(reader.out)
 }

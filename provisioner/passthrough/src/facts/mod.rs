@@ -8,10 +8,12 @@ mod cpu;
 mod functions;
 mod iommu;
 mod names;
+mod network;
 mod pci;
 mod platform;
 mod scrub;
 pub mod target;
+mod topology;
 
 use std::collections::BTreeMap;
 
@@ -19,10 +21,12 @@ pub use connectors::{Connector, DisplayCard};
 pub use cpu::{Cpu, CpuVendor};
 pub use iommu::{AcpiTables, Group, Iommu};
 pub use names::names;
+pub use network::default_interface;
 pub use pci::{Class, PciFunction};
 pub use platform::{Chassis, Firmware, Mux};
 pub use scrub::scrub;
 pub use target::Target;
+pub use topology::{Core, Topology, numa_node};
 
 use crate::id::{GroupId, PciAddress, PciId};
 use crate::root::{ReadError, Root};
@@ -78,8 +82,13 @@ pub struct Machine {
 impl Machine {
     /// Reads a machine from its root, in one pass.
     pub fn read(root: &Root) -> Result<Self, FactsError> {
+        Self::read_with(root, &[])
+    }
+
+    /// The same, with these functions and what is near them in full, whatever they are by now.
+    pub fn read_with(root: &Root, also: &[PciAddress]) -> Result<Self, FactsError> {
         let cpu = cpu::read(root)?;
-        let read = functions::read(root)?;
+        let read = functions::read(root, also)?;
         let mut unreadable = read.unreadable;
         let iommu = iommu::read(root, &read.groups, &mut unreadable);
         Ok(Self {
@@ -131,4 +140,11 @@ impl Machine {
 /// Not part of [`Machine`]: it identifies a machine, so a capture must not hold it.
 pub fn boot_id(root: &Root) -> Option<String> {
     root.attribute("proc/sys/kernel/random/boot_id").ok().flatten()
+}
+
+/// The version that the firmware gives itself; `None` when it does not tell.
+///
+/// Not part of [`Machine`] either: nothing is decided by it.
+pub fn firmware_version(root: &Root) -> Option<String> {
+    root.attribute("sys/class/dmi/id/bios_version").ok().flatten().filter(|version| !version.is_empty())
 }

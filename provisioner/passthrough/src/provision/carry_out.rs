@@ -5,10 +5,14 @@ use crate::apply::{
     Applied, ChangedFile, Options, Outcome, Progress, RevertRequest, Reverted, Runner, State, StepOutcome,
     StepResult, Store, Transaction, View,
 };
-use crate::facts::{Machine, boot_id};
+use crate::facts::{Machine, boot_id, firmware_version};
 use crate::plan::{self, OwnFile, Plan, Stage};
 use crate::policy::{Identity, KILL_SWITCH, Verdict};
 use crate::root::Root;
+use crate::verify::Reboot;
+
+/// The file, in the state directory, with the version of the firmware.
+pub(super) const FIRMWARE: &str = "firmware";
 
 /// Whether a plan that was saved still fits the machine: everything that it gives away, and the
 /// GPU that the host keeps, is where it was and what it was, and this boot has no kill switch.
@@ -57,6 +61,9 @@ pub fn apply(
     let owed = reboot_owed(&store.view().status()?, now.as_deref());
     if plan.steps.is_empty() {
         forget_refusal(&mut store);
+        if !store.view().status()?.files.is_empty() {
+            keep_firmware(machine, &mut store);
+        }
         return Ok(Done {
             changed: false,
             reboot_needed: owed,
@@ -75,6 +82,7 @@ pub fn apply(
     };
     let outcome = store.apply(&transaction, runner, progress)?;
     forget_refusal(&mut store);
+    keep_firmware(machine, &mut store);
     let reboot_needed = if outcome.changed { note.reboot_needed } else { owed };
     Ok(Done { changed: outcome.changed, reboot_needed, outcome: with_settled(plan, outcome) })
 }
@@ -128,14 +136,32 @@ fn with_settled(plan: &Plan, mut outcome: Outcome) -> Outcome {
 /// Whether the boot that is running began before the last change. Where boots cannot be told
 /// apart, a reboot is owed.
 pub(super) fn reboot_owed(applied: &Applied, now: Option<&str>) -> bool {
-    applied.last.as_ref().is_some_and(|last| {
-        let note: Option<Note> = serde_json::from_value(last.note.clone()).ok();
-        let same_boot = match (last.boot_id.as_deref(), now) {
-            (Some(then), Some(now)) => then == now,
-            _ => true,
-        };
-        same_boot && note.is_none_or(|note| note.reboot_needed)
-    })
+    reboot(applied, now) != Reboot::Done
+}
+
+pub(super) fn reboot(applied: &Applied, now: Option<&str>) -> Reboot {
+    let Some(last) = &applied.last else { return Reboot::Done };
+    let note: Option<Note> = serde_json::from_value(last.note.clone()).ok();
+    match (last.boot_id.as_deref(), now) {
+        _ if note.is_some_and(|note| !note.reboot_needed) => Reboot::Done,
+        (Some(then), Some(now)) if then != now => Reboot::Done,
+        (Some(_), Some(_)) => Reboot::Owed,
+        _ => Reboot::CannotTell,
+    }
+}
+
+/// Keeps the version of the firmware that this was applied under. That it could not be kept changes
+/// nothing of what was done.
+fn keep_firmware(machine: &Root, store: &mut Store<'_>) {
+    let Some(version) = firmware_version(machine) else { return };
+    let kept = store.view().read_state_file(FIRMWARE).and_then(|kept| {
+        let text = version + "\n";
+        let is_same = kept.is_some_and(|bytes| bytes == text.as_bytes());
+        if is_same { Ok(()) } else { store.write_state_file(FIRMWARE, text.as_bytes()) }
+    });
+    if let Err(error) = kept {
+        tracing::warn!("the firmware's version could not be kept: {}", error.in_full());
+    }
 }
 
 /// Undoes everything that was applied. Of a file that somebody changed since, only what is ours is

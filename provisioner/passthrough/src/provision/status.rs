@@ -1,6 +1,7 @@
 //! Where a set-up stands.
 
 use super::carry_out::reboot_owed;
+use super::doctor::recorded;
 use super::{Note, ProvisionError, REFUSAL, Standing, Status};
 use crate::apply::{Applied, State, View};
 use crate::facts::boot_id;
@@ -9,7 +10,7 @@ use crate::plan::ANSWERS;
 use crate::policy::Verdict;
 use crate::root::Root;
 use crate::step::HEAD_MARK;
-use crate::{binding, initramfs};
+use crate::{binding, initramfs, verify};
 
 /// Where a target's set-up stands; creates nothing.
 pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
@@ -25,8 +26,17 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
     if matches!(applied.state, State::Unconfigured | State::Reverted) {
         drifted.extend(orphans(target)?);
     }
+    let mut standing = standing(&applied, &ours, &drifted, owed, busy);
+    let not_in_force = if matches!(standing, Standing::Active | Standing::Pending) && !busy {
+        verify::not_in_force(machine, target, &recorded(machine, target, &view, &applied)?)
+    } else {
+        Vec::new()
+    };
+    if !not_in_force.is_empty() {
+        standing = Standing::Drifted;
+    }
     Ok(Status {
-        standing: standing(&applied, &ours, &drifted, owed, busy),
+        standing,
         reboot_needed: owed,
         files: ours,
         drifted,
@@ -35,13 +45,14 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
         due_rebuilds: applied.rebuilds_due.clone(),
         interrupted: applied.state == State::Interrupted && !busy,
         in_progress: busy,
+        not_in_force,
         refusal: refusal.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
     })
 }
 
 /// Files that say that we wrote them and of which the journal knows nothing: it was lost, as after
 /// a snapshot of the root was rolled back.
-fn orphans(target: &Root) -> Result<Vec<TargetPath>, ProvisionError> {
+pub(super) fn orphans(target: &Root) -> Result<Vec<TargetPath>, ProvisionError> {
     let mut found = Vec::new();
     for path in [binding::VFIO_CONF, binding::VFIO_DEVICES, initramfs::DROP_IN] {
         let state = target.file_state(path)?;

@@ -5,6 +5,7 @@
 
 pub mod block;
 pub mod command_line;
+pub mod cpu_list;
 pub mod grub_default;
 pub mod kernel_cmdline;
 pub mod kernel_modules;
@@ -21,6 +22,7 @@ pub mod refind;
 pub mod sdboot_manage;
 mod shell;
 mod shell_parameters;
+pub mod vfio_devices;
 
 use std::fmt;
 

@@ -1,0 +1,21 @@
+//! How the machine reaches the network.
+
+use super::FactsError;
+use crate::root::Root;
+
+/// The interface of the default route; `None` when there is none.
+///
+/// `/proc/net/route` has a line for each route: interface, destination and gateway in hexadecimal,
+/// flags, and more behind; the default route's destination and mask are 0. Source: the kernel's
+/// `net/ipv4/fib_trie.c`.
+pub fn default_interface(root: &Root) -> Result<Option<String>, FactsError> {
+    let Some(text) = root.read_head("proc/net/route", 1 << 16)? else { return Ok(None) };
+    let default = text.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        match fields.as_slice() {
+            [interface, "00000000", _, _, _, _, _, "00000000", ..] => Some((*interface).to_owned()),
+            _ => None,
+        }
+    });
+    Ok(default)
+}

@@ -1,0 +1,355 @@
+//! The libvirt domain of a virtual machine, from answers, machine and what libvirt can do.
+
+mod check;
+
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::capabilities::Capabilities;
+use super::looking_glass;
+use super::pinning::{self, Pinning, Wanted};
+use super::templates::{self, TemplateError};
+use crate::answers::{Answers, AudioBackend, Display, Hugepages, NetworkKind, Vm, VmKind};
+use crate::facts::{CpuVendor, Topology};
+use crate::id::PciAddress;
+
+/// The enlightenments that are wanted, where libvirt lists them, each behind what it needs.
+const HYPERV: [&str; 11] = [
+    "relaxed",
+    "vapic",
+    "spinlocks",
+    "vpindex",
+    "runtime",
+    "synic",
+    "stimer",
+    "reset",
+    "frequencies",
+    "tlbflush",
+    "ipi",
+];
+
+/// Memory that stays with the host, in MiB.
+const HOST_MEMORY: u64 = 4096;
+
+/// Everything that a domain is made from.
+#[derive(Debug, Clone)]
+pub struct Inputs<'a> {
+    /// Its name: the name of the table in the answers.
+    pub name: &'a str,
+    /// All answers.
+    pub answers: &'a Answers,
+    /// Its GPUs, each with its functions, display function first.
+    pub gpus: &'a [Vec<PciAddress>],
+    /// The host's processors and memory.
+    pub topology: &'a Topology,
+    /// Who made the processors.
+    pub cpu_vendor: CpuVendor,
+    /// The NUMA node of its first GPU.
+    pub node: Option<u32>,
+    /// What libvirt can do.
+    pub capabilities: &'a Capabilities,
+    /// The interface of the default route, for `macvtap`.
+    pub default_interface: Option<&'a str>,
+    /// A secret of this system, so that no two systems make equal ids.
+    pub seed: &'a [u8],
+    /// Templates of the user, by name.
+    pub templates: &'a [(String, String)],
+}
+
+/// A domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Domain {
+    /// Its name.
+    pub name: String,
+    /// Its XML.
+    pub xml: String,
+    /// What is worth knowing.
+    pub notes: Vec<Problem>,
+}
+
+/// Something that stands against a domain, or is worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Problem {
+    /// The key of the answers.
+    pub key: String,
+    /// What is wrong, with the value.
+    pub why: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// Why there is no domain.
+#[derive(Debug, thiserror::Error)]
+pub enum DomainError {
+    /// The answers or the host stand against it.
+    #[error("{}", list(.0))]
+    Refused(Vec<Problem>),
+    /// A template cannot be rendered.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+fn list(problems: &[Problem]) -> String {
+    let all: Vec<String> =
+        problems.iter().map(|problem| format!("{}: {}", problem.key, problem.why)).collect();
+    all.join("; ")
+}
+
+/// Makes the domain of the virtual machine `inputs.name`.
+pub fn make(inputs: &Inputs<'_>) -> Result<Domain, DomainError> {
+    let Some(vm) = inputs.answers.vm.get(inputs.name) else {
+        return Err(DomainError::Refused(vec![check::no_such_machine(inputs)]));
+    };
+    let mut problems = check::problems(inputs, vm);
+    let wanted = Wanted { vcpus: vm.vcpus, pinning: vm.cpu_pinning, node: inputs.node };
+    let pinning = match pinning::pin(inputs.topology, wanted) {
+        Ok(pinning) => Some(pinning),
+        Err(error) => {
+            problems.push(check::pinning(inputs.name, &error));
+            None
+        }
+    };
+    let memory = check::memory(inputs, vm, &mut problems);
+    let (Some(pinning), Some(memory), true) = (pinning, memory, problems.is_empty()) else {
+        return Err(DomainError::Refused(problems));
+    };
+    let values = values(inputs, vm, &pinning, memory);
+    let xml = templates::render(&format!("{}-passthrough.xml.j2", kind(vm.kind)), inputs.templates, values)?;
+    Ok(Domain {
+        name: inputs.name.to_owned(),
+        xml: format!("{}\n", xml.trim_end()),
+        notes: check::notes(inputs, vm),
+    })
+}
+
+fn kind(kind: VmKind) -> &'static str {
+    match kind {
+        VmKind::Windows11 => "windows11",
+        VmKind::Windows10 => "windows10",
+        VmKind::Linux => "linux",
+    }
+}
+
+/// What templates see.
+#[derive(Debug, Serialize)]
+struct Values<'a> {
+    domain: Head<'a>,
+    memory: Memory,
+    cpu: Cpu<'a>,
+    firmware: Firmware,
+    hyperv: Vec<&'a str>,
+    disk: Option<Disk<'a>>,
+    isos: Vec<Iso<'a>>,
+    ports: Vec<usize>,
+    functions: Vec<Function<'a>>,
+    usb_devices: Vec<UsbDevice<'a>>,
+    network: Network<'a>,
+    tpm: bool,
+    evdev: &'a [String],
+    display: Display,
+    spice_audio: bool,
+    video: &'a str,
+    shared_memory: Option<SharedMemory>,
+}
+
+#[derive(Debug, Serialize)]
+struct Head<'a> {
+    r#type: &'a str,
+    name: &'a str,
+    uuid: String,
+    kind: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Memory {
+    mib: u64,
+    hugepages: Option<u32>,
+    hugepages_unit: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Cpu<'a> {
+    mode: &'a str,
+    vcpus: u32,
+    cores: u32,
+    threads: u32,
+    topoext: bool,
+    pins: Vec<u32>,
+    rest: String,
+    node: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+struct Firmware {
+    secure_boot: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Disk<'a> {
+    path: &'a str,
+    format: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Iso<'a> {
+    path: &'a str,
+    target: &'static str,
+    boots: bool,
+}
+
+/// A function on the guest's bus: one slot for all functions of a GPU.
+#[derive(Debug, Serialize)]
+struct Function<'a> {
+    domain: String,
+    bus: String,
+    slot: String,
+    number: String,
+    rom: Option<&'a str>,
+    guest_bus: usize,
+    guest_number: usize,
+    multifunction: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct UsbDevice<'a> {
+    vendor: &'a str,
+    product: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Network<'a> {
+    kind: NetworkKind,
+    source: &'a str,
+    mode: crate::answers::MacvtapMode,
+    mac: String,
+}
+
+#[derive(Debug, Serialize)]
+struct SharedMemory {
+    name: String,
+    mib: u32,
+}
+
+fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> Values<'a> {
+    let capabilities = inputs.capabilities;
+    let identity = identity(inputs);
+    let is_windows = vm.kind != VmKind::Linux;
+    let functions = functions(inputs.gpus, vm);
+    let (hugepages, hugepages_unit) = match vm.hugepages {
+        Hugepages::Off => (None, ""),
+        Hugepages::TwoMib => (Some(2), "MiB"),
+        Hugepages::OneGib => (Some(1), "GiB"),
+    };
+    let enlightenments =
+        HYPERV.iter().copied().filter(|name| is_windows && capabilities.hyperv.contains(*name));
+    Values {
+        domain: Head {
+            r#type: &capabilities.domain_type,
+            name: inputs.name,
+            uuid: identity.uuid,
+            kind: kind(vm.kind),
+        },
+        memory: Memory { mib, hugepages, hugepages_unit },
+        cpu: cpu(inputs, pinning),
+        firmware: Firmware { secure_boot: vm.secure_boot },
+        hyperv: enlightenments.collect(),
+        disk: vm.disk.as_ref().map(|disk| Disk { path: &disk.path, format: check::format(&disk.path) }),
+        isos: isos(vm),
+        ports: (1..=inputs.gpus.len()).collect(),
+        functions,
+        usb_devices: vm
+            .usb_devices
+            .iter()
+            .filter_map(|id| id.split_once(':'))
+            .map(|(vendor, product)| UsbDevice { vendor, product })
+            .collect(),
+        network: Network {
+            kind: vm.network.kind,
+            source: check::network_source(inputs, vm),
+            mode: vm.network.macvtap_mode,
+            mac: identity.mac,
+        },
+        tpm: vm.kind == VmKind::Windows11,
+        evdev: &vm.evdev,
+        display: vm.display,
+        spice_audio: inputs.answers.audio.backend == AudioBackend::Spice && vm.display == Display::Spice,
+        video: check::video(inputs, vm),
+        shared_memory: shared_memory(inputs, vm),
+    }
+}
+
+fn cpu<'a>(inputs: &Inputs<'a>, pinning: &Pinning) -> Cpu<'a> {
+    let mode = check::cpu_mode(inputs.capabilities).unwrap_or_default();
+    Cpu {
+        mode,
+        vcpus: pinning.vcpus(),
+        cores: pinning.cores,
+        threads: pinning.threads,
+        // Without it AMD's processors show no threads to a guest.
+        topoext: inputs.cpu_vendor == CpuVendor::Amd && pinning.threads > 1 && mode == "host-passthrough",
+        pins: pinning.processors.clone(),
+        rest: crate::text::cpu_list::render(&pinning.rest),
+        node: pinning.node,
+    }
+}
+
+fn isos(vm: &Vm) -> Vec<Iso<'_>> {
+    let install = Iso { path: &vm.install_iso, target: "sda", boots: true };
+    let virtio = Iso { path: &vm.virtio_iso, target: "sdb", boots: false };
+    [install, virtio].into_iter().filter(|iso| !iso.path.is_empty()).collect()
+}
+
+/// Every GPU gets a root port of its own, its functions one slot there.
+fn functions<'a>(gpus: &[Vec<PciAddress>], vm: &'a Vm) -> Vec<Function<'a>> {
+    let mut all = Vec::new();
+    for (gpu, functions) in gpus.iter().enumerate() {
+        for (at, address) in functions.iter().enumerate() {
+            all.push(Function {
+                domain: format!("{:04x}", address.domain()),
+                bus: format!("{:02x}", address.bus()),
+                slot: format!("{:02x}", address.device()),
+                number: format!("{:x}", address.function()),
+                rom: Some(vm.rom_file.as_str()).filter(|rom| at == 0 && !rom.is_empty()),
+                guest_bus: gpu + 1,
+                guest_number: at,
+                multifunction: at == 0 && functions.len() > 1,
+            });
+        }
+    }
+    all
+}
+
+/// One memory for each machine that can run beside others.
+fn shared_memory(inputs: &Inputs<'_>, vm: &Vm) -> Option<SharedMemory> {
+    let answers = &inputs.answers.looking_glass;
+    let wants = |vm: &Vm| vm.kind != VmKind::Linux && vm.gpus != crate::answers::VmGpus::None;
+    if !answers.enable || !wants(vm) || inputs.gpus.is_empty() {
+        return None;
+    }
+    let several = inputs.answers.vm.values().filter(|vm| wants(vm)).count() > 1;
+    let name = if several { format!("looking-glass-{}", inputs.name) } else { "looking-glass".to_owned() };
+    Some(SharedMemory { name, mib: looking_glass::size_mib(answers).ok()? })
+}
+
+struct Identity {
+    uuid: String,
+    mac: String,
+}
+
+/// The same for the same name on the same system, and on no other system.
+fn identity(inputs: &Inputs<'_>) -> Identity {
+    let digest =
+        Sha256::new().chain_update(inputs.seed).chain_update([0]).chain_update(inputs.name).finalize();
+    let mut hex = String::with_capacity(64);
+    for byte in digest {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    // Version 8 (custom) and variant 1 of RFC 9562; 52:54:00 is QEMU's own prefix.
+    let uuid = format!("{}-{}-8{}-a{}-{}", &hex[0..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
+    Identity { uuid, mac: format!("52:54:00:{}:{}:{}", &hex[32..34], &hex[34..36], &hex[36..38]) }
+}

@@ -1,0 +1,289 @@
+//! What stands against a domain, told before anything is made of it.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{HOST_MEMORY, Inputs, Problem, looking_glass, pinning::PinningError};
+use crate::answers::{AudioBackend, Display, NetworkKind, Transport, Vm, VmGpus, VmKind};
+use crate::guest::capabilities::Capabilities;
+
+/// libvirt takes more, but names of files and of memory are made from it.
+static NAME: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,49}$").ok());
+static USB_ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[0-9a-f]{4}:[0-9a-f]{4}$").ok());
+/// Linux allows 15 bytes without blanks, slashes and colons.
+static INTERFACE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$").ok());
+static INPUT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^[A-Za-z0-9_:+][A-Za-z0-9_:+.-]{0,199}$").ok());
+
+fn matches(form: &LazyLock<Option<Regex>>, text: &str) -> bool {
+    form.as_ref().is_some_and(|form| form.is_match(text))
+}
+
+fn problem(name: &str, key: &str, why: impl Into<String>, hint: impl Into<String>) -> Problem {
+    Problem { key: format!("vm.{name}.{key}"), why: why.into(), hint: hint.into() }
+}
+
+pub(super) fn no_such_machine(inputs: &Inputs<'_>) -> Problem {
+    let names: Vec<&str> = inputs.answers.vm.keys().map(String::as_str).collect();
+    let hint = if names.is_empty() {
+        format!("add a table [vm.{}] to the answers", inputs.name)
+    } else {
+        format!("the answers have: {}", names.join(", "))
+    };
+    Problem {
+        key: format!("vm.{}", inputs.name),
+        why: "there is no such table in the answers".to_owned(),
+        hint,
+    }
+}
+
+/// Everything that the answers or the host have against it.
+pub(super) fn problems(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
+    let mut found = Vec::new();
+    if !matches(&NAME, inputs.name) {
+        found.push(Problem {
+            key: format!("vm.{}", inputs.name.escape_default()),
+            why: "this cannot be the name of a virtual machine".to_owned(),
+            hint: "use at most 50 letters, digits and _ . + -, a letter or digit first".to_owned(),
+        });
+        return found;
+    }
+    host(inputs, vm, &mut found);
+    files(inputs.name, vm, &mut found);
+    devices(inputs, vm, &mut found);
+    not_there_yet(inputs, vm, &mut found);
+    found
+}
+
+/// What libvirt and QEMU cannot do here.
+fn host(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
+    let capabilities = inputs.capabilities;
+    let mut lacks = |key: &str, is_there: bool, why: &str, hint: &str| {
+        if !is_there {
+            found.push(problem(inputs.name, key, why, hint));
+        }
+    };
+    lacks("kind", capabilities.has_efi, "libvirt finds no UEFI firmware", "install edk2-ovmf");
+    let checks = !vm.secure_boot || capabilities.has_secure_boot;
+    lacks(
+        "secure_boot",
+        checks,
+        "no firmware with Secure Boot is there",
+        "install edk2-ovmf, or set secure_boot = false",
+    );
+    let tpm = vm.kind != VmKind::Windows11 || capabilities.has_tpm;
+    lacks("kind", tpm, "Windows 11 needs a TPM 2.0, and libvirt cannot emulate one", "install swtpm");
+    let processor = cpu_mode(capabilities).is_some();
+    lacks(
+        "kind",
+        processor,
+        "libvirt offers no mode of the processor that is known",
+        "update libvirt and QEMU",
+    );
+    let spice = vm.display != Display::Spice || capabilities.graphics.contains("spice");
+    lacks(
+        "display",
+        spice,
+        "this QEMU has no SPICE",
+        "install qemu-desktop or qemu-ui-spice-core, or set display = \"vnc\"",
+    );
+    let vnc = vm.display != Display::Vnc || capabilities.graphics.contains("vnc");
+    lacks("display", vnc, "this QEMU has no VNC", "set display = \"spice\"");
+    if vm.vcpus > capabilities.most_vcpus {
+        let why =
+            format!("{} processors are more than the {} that QEMU can do", vm.vcpus, capabilities.most_vcpus);
+        found.push(problem(inputs.name, "vcpus", why, "ask for fewer"));
+    }
+    let without_spice = inputs.answers.audio.backend == AudioBackend::Spice && vm.display != Display::Spice;
+    if without_spice {
+        let why = "sound by SPICE needs a SPICE display";
+        found.push(problem(
+            inputs.name,
+            "display",
+            why,
+            "set display = \"spice\", or [audio] backend = \"none\"",
+        ));
+    }
+}
+
+fn files(name: &str, vm: &Vm, found: &mut Vec<Problem>) {
+    let disk = vm.disk.as_ref().map(|disk| ("disk.path", disk.path.as_str()));
+    let optional =
+        [("install_iso", &vm.install_iso), ("virtio_iso", &vm.virtio_iso), ("rom_file", &vm.rom_file)];
+    let optional =
+        optional.into_iter().map(|(key, path)| (key, path.as_str())).filter(|(_, path)| !path.is_empty());
+    for (key, path) in disk.into_iter().chain(optional) {
+        if !path.starts_with('/')
+            || path.chars().any(char::is_control)
+            || path.split('/').any(|part| part == "..")
+        {
+            let why = format!("`{}` is no absolute path of a file", path.escape_debug());
+            found.push(problem(name, key, why, "write the whole path, without `..` and line breaks"));
+        } else if key == "disk.path" && (path.starts_with("/dev/") || path.ends_with('/')) {
+            let why = format!("`{path}` is no file, and only image files are supported");
+            found.push(problem(
+                name,
+                key,
+                why,
+                "name an image file, like \"/var/lib/libvirt/images/windows11.qcow2\"",
+            ));
+        }
+    }
+}
+
+fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
+    let name = inputs.name;
+    for id in vm.usb_devices.iter().filter(|id| !matches(&USB_ID, id)) {
+        let why = format!("`{}` is no vendor:product", id.escape_debug());
+        found.push(problem(name, "usb_devices", why, "write it as lsusb shows it, like \"046d:c52b\""));
+    }
+    for input in vm.evdev.iter().filter(|input| !matches(&INPUT, input)) {
+        let why = format!("`{}` is no name of /dev/input/by-id", input.escape_debug());
+        found.push(problem(name, "evdev", why, "write the name that `ls /dev/input/by-id` shows"));
+    }
+    if !matches!(vm.network.kind, NetworkKind::Nat | NetworkKind::User) {
+        let source = network_source(inputs, vm);
+        if !matches(&INTERFACE, source) {
+            let key =
+                if vm.network.kind == NetworkKind::Bridge { "network.bridge" } else { "network.interface" };
+            let why = format!("`{}` is no name of a network interface", source.escape_debug());
+            found.push(problem(name, key, why, "write the name that `ip link` shows"));
+        }
+    }
+    let most = inputs.gpus.iter().find(|functions| functions.len() > 8);
+    if most.is_some() {
+        let why = "more than 8 functions do not fit into one slot";
+        found.push(problem(name, "gpus", why, "name fewer in the answers"));
+    }
+    if let Err(why) = looking_glass::size_mib(&inputs.answers.looking_glass) {
+        found.push(Problem {
+            key: "looking_glass".to_owned(),
+            why,
+            hint: "leave size_mib = 0, or use a power of two like 64".to_owned(),
+        });
+    }
+}
+
+/// Keys of the answers that are known and that nothing here follows yet.
+fn not_there_yet(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
+    let audio = inputs.answers.audio.backend;
+    let waits = [
+        ("usb_controllers", !vm.usb_controllers.is_empty()),
+        ("pci_devices", !vm.pci_devices.is_empty()),
+        ("display", vm.display == Display::None),
+    ];
+    for (key, _) in waits.into_iter().filter(|(_, is_asked)| *is_asked) {
+        let why = "this is not there yet";
+        found.push(problem(
+            inputs.name,
+            key,
+            why,
+            format!("leave {key} out, or add it to the domain by hand"),
+        ));
+    }
+    if audio == AudioBackend::Pipewire {
+        found.push(Problem {
+            key: "audio.backend".to_owned(),
+            why: "sound to PipeWire is not there yet".to_owned(),
+            hint: "use backend = \"spice\" or \"none\"".to_owned(),
+        });
+    }
+    if inputs.answers.looking_glass.transport == Transport::Kvmfr {
+        found.push(Problem {
+            key: "looking_glass.transport".to_owned(),
+            why: "memory of the kvmfr module is not there yet".to_owned(),
+            hint: "use transport = \"auto\" or \"shm\"".to_owned(),
+        });
+    }
+}
+
+pub(super) fn pinning(name: &str, error: &PinningError) -> Problem {
+    let (key, hint) = match error {
+        PinningError::Unknown => ("vcpus", "give the root of a running system as --machine-root"),
+        PinningError::TooMany { .. } => ("vcpus", "ask for fewer, or set cpu_pinning = \"off\""),
+        PinningError::NoSuchProcessor(_) => {
+            ("cpu_pinning", "see `lscpu --extended` for those that are online")
+        }
+    };
+    problem(name, key, error.to_string(), hint)
+}
+
+/// The machine's memory in MiB: what is asked for, or half of the host's in whole GiB, with something
+/// left for the host.
+pub(super) fn memory(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) -> Option<u64> {
+    let Some(host) = inputs.topology.memory_mib else {
+        let why = "the machine does not tell how much memory it has";
+        found.push(problem(
+            inputs.name,
+            "memory_mib",
+            why,
+            "give the root of a running system as --machine-root",
+        ));
+        return None;
+    };
+    let most = host.saturating_sub(HOST_MEMORY);
+    let wanted = if vm.memory_mib > 0 { vm.memory_mib } else { (host / 2).min(most) / 1024 * 1024 };
+    if wanted < 1024 || wanted > most {
+        let why = format!(
+            "{wanted} MiB: between 1024 and {most} can be given away, {HOST_MEMORY} MiB stay with the host"
+        );
+        found.push(problem(inputs.name, "memory_mib", why, "set memory_mib to less, or add memory"));
+        return None;
+    }
+    Some(wanted)
+}
+
+/// What is worth knowing of a domain that can be made.
+pub(super) fn notes(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
+    let mut notes = Vec::new();
+    if vm.disk.is_none() {
+        let hint = "add disk = { path = \"/var/lib/libvirt/images/NAME.qcow2\" }";
+        notes.push(problem(inputs.name, "disk", "there is no disk, so nothing can be installed", hint));
+    }
+    if vm.kind != VmKind::Linux && !vm.install_iso.is_empty() && vm.virtio_iso.is_empty() {
+        let why = "the installer of Windows sees no virtio disk without its drivers";
+        notes.push(problem(inputs.name, "virtio_iso", why, "name the ISO of the virtio drivers"));
+    }
+    if inputs.gpus.is_empty() && vm.gpus != VmGpus::None {
+        notes.push(problem(inputs.name, "gpus", "it gets no GPU", "see `neuron-provisioner inspect`"));
+    }
+    if inputs.capabilities.domain_type != "kvm" {
+        let why = "there is no KVM here: the processor would be emulated, which is very slow";
+        notes.push(problem(inputs.name, "kind", why, "turn virtualization on in the firmware"));
+    }
+    notes
+}
+
+/// How libvirt is to show the processor: as it is, where it can.
+pub(super) fn cpu_mode(capabilities: &Capabilities) -> Option<&'static str> {
+    ["host-passthrough", "maximum", "host-model"]
+        .into_iter()
+        .find(|mode| capabilities.cpu_modes.contains(*mode))
+}
+
+/// The format of a disk image, by its name.
+pub(super) fn format(path: &str) -> &'static str {
+    let is_raw =
+        std::path::Path::new(path).extension().is_some_and(|ending| ending == "raw" || ending == "img");
+    if is_raw { "raw" } else { "qcow2" }
+}
+
+pub(super) fn network_source<'a>(inputs: &Inputs<'a>, vm: &'a Vm) -> &'a str {
+    match vm.network.kind {
+        NetworkKind::Bridge => &vm.network.bridge,
+        NetworkKind::Macvtap if vm.network.interface.is_empty() => {
+            inputs.default_interface.unwrap_or_default()
+        }
+        NetworkKind::Macvtap => &vm.network.interface,
+        NetworkKind::Nat | NetworkKind::User => "",
+    }
+}
+
+/// The emulated display adapter: one that the guest has a driver for before anything is installed.
+pub(super) fn video(inputs: &Inputs<'_>, vm: &Vm) -> &'static str {
+    let is_linux = vm.kind == VmKind::Linux && inputs.capabilities.video.contains("virtio");
+    if is_linux { "virtio" } else { "vga" }
+}

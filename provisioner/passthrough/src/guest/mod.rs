@@ -1,0 +1,10 @@
+//! The guest's side: the virtual machine that gets the GPU.
+
+pub mod capabilities;
+pub mod domain;
+mod looking_glass;
+mod pinning;
+mod templates;
+
+pub use pinning::PinningError;
+pub use templates::TemplateError;

@@ -1,0 +1,60 @@
+//! The look after the reboot: what the journal knows, handed to who checks as plain data.
+
+use super::carry_out::{FIRMWARE, reboot};
+use super::status::orphans;
+use super::{Note, ProvisionError, REFUSAL, Source, answers};
+use crate::apply::{Applied, State, View};
+use crate::boots;
+use crate::facts::boot_id;
+use crate::root::Root;
+use crate::verify::{self, Check, Reboot, Recorded};
+
+/// Looks whether what was applied holds; writes nothing.
+pub fn doctor(machine: &Root, target: &Root) -> Result<Vec<Check>, ProvisionError> {
+    let view = View::open(target)?;
+    let applied = view.status()?;
+    Ok(verify::report(machine, target, &recorded(machine, target, &view, &applied)?))
+}
+
+/// What the journal says, for who must not read it.
+pub(super) fn recorded(
+    machine: &Root,
+    target: &Root,
+    view: &View<'_>,
+    applied: &Applied,
+) -> Result<Recorded, ProvisionError> {
+    let is_busy = view.is_busy()?;
+    let mut drifted = applied.drifted.clone();
+    if matches!(applied.state, State::Unconfigured | State::Reverted) {
+        drifted.extend(orphans(target)?);
+    }
+    let text = |name: &str| -> Result<Option<String>, ProvisionError> {
+        Ok(view.read_state_file(name)?.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    };
+    let note: Option<Note> =
+        applied.last.as_ref().and_then(|last| serde_json::from_value(last.note.clone()).ok());
+    let boots = boots::load(target)?;
+    let ours = applied.files.iter().filter(|file| !file.is_taken_back);
+    Ok(Recorded {
+        files: ours.map(|file| file.path.clone()).collect(),
+        drifted,
+        unseen: applied.unseen.clone(),
+        parameters: applied.tokens.clone(),
+        open_rebuilds: applied.rebuilds_open.clone(),
+        due_rebuilds: applied.rebuilds_due.clone(),
+        is_busy,
+        is_cut_off: applied.state == State::Interrupted && !is_busy,
+        is_reverted: applied.state == State::Reverted,
+        reboot: if applied.state == State::Unconfigured {
+            Reboot::Done
+        } else {
+            reboot(applied, boot_id(machine).as_deref())
+        },
+        verdict: note.map(|note| note.verdict),
+        refusal: text(REFUSAL)?.and_then(|text| serde_json::from_str(&text).ok()),
+        unproven_boots: boots.unproven.len(),
+        given_back: boots.given_back.map(|given| given.because),
+        firmware: text(FIRMWARE)?,
+        answers: answers(target, &Source::Target).map_err(|error| error.to_string()),
+    })
+}

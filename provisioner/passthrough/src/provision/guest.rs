@@ -1,0 +1,145 @@
+//! The domain of a virtual machine, for whoever asks.
+
+use super::{ProvisionError, Source};
+use crate::answers::{Answers, Vm, VmGpus};
+use crate::facts::{Machine, Topology, default_interface, numa_node};
+use crate::guest::capabilities::Capabilities;
+use crate::guest::domain::{self, Domain, DomainError, Inputs, Problem};
+use crate::id::PciAddress;
+use crate::policy::{self, GpuRole, Judgement, Verdict};
+use crate::root::Root;
+
+/// Where templates of the user lie; they win over the built-in ones of the same name.
+const TEMPLATES: &str = "/etc/neuron/templates";
+const MACHINE_ID: &str = "/etc/machine-id";
+
+/// Makes the domain of a virtual machine of the answers; writes nothing.
+///
+/// Without a name, that of the only one.
+pub fn domain(
+    machine: &Root,
+    target: &Root,
+    source: &Source,
+    name: Option<&str>,
+    capabilities: &Capabilities,
+) -> Result<Domain, ProvisionError> {
+    let answers = super::answers(target, source)?;
+    let name = name.map_or_else(|| only(&answers), |name| Ok(name.to_owned()))?;
+    let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
+    let gpus = match answers.vm.get(&name) {
+        Some(vm) if vm.gpus != VmGpus::None => {
+            let judgement = policy::judge(&facts, &answers);
+            if judgement.decision.verdict != Verdict::Ready {
+                return Err(ProvisionError::Refused(Box::new(judgement.decision)));
+            }
+            gpus(&judgement, &answers, &name, vm)?
+        }
+        _ => Vec::new(),
+    };
+    let node = match gpus.first().and_then(|functions| functions.first()) {
+        Some(gpu) => numa_node(machine, *gpu).map_err(ProvisionError::Machine)?,
+        None => None,
+    };
+    let topology = Topology::read(machine).map_err(ProvisionError::Machine)?;
+    let default_interface = default_interface(machine).map_err(ProvisionError::Machine)?;
+    let seed = seed(target)?;
+    let made = domain::make(&Inputs {
+        name: &name,
+        answers: &answers,
+        gpus: &gpus,
+        topology: &topology,
+        cpu_vendor: facts.cpu.vendor,
+        node,
+        capabilities,
+        default_interface: default_interface.as_deref(),
+        seed: seed.as_bytes(),
+        templates: &templates(target)?,
+    });
+    Ok(made?)
+}
+
+fn refused(key: String, why: String, hint: String) -> ProvisionError {
+    ProvisionError::Domain(DomainError::Refused(vec![Problem { key, why, hint }]))
+}
+
+/// The name of the only virtual machine.
+fn only(answers: &Answers) -> Result<String, ProvisionError> {
+    let names: Vec<&String> = answers.vm.keys().collect();
+    match names.as_slice() {
+        [name] => Ok((*name).clone()),
+        [] => Err(refused(
+            "vm".to_owned(),
+            "the answers name no virtual machine".to_owned(),
+            "add a table like [vm.windows11] to /etc/neuron/provisioner.toml".to_owned(),
+        )),
+        names => Err(refused(
+            "vm".to_owned(),
+            format!("the answers name {} virtual machines", names.len()),
+            format!("say which: {}", names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")),
+        )),
+    }
+}
+
+/// The GPUs of a virtual machine, each with its companions.
+fn gpus(
+    judgement: &Judgement,
+    answers: &Answers,
+    name: &str,
+    vm: &Vm,
+) -> Result<Vec<Vec<PciAddress>>, ProvisionError> {
+    let guests: Vec<_> = judgement.gpus.iter().filter(|gpu| gpu.role == GpuRole::Guest).collect();
+    let named_by =
+        |vm: &Vm, address: PciAddress| matches!(&vm.gpus, VmGpus::Named(list) if list.contains(&address));
+    let is_guest = |address: &&PciAddress| guests.iter().any(|gpu| gpu.address == **address);
+    if let VmGpus::Named(list) = &vm.gpus
+        && let Some(other) = list.iter().find(|address| !is_guest(address))
+    {
+        let there: Vec<String> = guests.iter().map(|gpu| gpu.address.to_string()).collect();
+        return Err(refused(
+            format!("vm.{name}.gpus"),
+            format!("{other} is no GPU that goes to a guest"),
+            format!("those that do: {}", there.join(", ")),
+        ));
+    }
+    let others = |address| answers.vm.iter().any(|(other, vm)| other != name && named_by(vm, address));
+    let is_its = |address: PciAddress| match vm.gpus {
+        VmGpus::Named(_) => named_by(vm, address),
+        VmGpus::Auto => !others(address),
+        VmGpus::None => false,
+    };
+    let own = guests.iter().filter(|gpu| is_its(gpu.address));
+    Ok(own.map(|gpu| gpu.functions.clone()).collect())
+}
+
+/// What makes ids differ between systems: systemd's identifier of this one, which itself must not be
+/// shown to others.
+fn seed(target: &Root) -> Result<String, ProvisionError> {
+    let id = target.attribute(MACHINE_ID)?.unwrap_or_default();
+    let id = id.trim();
+    if id.is_empty() || id == "uninitialized" {
+        return Err(refused(
+            "vm".to_owned(),
+            format!(
+                "{MACHINE_ID} holds no identifier yet, and the machine's address and id are made from it"
+            ),
+            "boot the system once, or run systemd-machine-id-setup".to_owned(),
+        ));
+    }
+    Ok(id.to_owned())
+}
+
+fn templates(target: &Root) -> Result<Vec<(String, String)>, ProvisionError> {
+    let mut all = Vec::new();
+    for name in target.list(TEMPLATES)?.unwrap_or_default() {
+        if !name.ends_with(".xml.j2") {
+            continue;
+        }
+        let path = format!("{TEMPLATES}/{name}");
+        let Some(bytes) = target.read(&path)? else { continue };
+        let text = String::from_utf8(bytes).map_err(|_| {
+            refused(path.clone(), "it is not UTF-8 text".to_owned(), "write it anew as plain text".to_owned())
+        })?;
+        all.push((name, text));
+    }
+    Ok(all)
+}

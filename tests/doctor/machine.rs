@@ -1,0 +1,139 @@
+//! A machine and a target after an apply and the reboot, as a kernel and the hook leave them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use neuron_tests::scenario::Ground;
+use serde_json::Value;
+
+pub(crate) const GUESTS: [&str; 4] = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"];
+pub(crate) const HOST: &str = "0000:00:02.0";
+pub(crate) const OURS: &str = "intel_iommu=on iommu=pt";
+pub(crate) const IMAGE: &str = "boot/initramfs-linux.img";
+const HOOK: &str = "usr/lib/initcpio/install/neuron-vfio";
+const BOOTED: &str = "22222222-2222-4222-8222-222222222222";
+
+/// Whether the target has the early hook, and the boot ran it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hook {
+    Ran,
+    Absent,
+}
+
+pub(crate) fn put(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+pub(crate) fn text(root: &Path, path: &str) -> String {
+    fs::read_to_string(root.join(path)).unwrap()
+}
+
+pub(crate) fn remove(root: &Path, path: &str) {
+    fs::remove_file(root.join(path)).unwrap();
+}
+
+/// Before the reboot.
+pub(crate) fn applied(hook: Hook) -> Ground {
+    let ground = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap();
+    put(&ground.machine(), "proc/cmdline", "root=UUID=0b1fd2c4-5a0e-4f43-9d5c-3d9a6b2f7e11 rw quiet\n");
+    put(&ground.machine(), "sys/devices/virtual/dmi/id/bios_version", "F10\n");
+    if hook == Hook::Ran {
+        put(&ground.target(), HOOK, "#!/bin/bash\n");
+    }
+    let done = ground.run(&["apply", "--yes"]).unwrap();
+    assert_eq!(done.code, 4, "{}{}", done.stdout, done.stderr);
+    build(&ground);
+    ground
+}
+
+/// After the reboot.
+pub(crate) fn healthy(hook: Hook) -> Ground {
+    let ground = applied(hook);
+    let machine = ground.machine();
+    ground.boot(BOOTED).unwrap();
+    line(&ground, &format!("rw quiet {OURS}"));
+    for guest in GUESTS {
+        bind(&machine, guest, "vfio-pci");
+        put(&machine, &format!("sys/bus/pci/devices/{guest}/power_state"), "D0\n");
+    }
+    put(
+        &machine,
+        "proc/interrupts",
+        "  0:  9  IR-IO-APIC  2-edge  timer\n 24:  1  IR-PCI-MSI  0-edge  ahci\n",
+    );
+    if hook == Hook::Ran {
+        claim(&ground, &format!("result=claimed\nreason={}\n", GUESTS.join(" ")));
+        put(&machine, "run/modprobe.d/zz-neuron-vfio.conf", "options vfio-pci ids=\n");
+    }
+    ground
+}
+
+/// What the programs that the target only has stand-ins for would have made.
+fn build(ground: &Ground) {
+    let target = ground.target();
+    let later = SystemTime::now() + Duration::from_secs(60);
+    fs::File::options().append(true).open(target.join(IMAGE)).unwrap().set_modified(later).unwrap();
+    let menu = text(&target, "boot/grub/grub.cfg").replace("quiet\n", &format!("quiet {OURS}\n"));
+    put(&target, "boot/grub/grub.cfg", &menu);
+}
+
+pub(crate) fn line(ground: &Ground, end: &str) {
+    let root = "root=UUID=0b1fd2c4-5a0e-4f43-9d5c-3d9a6b2f7e11";
+    put(&ground.machine(), "proc/cmdline", &format!("BOOT_IMAGE=/vmlinuz-linux {root} {end}\n"));
+}
+
+pub(crate) fn claim(ground: &Ground, text: &str) {
+    put(&ground.machine(), "run/neuron/claim", text);
+}
+
+/// Moves a function to a driver; an empty one is none.
+pub(crate) fn bind(machine: &Path, address: &str, driver: &str) {
+    let device = machine.join("sys/bus/pci/devices").join(address);
+    let link = device.join("driver");
+    if let Ok(old) = fs::read_link(&link) {
+        let old = machine.join("sys/bus/pci/drivers").join(old.file_name().unwrap());
+        fs::remove_file(old.join(address)).unwrap();
+        fs::remove_file(&link).unwrap();
+    }
+    if !driver.is_empty() {
+        let new = machine.join("sys/bus/pci/drivers").join(driver);
+        fs::create_dir_all(&new).unwrap();
+        // Only the last part of where it leads is looked at.
+        symlink(format!("../../bus/pci/drivers/{driver}"), &link).unwrap();
+        symlink(format!("../../devices/{address}"), new.join(address)).unwrap();
+    }
+}
+
+/// One check, as far as tests look at it.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) id: String,
+    pub(crate) status: String,
+    pub(crate) evidence: String,
+    pub(crate) hint: Option<String>,
+}
+
+/// What doctor says, and how it ends.
+pub(crate) fn doctor(ground: &Ground) -> (i32, Vec<Seen>) {
+    let output = ground.run(&["doctor", "--json"]).unwrap();
+    let document: Value = serde_json::from_str(&output.stdout).expect(&output.stderr);
+    let string = |value: &Value| value.as_str().map(str::to_owned);
+    let checks = document["checks"].as_array().unwrap().iter().map(|check| Seen {
+        id: string(&check["id"]).unwrap(),
+        status: string(&check["status"]).unwrap(),
+        evidence: string(&check["evidence"]).unwrap(),
+        hint: string(&check["hint"]),
+    });
+    (output.code, checks.collect())
+}
+
+/// The worst status that a check came to; `absent` where it was not made.
+pub(crate) fn worst(checks: &[Seen], id: &str) -> String {
+    let order = ["fail", "warn", "unknown", "pass"];
+    let mine: Vec<&str> = checks.iter().filter(|one| one.id == id).map(|one| one.status.as_str()).collect();
+    order.into_iter().find(|status| mine.contains(status)).unwrap_or("absent").to_owned()
+}

@@ -1,0 +1,156 @@
+//! Every template with every pair of options is a domain that libvirt takes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::{Bench, libvirt};
+
+/// Options, each with its values: lines of the machine's table, of its network, and of other tables.
+const OPTIONS: &[&[&str]] = &[
+    &["", "gpus = \"none\""],
+    &["", "memory_mib = 4096"],
+    &["", "vcpus = 4", "vcpus = 3"],
+    &["", "cpu_pinning = \"off\"", "cpu_pinning = { first = 4 }"],
+    &["", "hugepages = \"2M\"", "hugepages = \"1G\""],
+    &["", "disk = { path = \"/var/lib/libvirt/images/a.qcow2\" }", "disk = { path = \"/srv/a.raw\" }"],
+    &["", "install_iso = \"/srv/a.iso\"\nvirtio_iso = \"/srv/b.iso\""],
+    &["", "rom_file = \"/srv/card.rom\""],
+    &["", "usb_devices = [\"046d:c52b\", \"1234:abcd\"]"],
+    &["", "evdev = [\"usb-Logitech-event-kbd\"]"],
+    &["", "display = \"vnc\"\n[audio]\nbackend = \"none\""],
+    &["", "secure_boot = false"],
+    &["", "autostart = true"],
+    &[
+        "",
+        "[vm.NAME.network]\nkind = \"bridge\"",
+        "[vm.NAME.network]\nkind = \"macvtap\"",
+        "[vm.NAME.network]\nkind = \"macvtap\"\ninterface = \"eth0\"\nmacvtap_mode = \"private\"",
+        "[vm.NAME.network]\nkind = \"user\"",
+    ],
+    &["", "[audio]\nbackend = \"scream\""],
+    &["", "[looking_glass]\nenable = false", "[looking_glass]\nresolution = \"3840x2160\"\nhdr = true"],
+];
+
+/// Answers with these values; tables come behind keys.
+fn answers(kind: &str, values: &[&str]) -> Option<String> {
+    let (tables, keys): (Vec<&str>, Vec<&str>) = values.iter().partition(|value| value.starts_with('['));
+    let mut text = format!("[vm.{kind}]\nkind = \"{kind}\"\n");
+    let mut behind = String::new();
+    for value in keys {
+        let (own, rest) = value.split_once("\n[").map_or((value, ""), |(own, rest)| (own, rest));
+        writeln!(text, "{own}").unwrap();
+        if !rest.is_empty() {
+            writeln!(behind, "[{rest}").unwrap();
+        }
+    }
+    for table in tables {
+        writeln!(behind, "{table}").unwrap();
+    }
+    let text = text + &behind.replace("NAME", kind);
+    // A table cannot stand there twice.
+    (text.matches("[audio]").count() < 2).then_some(text)
+}
+
+/// Two by two: enough to find what two options do to each other.
+fn all_pairs() -> Vec<Vec<&'static str>> {
+    let mut pairs = Vec::new();
+    for (at, first) in OPTIONS.iter().enumerate() {
+        for second in &OPTIONS[at + 1..] {
+            for one in *first {
+                for other in *second {
+                    pairs.push(vec![*one, *other]);
+                }
+            }
+        }
+    }
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
+}
+
+#[test]
+fn libvirt_takes_every_template_with_every_pair_of_options() {
+    let bench = Bench::new();
+    let (mut pairs, mut left_out) = (0, 0);
+    let mut different = BTreeMap::new();
+    for kind in ["windows11", "windows10", "linux"] {
+        for pair in all_pairs() {
+            match answers(kind, &pair) {
+                Some(answers) => {
+                    pairs += 1;
+                    different.entry(bench.xml(&answers)).or_insert(answers);
+                }
+                None => left_out += 1,
+            }
+        }
+    }
+    println!(
+        "{pairs} pairs, {} different domains; {left_out} pairs would write a table twice",
+        different.len()
+    );
+    assert_eq!(left_out, 3, "vnc and scream both say something of [audio]");
+    assert!(different.len() > 500, "{}", different.len());
+    let xml: Vec<&str> = different.keys().map(String::as_str).collect();
+    let refused = libvirt::define_all(&xml);
+    let told: Vec<String> =
+        refused.iter().map(|(xml, why)| format!("{}\n{why}\n{xml}", different[*xml])).collect();
+    assert!(told.is_empty(), "{} are refused, the first: {}", told.len(), told[0]);
+}
+
+#[test]
+fn libvirt_finds_what_is_wrong_with_a_domain() {
+    let xml = Bench::new().xml("[vm.a]\ndisk = { path = \"/srv/a.qcow2\" }\n");
+    libvirt::define(&xml).unwrap();
+    for (from, to) in [
+        ("<memory unit='MiB'>", "<memory unti='MiB'>"),
+        ("<memballoon model='none'/>", "<memoryballoon model='none'/>"),
+        ("iothread='1'/>", "iothread='7'/>"),
+        ("threads='2'", "threads='3'"),
+        ("function='0x1'/>\n    </hostdev>", "function='0x0'/>\n    </hostdev>"),
+    ] {
+        assert!(xml.contains(from), "{from} is not in it");
+        assert!(libvirt::define(&xml.replacen(from, to, 1)).is_err(), "{to}");
+    }
+}
+
+#[test]
+fn the_guest_gets_the_whole_card_in_one_slot() {
+    let bench = Bench::new();
+    let xml = bench.xml("[vm.a]\n");
+    let bind: serde_json::Value =
+        serde_json::from_str(&bench.ground.run(&["inspect", "--json"]).unwrap().stdout).unwrap();
+    let functions = bind["decision"]["bind"].as_array().unwrap().len();
+    assert!(functions > 1);
+    assert_eq!(xml.matches("<hostdev mode='subsystem' type='pci' managed='no'>").count(), functions);
+    assert_eq!(xml.matches("multifunction='on'").count(), 1);
+    let understood = libvirt::define(&xml).unwrap();
+    for function in 0..functions {
+        let place =
+            format!("<address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x{function}'");
+        assert!(understood.contains(&place), "{place}\n{understood}");
+    }
+    // The control: without a GPU there is none.
+    assert!(!bench.xml("[vm.a]\ngpus = \"none\"\n").contains("hostdev"));
+}
+
+#[test]
+fn ids_are_the_same_again_and_others_on_another_system() {
+    let bench = Bench::new();
+    let identity = |xml: &str| {
+        (
+            libvirt::between(xml, "<uuid>", "</uuid>").to_owned(),
+            libvirt::between(xml, "<mac ", "/>").to_owned(),
+        )
+    };
+    let first = identity(&bench.xml("[vm.a]\n"));
+    assert_eq!(first, identity(&bench.xml("[vm.a]\nvcpus = 2\n")));
+    let other = identity(&bench.xml("[vm.b]\n"));
+    assert!(first.0 != other.0 && first.1 != other.1);
+    let id = bench.ground.target().join("etc/machine-id");
+    let _ = std::fs::remove_file(&id);
+    std::fs::write(&id, "ffffffffffffffffffffffffffffffff\n").unwrap();
+    let elsewhere = identity(&bench.xml("[vm.a]\n"));
+    assert!(first.0 != elsewhere.0 && first.1 != elsewhere.1);
+    std::fs::write(&id, "uninitialized\n").unwrap();
+    assert_eq!(bench.render("[vm.a]\n", &[]).code, 3);
+}

@@ -35,6 +35,9 @@ pub(crate) struct Boot {
     pub(crate) took: Duration,
 }
 
+/// Who died before the signal was asked for would never send it.
+const STILL_THERE: &str = r#"[ "$PPID" = "$0" ] && exec qemu-system-x86_64 "$@""#;
+
 /// A running QEMU; goes when it is dropped, and when the thread that started it goes.
 struct Running(Child);
 
@@ -42,7 +45,8 @@ impl Running {
     /// Its standard input is the initramfs, if it gets one, and its standard output the console.
     fn start(arguments: &[String], input: Stdio, console: &File) -> io::Result<Self> {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]).args(arguments);
+        command.args(["--pdeathsig", "KILL", "sh", "-c", STILL_THERE, &std::process::id().to_string()]);
+        command.args(arguments);
         command.process_group(0).stdin(input).stdout(console.try_clone()?).stderr(Stdio::piped());
         command.spawn().map(Self).map_err(|error| {
             io::Error::other(format!("cannot start qemu-system-x86_64 through setpriv (util-linux): {error}"))

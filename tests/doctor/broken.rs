@@ -52,6 +52,22 @@ const ALL: &[Broken] = &[
     }),
     broken("set-up", "the journal is lost", "fail", |ground| remove(&ground.target(), JOURNAL))
         .also(&["files", "images"]),
+    broken("set-up", "the journal is damaged", "fail", |ground| put(&ground.target(), JOURNAL, "{}\n{}\n"))
+        .also(&[
+            "boots",
+            "parameters",
+            "images",
+            "image-configuration",
+            "entries",
+            "menu",
+            "files",
+            "rebuilds",
+            "firmware",
+        ]),
+    broken("set-up", "the answers cannot be followed", "warn", |ground| {
+        put(&ground.target(), "etc/neuron/provisioner.toml", "schema = 1\nguest_gpu = 1\n");
+    })
+    .also(&["files"]),
     broken("reboot", "this boot began before", "warn", |ground| {
         ground.boot("11111111-1111-4111-8111-111111111111").unwrap();
     })

@@ -3,8 +3,10 @@
 use std::fs;
 
 use neuron_passthrough::verify;
+use neuron_tests::scenario::Ground;
+use neuron_tests::tests_folder;
 
-use crate::machine::{GUESTS, Hook, applied, bind, healthy, remove};
+use crate::machine::{GUESTS, Hook, applied, bind, claim, doctor, healthy, remove};
 
 fn last_lines(text: &str) -> Vec<&str> {
     let lines: Vec<&str> = text.trim_end().lines().collect();
@@ -66,6 +68,42 @@ fn what_is_owed_is_said_at_the_end() {
         "{}",
         told.stdout
     );
+}
+
+#[test]
+fn where_nothing_is_set_up_two_lines_say_it() {
+    let told = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap().run(&["doctor"]).unwrap();
+    assert_eq!(told.code, 0);
+    let wanted = "Nothing to check: nothing is set up here.\n\
+                  Next: `neuron-provisioner inspect` shows what this machine can do\n";
+    assert_eq!(told.stdout, wanted);
+}
+
+/// The hook's own source is what its reasons are taken from.
+#[test]
+fn every_reason_of_the_hook_is_put_into_plain_words() {
+    let hook = "../archiso-hooks/neuron-initcpio-hooks/usr/lib/neuron/neuron-vfio-claim";
+    let hook = fs::read_to_string(tests_folder().join(hook)).unwrap();
+    let mut reasons = Vec::new();
+    for call in ["doubt ", "give_up "] {
+        for (at, _) in hook.match_indices(call) {
+            let rest = &hook[at + call.len()..];
+            if let Some(quote) = rest.chars().next().filter(|first| "'\"".contains(*first)) {
+                reasons.push(rest[1..].split(quote).next().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(reasons.len() > 15, "{reasons:?}");
+    let ground = healthy(Hook::Ran);
+    for reason in reasons.iter().filter(|reason| !reason.starts_with("${")) {
+        let of_list = reason.starts_with("$list");
+        let reason =
+            reason.replace("$list", "/etc/neuron/vfio-devices").replace("$neutral", "/run/modprobe.d/x");
+        claim(&ground, &format!("result=doubt\nreason={reason}\n"));
+        let (_, checks) = doctor(&ground);
+        let told = checks.iter().find(|check| check.id == "claim").unwrap();
+        assert_eq!(told.evidence.contains("list could not be followed"), of_list, "{told:?}");
+    }
 }
 
 /// Marks and words, no colours: they stay apart in a file, for a screen reader, on a dumb terminal.

@@ -114,6 +114,9 @@ pub(crate) enum Verb {
     /// What the system's own units ask for while it boots; not for people
     #[command(hide = true)]
     Boot(BootOptions),
+    /// What the package manager's hooks ask for; not for people
+    #[command(hide = true)]
+    Package(PackageOptions),
 }
 
 #[derive(Debug, clap::Args)]
@@ -127,6 +130,21 @@ pub(crate) struct BootOptions {
 pub(crate) enum BootMoment {
     /// Count this boot; after three in a row that were never good, give the card back
     Begin,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PackageOptions {
+    #[command(subcommand)]
+    pub(crate) moment: PackageMoment,
+}
+
+/// The moments of a package transaction at which a hook asks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PackageMoment {
+    /// Put in place again what an update undid; the paths that changed come on standard input
+    Changed,
+    /// Refuse to let our package go while passthrough is set up
+    Removed,
 }
 
 #[derive(Debug, clap::Args)]

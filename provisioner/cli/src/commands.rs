@@ -6,6 +6,7 @@ pub(crate) mod capture;
 mod consent;
 pub(crate) mod doctor;
 pub(crate) mod inspect;
+pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod revert;
 pub(crate) mod status;

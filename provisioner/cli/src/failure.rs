@@ -48,6 +48,10 @@ pub(crate) enum Failure {
     PutBack { steps: Vec<StepOutcome> },
     #[error("refused, for the reasons above; nothing was written")]
     RefusedAsShown,
+    #[error("GPU passthrough is set up, and without this package nothing could take it back")]
+    StillSetUp,
+    #[error("GPU passthrough: {0}")]
+    Upkeep(String),
     #[error("libvirt cannot be asked what it can do: {0}")]
     Libvirt(String),
     #[error("{}: {problem}", path.display())]
@@ -92,6 +96,7 @@ impl Failure {
                 | ProvisionError::Domain(DomainError::Refused(_)),
             )
             | Self::Libvirt(_)
+            | Self::StillSetUp
             | Self::RefusedAsShown
             | Self::NoTerminal { .. }
             | Self::Untrusted(_) => ExitCode::Refused,
@@ -111,7 +116,9 @@ impl Failure {
                 ErrorKind::Changed => ExitCode::Changed,
                 ErrorKind::NotPutBack => ExitCode::NotPutBack,
             },
-            Self::Provision(ProvisionError::MachineChanged(_) | ProvisionError::CutOff) => ExitCode::Changed,
+            Self::Upkeep(_) | Self::Provision(ProvisionError::MachineChanged(_) | ProvisionError::CutOff) => {
+                ExitCode::Changed
+            }
             Self::NotGivenBack(_) => ExitCode::NotPutBack,
             Self::Interrupted | Self::PutBack { .. } => ExitCode::Interrupted,
             Self::Provision(
@@ -195,6 +202,15 @@ impl Failure {
             Self::Provision(ProvisionError::Domain(DomainError::Refused(problems))) => {
                 problems.iter().map(|problem| format!("{}: {}", problem.key, problem.hint)).collect()
             }
+            Self::StillSetUp => vec![
+                "run `neuron-provisioner revert` first, and reboot; to remove the package all the same and keep \
+                 the set-up as it is, delete /usr/share/libalpm/hooks/05-neuron-removed.hook first"
+                    .to_owned(),
+            ],
+            Self::Upkeep(_) => vec![
+                "`neuron-provisioner doctor` says what is wrong, `neuron-provisioner plan` what an apply would do"
+                    .to_owned(),
+            ],
             Self::Libvirt(_) => vec![
                 "install libvirt and start its daemon; or give --capabilities a file with what \
                  `virsh domcapabilities --machine q35` prints elsewhere"

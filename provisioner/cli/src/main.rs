@@ -64,6 +64,7 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Vm(VmVerb::Render(options)) => commands::vm::render(common, options),
         Verb::Demo(options) => demo::run(common, options),
         Verb::Capture(options) => commands::capture::run(common, options),
+        Verb::Package(options) => commands::package::run(common, options),
         Verb::Boot(options) => commands::boot::run(common, options),
     }
 }

@@ -37,6 +37,9 @@ _neuron__provisioner() {
             neuron__provisioner,inspect)
                 cmd="neuron__provisioner__subcmd__inspect"
                 ;;
+            neuron__provisioner,package)
+                cmd="neuron__provisioner__subcmd__package"
+                ;;
             neuron__provisioner,plan)
                 cmd="neuron__provisioner__subcmd__plan"
                 ;;
@@ -85,6 +88,9 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help,inspect)
                 cmd="neuron__provisioner__subcmd__help__subcmd__inspect"
                 ;;
+            neuron__provisioner__subcmd__help,package)
+                cmd="neuron__provisioner__subcmd__help__subcmd__package"
+                ;;
             neuron__provisioner__subcmd__help,plan)
                 cmd="neuron__provisioner__subcmd__help__subcmd__plan"
                 ;;
@@ -103,8 +109,32 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help__subcmd__boot,begin)
                 cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__begin"
                 ;;
+            neuron__provisioner__subcmd__help__subcmd__package,changed)
+                cmd="neuron__provisioner__subcmd__help__subcmd__package__subcmd__changed"
+                ;;
+            neuron__provisioner__subcmd__help__subcmd__package,removed)
+                cmd="neuron__provisioner__subcmd__help__subcmd__package__subcmd__removed"
+                ;;
             neuron__provisioner__subcmd__help__subcmd__vm,render)
                 cmd="neuron__provisioner__subcmd__help__subcmd__vm__subcmd__render"
+                ;;
+            neuron__provisioner__subcmd__package,changed)
+                cmd="neuron__provisioner__subcmd__package__subcmd__changed"
+                ;;
+            neuron__provisioner__subcmd__package,help)
+                cmd="neuron__provisioner__subcmd__package__subcmd__help"
+                ;;
+            neuron__provisioner__subcmd__package,removed)
+                cmd="neuron__provisioner__subcmd__package__subcmd__removed"
+                ;;
+            neuron__provisioner__subcmd__package__subcmd__help,changed)
+                cmd="neuron__provisioner__subcmd__package__subcmd__help__subcmd__changed"
+                ;;
+            neuron__provisioner__subcmd__package__subcmd__help,help)
+                cmd="neuron__provisioner__subcmd__package__subcmd__help__subcmd__help"
+                ;;
+            neuron__provisioner__subcmd__package__subcmd__help,removed)
+                cmd="neuron__provisioner__subcmd__package__subcmd__help__subcmd__removed"
                 ;;
             neuron__provisioner__subcmd__vm,help)
                 cmd="neuron__provisioner__subcmd__vm__subcmd__help"
@@ -125,7 +155,7 @@ _neuron__provisioner() {
 
     case "${cmd}" in
         neuron__provisioner)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status doctor validate vm demo capture boot help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status doctor validate vm demo capture boot package help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -389,7 +419,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help)
-            opts="inspect plan apply revert status doctor validate vm demo capture boot help"
+            opts="inspect plan apply revert status doctor validate vm demo capture boot package help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -514,6 +544,48 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__package)
+            opts="changed removed"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__package__subcmd__changed)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__package__subcmd__removed)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__plan)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -601,6 +673,152 @@ _neuron__provisioner() {
         neuron__subcmd__provisioner__subcmd__inspect)
             opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__package)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version changed removed help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__package__subcmd__changed)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__package__subcmd__help)
+            opts="changed removed help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__package__subcmd__help__subcmd__changed)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__package__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__package__subcmd__help__subcmd__removed)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__package__subcmd__removed)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -22,12 +22,14 @@ mod doctor;
 mod guest;
 mod refusal;
 mod status;
+mod upkeep;
 
 pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
 pub use doctor::doctor;
 pub use guest::domain;
 pub use refusal::{REFUSAL, keep_reason, unreadable};
 pub use status::status;
+pub use upkeep::{Upkeep, upkeep};
 
 /// Where the answers come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,6 +222,17 @@ pub fn inspect(machine: &Root, answers: &Answers) -> Result<(Machine, Judgement)
 /// Makes the plan for a target; writes nothing. A target in which a run was cut off has to be
 /// [recovered](recover) first: a plan for half of a set-up would fit nothing.
 pub fn plan(machine: &Root, target: &Root, source: &Source, stage: Stage) -> Result<Planned, ProvisionError> {
+    plan_with(machine, target, source, stage, None)
+}
+
+/// The same, with a program that has to run whatever else changes.
+fn plan_with(
+    machine: &Root,
+    target: &Root,
+    source: &Source,
+    stage: Stage,
+    due: Option<Vec<String>>,
+) -> Result<Planned, ProvisionError> {
     let view = View::open(target)?;
     if view.status()?.state == State::Interrupted {
         return Err(if view.is_busy()? { view.busy().into() } else { ProvisionError::CutOff });
@@ -228,7 +241,8 @@ pub fn plan(machine: &Root, target: &Root, source: &Source, stage: Stage) -> Res
     let (facts, judgement) = inspect(machine, &answers)?;
     let read = Target::read(target, &facts)?;
     let judgement = policy::target::judge(judgement, &facts, &answers, &read);
-    let ours = ours(&view)?;
+    let mut ours = ours(&view)?;
+    ours.due_rebuilds.extend(due);
     let text = answers_text(&read, source, &answers)?;
     let plan = plan::make(Inputs {
         machine: &facts,

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statvfs::fstatvfs;
 
 pub use capture::{Capture, CaptureError, Entry};
@@ -183,9 +183,21 @@ impl Root {
     /// When a file was last written, in nanoseconds since 1970; `None` where there is none. A capture
     /// holds no times.
     pub fn modified(&self, path: &str) -> Result<Option<i128>, ReadError> {
+        self.time(path, |stat| i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec))
+    }
+
+    /// When anything about a file was changed last, its place and owner included, in nanoseconds since
+    /// 1970; unlike [`Self::modified`], no archive that it comes out of can set it. A capture has none.
+    pub fn status_changed(&self, path: &str) -> Result<Option<i128>, ReadError> {
+        let time =
+            |stat: FileStat| i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec);
+        self.time(path, time)
+    }
+
+    fn time(&self, path: &str, of: impl Fn(FileStat) -> i128) -> Result<Option<i128>, ReadError> {
         let Some(fd) = self.descriptor() else { return Ok(None) };
         match open_in(fd, path, OFlag::O_PATH).and_then(fstat) {
-            Ok(stat) => Ok(Some(i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec))),
+            Ok(stat) => Ok(Some(of(stat))),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(ReadError { path: absolute(path), source: errno.into() }),
         }

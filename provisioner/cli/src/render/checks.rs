@@ -11,7 +11,10 @@ use super::{plain, wrapped};
 /// terminal that scrolled still shows it. `only_trouble` leaves out what needs nobody.
 pub(crate) fn checks(checks: &[Check], only_trouble: bool) -> String {
     let mut out = String::new();
-    let shown: Vec<&Check> = checks.iter().filter(|check| !only_trouble || is_trouble(check)).collect();
+    // Of a system on which nothing is set up, the verdict says it all.
+    let is_single = checks.len() == 1;
+    let shown: Vec<&Check> =
+        checks.iter().filter(|check| !is_single && (!only_trouble || is_trouble(check))).collect();
     // Wide enough for every name, so that the evidence stands in a column.
     let width = shown.iter().map(|check| check.id.len()).max().unwrap_or_default();
     let rest = " ".repeat(width + 9);
@@ -100,7 +103,10 @@ fn verdict(checks: &[Check]) -> String {
 /// The hint of what matters most.
 fn next(checks: &[Check]) -> Option<String> {
     let first = |status| checks.iter().find(|check| check.status == status);
-    let of = |check: &Check| Some(format!("({}) {}", check.id, check.hint.as_deref()?));
+    let of = |check: &Check| {
+        let hint = check.hint.as_deref()?;
+        Some(if checks.len() == 1 { hint.to_owned() } else { format!("({}) {hint}", check.id) })
+    };
     match first(Status::Fail) {
         Some(failed) => of(failed),
         None if is(checks, "reboot", Status::Warn) => {

@@ -3,17 +3,29 @@
 use super::carry_out::{FIRMWARE, reboot};
 use super::status::orphans;
 use super::{Note, ProvisionError, REFUSAL, Source, answers};
+use crate::answers::Answers;
 use crate::apply::{Applied, State, View};
 use crate::boots;
 use crate::facts::boot_id;
 use crate::root::Root;
 use crate::verify::{self, Check, Reboot, Recorded};
 
-/// Looks whether what was applied holds; writes nothing.
+/// Looks whether what was applied holds; writes nothing. A journal that cannot be read is a finding,
+/// and everything else is looked at all the same.
 pub fn doctor(machine: &Root, target: &Root) -> Result<Vec<Check>, ProvisionError> {
-    let view = View::open(target)?;
-    let applied = view.status()?;
-    Ok(verify::report(machine, target, &recorded(machine, target, &view, &applied)?))
+    let opened = View::open(target).and_then(|view| {
+        let applied = view.status()?;
+        Ok((view, applied))
+    });
+    let recorded = match opened {
+        Ok((view, applied)) => recorded(machine, target, &view, &applied)?,
+        Err(error) => Recorded::of_no_journal(error.in_full(), orphans(target)?, given(target)),
+    };
+    Ok(verify::report(machine, target, &recorded))
+}
+
+fn given(target: &Root) -> Result<Answers, String> {
+    answers(target, &Source::Target).map_err(|error| error.to_string())
 }
 
 /// What the journal says, for who must not read it.
@@ -36,6 +48,7 @@ pub(super) fn recorded(
     let boots = boots::load(target)?;
     let ours = applied.files.iter().filter(|file| !file.is_taken_back);
     Ok(Recorded {
+        unreadable: None,
         files: ours.map(|file| file.path.clone()).collect(),
         drifted,
         unseen: applied.unseen.clone(),
@@ -55,6 +68,6 @@ pub(super) fn recorded(
         unproven_boots: boots.unproven.len(),
         given_back: boots.given_back.map(|given| given.because),
         firmware: text(FIRMWARE)?,
-        answers: answers(target, &Source::Target).map_err(|error| error.to_string()),
+        answers: given(target),
     })
 }

@@ -85,6 +85,16 @@ pub(super) fn kernels(seen: &Seen<'_>) -> Vec<Finding> {
     })
 }
 
+/// How the images are built anew here.
+pub(super) fn rebuild(seen: &Seen<'_>) -> String {
+    let step =
+        seen.target.as_ref().ok().and_then(|target| Some(initramfs::active(target).ok()?.rebuild(target)));
+    match step.map(|step| step.action) {
+        Some(Action::Rebuild { argv, .. }) => format!("run `{}` as root, then reboot", argv.join(" ")),
+        _ => "build the images anew, then reboot".to_owned(),
+    }
+}
+
 /// Every image is there, and none is older than what has to be in it.
 pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
     if !seen.recorded.claims() {
@@ -94,7 +104,7 @@ pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
         let Ok(generator) = initramfs::active(target) else {
             return vec![Finding::not_told("what builds the images is not known")];
         };
-        let Step { action: Action::Rebuild { argv, outputs }, .. } = generator.rebuild(target) else {
+        let Step { action: Action::Rebuild { outputs, .. }, .. } = generator.rebuild(target) else {
             return Vec::new();
         };
         let outputs: Vec<TargetPath> =
@@ -106,7 +116,7 @@ pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
             Ok(newest) => newest,
             Err(unreadable) => return vec![unreadable],
         };
-        let build = format!("run `{}` as root, then reboot", argv.join(" "));
+        let build = rebuild(seen);
         outputs.iter().map(|image| one_image(seen, image, newest.as_ref(), &build)).collect()
     })
 }
@@ -195,6 +205,9 @@ fn unwritten<'s>(seen: &'s Seen<'_>, steps: &'s [Step]) -> impl Iterator<Item = 
 /// Every entry that starts this system has our parameters, as its loader's own files say.
 pub(super) fn entries(seen: &Seen<'_>) -> Vec<Finding> {
     let set = &seen.recorded.parameters;
+    if seen.recorded.unreadable.is_some() {
+        return vec![Finding::without_journal()];
+    }
     if set.is_empty() {
         return vec![Finding::pass("no parameter is ours")];
     }
@@ -248,6 +261,9 @@ fn lacking(loader: &str, steps: &[Step], set: &[String]) -> Vec<Finding> {
 
 /// GRUB reads a menu that is made from other files: it can be older than they are.
 pub(super) fn menu(seen: &Seen<'_>) -> Vec<Finding> {
+    if seen.recorded.unreadable.is_some() {
+        return vec![Finding::without_journal()];
+    }
     asked(seen, |target| {
         if !target.has(GRUB_MENU) || seen.recorded.parameters.is_empty() {
             return vec![Finding::pass("no menu has to be made anew here")];

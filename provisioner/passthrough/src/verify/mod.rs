@@ -8,6 +8,7 @@
 //! for a machine on which it does not pass.
 
 mod boot;
+mod claim;
 mod disk;
 mod functions;
 mod host;
@@ -17,7 +18,7 @@ mod standing;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use boot::{CLAIM, NEUTRAL_IDS};
+pub use claim::{CLAIM, NEUTRAL_IDS};
 pub use disk::not_in_force;
 
 use crate::answers::Answers;
@@ -74,13 +75,13 @@ pub const ALL: &[Question] = &[
     Question { id: "boot-entry", look: boot::entry },
     Question { id: "parameters", look: boot::parameters },
     Question { id: "iommu", look: boot::iommu },
-    Question { id: "claim", look: boot::claim },
+    Question { id: "claim", look: claim::claim },
     Question { id: "list", look: functions::list },
     Question { id: "identity", look: functions::identity },
     Question { id: "bound", look: functions::bound },
     Question { id: "group", look: functions::group },
     Question { id: "taken", look: functions::taken },
-    Question { id: "ids", look: boot::ids },
+    Question { id: "ids", look: claim::ids },
     Question { id: "host-gpu", look: host::gpu },
     Question { id: "host-driver", look: host::driver },
     Question { id: "host-picture", look: host::picture },
@@ -114,6 +115,8 @@ pub enum Reboot {
 /// What the journal of the target says, as plain data.
 #[derive(Debug, Clone)]
 pub struct Recorded {
+    /// Why the journal cannot be read; the rest is empty then.
+    pub unreadable: Option<String>,
     /// Files of ours, copies among them.
     pub files: Vec<TargetPath>,
     /// Files of ours that are no longer as they were written; without a journal, all of them.
@@ -149,10 +152,36 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Of a target whose journal cannot be read.
+    pub fn of_no_journal(why: String, orphans: Vec<TargetPath>, answers: Result<Answers, String>) -> Self {
+        Self {
+            unreadable: Some(why),
+            files: Vec::new(),
+            drifted: orphans,
+            unseen: Vec::new(),
+            parameters: Vec::new(),
+            open_rebuilds: Vec::new(),
+            due_rebuilds: Vec::new(),
+            is_busy: false,
+            is_cut_off: false,
+            is_reverted: false,
+            reboot: Reboot::CannotTell,
+            verdict: None,
+            refusal: None,
+            unproven_boots: 0,
+            given_back: None,
+            firmware: None,
+            answers,
+        }
+    }
+
     /// Whether anything of ours is in the target, beside the answers.
     pub fn is_set_up(&self) -> bool {
         let mut ours = self.files.iter().chain(&self.drifted);
-        self.is_busy || self.is_cut_off || ours.any(|path| path.as_str() != ANSWERS)
+        self.unreadable.is_some()
+            || self.is_busy
+            || self.is_cut_off
+            || ours.any(|path| path.as_str() != ANSWERS)
     }
 
     /// Whether functions are given away, as files of ours say.
@@ -206,6 +235,11 @@ impl Finding {
 
     fn unknown(evidence: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { status: Status::Unknown, hint: Some(hint.into()), ..Self::pass(evidence) }
+    }
+
+    /// The journal would say it.
+    fn without_journal() -> Self {
+        Self::not_told("only the journal could tell, see `set-up`")
     }
 
     /// Something could not be read.

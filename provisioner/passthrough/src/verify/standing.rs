@@ -10,7 +10,12 @@ const APPLY: &str = "run `neuron-provisioner apply` as root";
 pub(super) fn set_up(seen: &Seen<'_>) -> Vec<Finding> {
     let recorded = seen.recorded;
     let mut found = Vec::new();
-    if recorded.is_busy {
+    if let Some(why) = &recorded.unreadable {
+        found.push(Finding::fail(
+            format!("the journal cannot be read, and without it nothing can be undone: {why}"),
+            "mend what is named there, or restore /var/lib/neuron-provisioner from a backup",
+        ));
+    } else if recorded.is_busy {
         found.push(Finding::unknown("another run is writing right now", "ask again when it is done"));
     } else if recorded.is_cut_off {
         found.push(Finding::fail(
@@ -30,6 +35,11 @@ pub(super) fn set_up(seen: &Seen<'_>) -> Vec<Finding> {
         found.push(Finding::pass(format!("{} files of ours are recorded", recorded.files.len())));
     }
     found.extend(recorded.refusal.as_ref().map(refused));
+    if let Err(problem) = &recorded.answers {
+        let hint =
+            "mend that, and let `neuron-provisioner validate` check it: the next apply follows the file";
+        found.push(Finding::warn(format!("the answers cannot be followed: {problem}"), hint));
+    }
     found
 }
 
@@ -93,6 +103,9 @@ pub(super) fn reboot(seen: &Seen<'_>) -> Vec<Finding> {
 
 /// Boots that nobody could use are counted; after too many, the card goes back for good.
 pub(super) fn boots(seen: &Seen<'_>) -> Vec<Finding> {
+    if seen.recorded.unreadable.is_some() {
+        return vec![Finding::without_journal()];
+    }
     let unproven = seen.recorded.unproven_boots;
     vec![match &seen.recorded.given_back {
         Some(because) => Finding::fail(
@@ -111,6 +124,9 @@ pub(super) fn boots(seen: &Seen<'_>) -> Vec<Finding> {
 
 pub(super) fn files(seen: &Seen<'_>) -> Vec<Finding> {
     let recorded = seen.recorded;
+    if recorded.unreadable.is_some() {
+        return vec![Finding::without_journal()];
+    }
     if recorded.is_busy || recorded.is_cut_off {
         return vec![Finding::not_told("not asked: a run is not finished")];
     }
@@ -140,6 +156,9 @@ pub(super) fn files(seen: &Seen<'_>) -> Vec<Finding> {
 
 pub(super) fn rebuilds(seen: &Seen<'_>) -> Vec<Finding> {
     let recorded = seen.recorded;
+    if recorded.unreadable.is_some() {
+        return vec![Finding::without_journal()];
+    }
     let mut found = Vec::new();
     for argv in &recorded.due_rebuilds {
         let command = argv.join(" ");

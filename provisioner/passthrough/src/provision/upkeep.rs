@@ -1,0 +1,104 @@
+//! What other packages leave to do: a kernel, a driver or a boot loader was updated.
+//!
+//! Nothing is decided anew here. What was agreed to once is put in place again where an update undid
+//! it; as soon as anything else would change, a person has to look.
+
+use super::{Planned, ProvisionError, Source, plan_with};
+use crate::apply::{Applied, State, View};
+use crate::binding::{VFIO_CONF, VFIO_DEVICES};
+use crate::facts::{Machine, Target};
+use crate::id::TargetPath;
+use crate::initramfs;
+use crate::plan::{ANSWERS, CANDIDATE, Stage};
+use crate::policy::Severity;
+use crate::root::{ReadError, Root};
+use crate::step::{Action, Step};
+
+/// Where what goes into images is configured.
+const CONFIGURATION: [&str; 6] = [
+    "/etc/dracut.conf",
+    "/etc/mkinitcpio.conf",
+    "/etc/modprobe.d/",
+    "/usr/lib/dracut/dracut.conf.d/",
+    "/usr/lib/mkinitcpio/",
+    "/usr/lib/modprobe.d/",
+];
+
+/// What is to be done after other packages changed.
+#[derive(Debug)]
+pub enum Upkeep {
+    /// Nothing was set up, or everything is in place.
+    Nothing,
+    /// What was applied can be put in place again.
+    Due(Box<Planned>),
+    /// A person has to look, for this reason.
+    ByHand(String),
+}
+
+/// Looks what is to be done; writes nothing. `changed` are the paths that were changed, absolute.
+///
+/// Where nothing was set up, the machine is not even read.
+pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkeep, ProvisionError> {
+    let applied = View::open(target)?.status()?;
+    match applied.state {
+        State::Unconfigured | State::Reverted => return Ok(Upkeep::Nothing),
+        State::Interrupted => {
+            return Ok(Upkeep::ByHand("an earlier run was cut off in the middle".to_owned()));
+        }
+        State::Applied => {}
+    }
+    let stale = stale_images(machine, target, changed)?;
+    let planned = plan_with(machine, target, &Source::Target, Stage::All, stale)?;
+    if !planned.plan.is_allowed() {
+        return Ok(Upkeep::ByHand(forbidden(&planned)));
+    }
+    if let Some(why) = goes_beyond(&planned.plan.steps, &applied) {
+        return Ok(Upkeep::ByHand(why));
+    }
+    if planned.plan.steps.is_empty() { Ok(Upkeep::Nothing) } else { Ok(Upkeep::Due(Box::new(planned))) }
+}
+
+fn forbidden(planned: &Planned) -> String {
+    let findings = &planned.plan.decision.findings;
+    let blocker = findings.iter().find(|finding| finding.severity == Severity::Blocker);
+    let question = planned.plan.decision.question.as_deref();
+    let why = blocker.map(|finding| finding.message.as_str()).or(question);
+    format!("what was applied would not be allowed now: {}", why.unwrap_or("it is undecided"))
+}
+
+/// Why these steps are more than putting in place again what was agreed to.
+fn goes_beyond(steps: &[Step], applied: &Applied) -> Option<String> {
+    let decides = [VFIO_CONF, VFIO_DEVICES, ANSWERS, CANDIDATE];
+    let paths = || steps.iter().filter_map(|step| step.action.path());
+    if let Some(path) = paths().find(|path| decides.contains(&path.as_str())) {
+        return Some(format!("{path} would be written anew: this machine or its answers changed"));
+    }
+    // Somebody may have meant it.
+    let theirs = |path: &&TargetPath| applied.drifted.contains(path);
+    let drifted = paths().find(theirs).or_else(|| applied.drifted.first());
+    drifted.map(|path| format!("{path} was changed since it was applied"))
+}
+
+/// The build that is due because configuration of others changed and no image was built since.
+fn stale_images(
+    machine: &Root,
+    target: &Root,
+    changed: &[String],
+) -> Result<Option<Vec<String>>, ProvisionError> {
+    let configuration =
+        changed.iter().filter(|path| CONFIGURATION.iter().any(|place| path.starts_with(place)));
+    let mut newest = None;
+    for path in configuration {
+        newest = newest.max(target.status_changed(path)?);
+    }
+    let Some(newest) = newest else { return Ok(None) };
+    let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
+    let read = Target::read(target, &facts)?;
+    let Ok(generator) = initramfs::active(&read) else { return Ok(None) };
+    let Action::Rebuild { argv, outputs } = generator.rebuild(&read).action else { return Ok(None) };
+    let built = outputs.iter().map(|image| target.modified(image.as_str()));
+    let built: Vec<Option<i128>> = built.collect::<Result<_, ReadError>>()?;
+    // Where the images are is not always known; then one build too many is the safe side.
+    let is_stale = built.is_empty() || built.iter().any(|time| time.is_none_or(|time| time < newest));
+    Ok(is_stale.then_some(argv))
+}

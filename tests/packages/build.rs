@@ -1,0 +1,97 @@
+//! makepkg, as an ordinary user, over a copy of the tree.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use neuron_tests::{program, tests_folder};
+use tempfile::TempDir;
+
+/// Who builds: makepkg refuses to run as root. On every distribution these are nobody's.
+const NOBODY: &str = "65534";
+
+/// Everything that was built, once for all tests.
+pub(crate) struct Built {
+    folder: TempDir,
+}
+
+static BUILT: LazyLock<Built> = LazyLock::new(Built::new);
+
+/// The packages.
+pub(crate) fn built() -> &'static Built {
+    &BUILT
+}
+
+impl Built {
+    fn new() -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "only root can put packages into a root of its own");
+        let built = Self { folder: tempfile::tempdir().unwrap() };
+        let tree = built.tree();
+        copy_of_the_tree(&tree);
+        fs::copy(program::path().unwrap(), built.at("program")).unwrap();
+        fs::create_dir(built.at("packages")).unwrap();
+        run(Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(built.folder.path()));
+        built.make(&tree.join("archiso-hooks/neuron-provisioner"), &[]);
+        built.make(&tree.join("archiso-hooks/neuron-initcpio-hooks"), &[]);
+        for version in ["1", "2"] {
+            built.make(&tree.join("tests/packages/stand-ins"), &[("STAND_IN_VERSION", version)]);
+        }
+        built
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The copy of the tree that was built from.
+    pub(crate) fn tree(&self) -> PathBuf {
+        self.at("tree")
+    }
+
+    /// Runs makepkg in a folder; packages of the same name, version and release are replaced.
+    pub(crate) fn make(&self, folder: &Path, environment: &[(&str, &str)]) {
+        let mut makepkg = Command::new("setpriv");
+        makepkg.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "makepkg"]);
+        makepkg.args(["--force", "--nodeps", "--noconfirm", "--clean"]).current_dir(folder);
+        makepkg.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("LC_ALL", "C.UTF-8");
+        makepkg.env("HOME", self.folder.path()).env("BUILDDIR", self.at("build"));
+        makepkg.env("PKGDEST", self.at("packages")).env("PKGEXT", ".pkg.tar");
+        makepkg.env("SOURCE_DATE_EPOCH", "1700000000").env("NEURON_PROGRAM", self.at("program"));
+        run(makepkg.envs(environment.iter().copied()));
+    }
+
+    /// The file of a package.
+    pub(crate) fn package(&self, name: &str, version: &str) -> PathBuf {
+        let begin = format!("{name}-{version}-");
+        let packages = fs::read_dir(self.at("packages")).unwrap();
+        let mut found = packages.map(|entry| entry.unwrap().path());
+        let is_it = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(&begin);
+        found.find(is_it).unwrap_or_else(|| panic!("{begin}* was not built"))
+    }
+}
+
+/// What git would see of the tree, changes included: makepkg must not write into the tree itself.
+fn copy_of_the_tree(to: &Path) {
+    let from = tests_folder().join("..");
+    fs::create_dir(to).unwrap();
+    let copy = "git -c safe.directory='*' ls-files -z --cached --others --exclude-standard -- archiso-hooks provisioner/docs \
+                calamares-module LICENSE tests/packages | tar --create --null --files-from=- --ignore-failed-read \
+                2>/dev/null | tar --extract --directory \"$1\"";
+    run(Command::new("sh").args(["-c", copy, "sh"]).arg(to).current_dir(from));
+    assert!(to.join("archiso-hooks/neuron-provisioner/PKGBUILD").is_file(), "the copy is not whole");
+}
+
+/// Runs a program that has to succeed, and gives what it said.
+pub(crate) fn run(command: &mut Command) -> String {
+    let (is_fine, said) = tried(command);
+    assert!(is_fine, "{command:?}\n{said}");
+    said
+}
+
+/// Whether a program succeeded, and everything that it said.
+pub(crate) fn tried(command: &mut Command) -> (bool, String) {
+    let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (done.status.success(), text(&done.stdout) + &text(&done.stderr))
+}

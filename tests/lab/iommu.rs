@@ -17,7 +17,7 @@ fn told(name: &str, case: Case, described: &[Function]) -> (Value, Account) {
     (document, kernel)
 }
 
-fn gpu<'a>(document: &'a Value, one: Function) -> &'a Value {
+fn gpu(document: &Value, one: Function) -> &Value {
     let gpus = document["gpus"].as_array().unwrap();
     gpus.iter().find(|gpu| gpu["address"] == one.address).unwrap_or_else(|| panic!("{document:#}"))
 }
@@ -63,7 +63,6 @@ fn a_gpu_in_a_shared_group_is_refused() {
     let case = Case::new(machine).with_host(&[HOST, BEHIND]);
     let (document, _) = told("a GPU behind a bridge, and another function", case, &here);
     let shared = gpu(&document, BEHIND);
-    println!("{document:#}");
     assert!(shared["findings"].to_string().contains("group-shared"), "{document:#}");
     assert_eq!(shared["viability"], "blocked", "{document:#}");
     assert_eq!(shared["group_peers"], serde_json::json!([BESIDE.address]), "{document:#}");
@@ -83,7 +82,6 @@ fn twins_a_gpu_without_driver_and_virtual_functions_are_told() {
     let case = Case::new(machine.clone()).with_host(&added);
     let (bare, without) = told("twins, a GPU without a driver", case.clone(), &here);
     let (document, with) = told("the same with virtual functions", case.before(before), &here);
-    println!("{document:#}");
     assert_eq!(gpu(&document, added[0])["driver"], Value::Null, "{document:#}");
     assert_eq!(with.groups(), without.groups() + 4, "{with:#?}");
     // Controls: four groups more are noticed; a GPU with a driver is not told to have none.

@@ -54,7 +54,7 @@ pub(crate) fn add(row: &Row<'_>, with: &str) -> io::Result<()> {
     let rows = parts.entry(row.part.to_owned()).or_default();
     if !begun.iter().any(|part| part == row.part) {
         begun.push(row.part.to_owned());
-        rows.clear();
+        rows.lines.clear();
     }
     with.clone_into(&mut rows.with);
     rows.lines.insert(row.name.to_owned(), line(row));
@@ -66,12 +66,6 @@ pub(crate) fn add(row: &Row<'_>, with: &str) -> io::Result<()> {
 struct Part {
     with: String,
     lines: BTreeMap<String, String>,
-}
-
-impl Part {
-    fn clear(&mut self) {
-        self.lines.clear();
-    }
 }
 
 fn line(row: &Row<'_>) -> String {

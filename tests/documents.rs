@@ -120,10 +120,14 @@ fn what_apply_revert_and_status_say_has_the_documented_fields() {
         }
         let status = json(&ground, &["status"], 0);
         let names = "schema state reboot_needed interrupted in_progress files drifted not_in_force parameters open_rebuilds \
-                     due_rebuilds refusal";
+                     due_rebuilds boots refusal";
         has_exactly("the status", &status, names);
         assert_eq!(status["schema"], "neuron-status/1");
-        is_one_of("a state", &status["state"], "unconfigured|pending|trial|active|drifted|reverted");
+        is_one_of(
+            "a state",
+            &status["state"],
+            "unconfigured|pending|trial|active|drifted|given-back|reverted",
+        );
     }
 }
 

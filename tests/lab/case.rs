@@ -57,6 +57,7 @@ pub(crate) struct Case {
     hook: bool,
     vfio_in_image: bool,
     before: String,
+    after: String,
     tried: usize,
     dracut: Option<&'static [&'static str]>,
 }
@@ -73,6 +74,7 @@ impl Case {
             hook: true,
             vfio_in_image: true,
             before: String::new(),
+            after: String::new(),
             tried: 0,
             dracut: None,
         };
@@ -155,6 +157,24 @@ impl Case {
     pub(crate) fn before(mut self, lines: &str) -> Self {
         lines.clone_into(&mut self.before);
         self
+    }
+
+    /// Shell lines that run in the root, before the checks.
+    pub(crate) fn after(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.after);
+        self
+    }
+
+    /// A program of the root.
+    pub(crate) fn program(mut self, path: &str, content: &[u8]) -> Self {
+        self.files.insert(path.to_owned(), (0o755, content.to_vec()));
+        self
+    }
+
+    /// What a command prints, without its line ends.
+    pub(crate) fn prints(self, name: &str, command: &str, expected: &str) -> Self {
+        let line = format!("check '{name}' \"$({command})\" '{expected}'");
+        self.check(name.to_owned(), line)
     }
 
     /// This function is with this driver.
@@ -307,7 +327,7 @@ impl Case {
 
     fn check_lines(&self) -> String {
         let lines: Vec<&str> = self.checks.iter().map(|(_, line)| line.as_str()).collect();
-        lines.join("\n") + "\n"
+        format!("{}\n{}\n", self.after, lines.join("\n"))
     }
 
     fn archive(&self, kernel: &Kernel) -> io::Result<Archive> {

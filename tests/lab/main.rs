@@ -8,6 +8,7 @@ mod archive;
 mod case;
 mod claim;
 mod dracut;
+mod guard;
 mod iommu;
 mod kernel;
 mod leftovers;

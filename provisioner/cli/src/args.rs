@@ -130,6 +130,8 @@ pub(crate) struct BootOptions {
 pub(crate) enum BootMoment {
     /// Count this boot; after three in a row that were never good, give the card back
     Begin,
+    /// Wait until this boot has shown that it is good, and say so
+    Good,
 }
 
 #[derive(Debug, clap::Args)]

@@ -60,6 +60,8 @@ pub(crate) enum Failure {
     Boots(#[from] BootsError),
     #[error(transparent)]
     Rebind(#[from] RebindError),
+    #[error("nobody can tell whether this boot is good")]
+    Witness(#[source] io::Error),
     #[error("not everything went back to the host: {0}")]
     NotGivenBack(String),
     #[error("cannot watch for signals")]
@@ -127,6 +129,7 @@ impl Failure {
             | Self::File { .. }
             | Self::Boots(_)
             | Self::Rebind(_)
+            | Self::Witness(_)
             | Self::Output(_)
             | Self::Signals(_)
             | Self::Json(_) => ExitCode::Failed,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use neuron_passthrough::apply::StepOutcome;
+use neuron_passthrough::boots::{Boots, LIMIT};
 use neuron_passthrough::facts::{Chassis, CpuVendor, Firmware, Machine};
 use neuron_passthrough::guest::domain::{Domain, Problem};
 use neuron_passthrough::id::{GroupId, PciAddress, PciId, TargetPath};
@@ -237,8 +238,32 @@ pub(crate) struct StatusReport {
     pub(crate) due_rebuilds: Vec<Vec<String>>,
     /// Whether another run is writing right now.
     pub(crate) in_progress: bool,
+    /// Boots with passthrough in force, and whether they were good.
+    pub(crate) boots: BootsReport,
     /// Why the last run did nothing.
     pub(crate) refusal: Option<Decision>,
+}
+
+/// What was counted of boots with passthrough in force.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BootsReport {
+    /// How many in a row were not good (yet); the one that is running counts.
+    pub(crate) unproven: usize,
+    /// How many may be.
+    pub(crate) limit: usize,
+    /// Why the host has the card back; null while it has not.
+    pub(crate) given_back: Option<String>,
+}
+
+impl From<Boots> for BootsReport {
+    fn from(boots: Boots) -> Self {
+        Self {
+            unproven: boots.unproven.len(),
+            limit: LIMIT,
+            given_back: boots.given_back.map(|given| given.because),
+        }
+    }
 }
 
 impl From<Status> for StatusReport {
@@ -255,6 +280,7 @@ impl From<Status> for StatusReport {
             open_rebuilds: status.open_rebuilds,
             due_rebuilds: status.due_rebuilds,
             in_progress: status.in_progress,
+            boots: status.boots.into(),
             refusal: status.refusal,
         }
     }

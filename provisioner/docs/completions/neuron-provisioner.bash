@@ -58,11 +58,17 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__boot,begin)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__begin"
                 ;;
+            neuron__provisioner__subcmd__boot,good)
+                cmd="neuron__provisioner__subcmd__boot__subcmd__good"
+                ;;
             neuron__provisioner__subcmd__boot,help)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__help"
                 ;;
             neuron__provisioner__subcmd__boot__subcmd__help,begin)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__begin"
+                ;;
+            neuron__provisioner__subcmd__boot__subcmd__help,good)
+                cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__good"
                 ;;
             neuron__provisioner__subcmd__boot__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__help"
@@ -108,6 +114,9 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner__subcmd__help__subcmd__boot,begin)
                 cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__begin"
+                ;;
+            neuron__provisioner__subcmd__help__subcmd__boot,good)
+                cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__good"
                 ;;
             neuron__provisioner__subcmd__help__subcmd__package,changed)
                 cmd="neuron__provisioner__subcmd__help__subcmd__package__subcmd__changed"
@@ -219,7 +228,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__boot)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version begin help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version begin good help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -278,8 +287,38 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__boot__subcmd__good)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__boot__subcmd__help)
-            opts="begin help"
+            opts="begin good help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -293,6 +332,20 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__begin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__good)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -447,7 +500,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__boot)
-            opts="begin"
+            opts="begin good"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -461,6 +514,20 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__boot__subcmd__begin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__boot__subcmd__good)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -183,19 +183,20 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand ca
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -f -a "good" -d 'Wait until this boot has shown that it is good, and say so'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin good help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
@@ -207,7 +208,19 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand bo
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -s V -l version -d 'Print version'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "good" -d 'Wait until this boot has shown that it is good, and say so'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
@@ -263,5 +276,6 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand he
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status doctor validate vm demo capture boot package help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from boot" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from boot" -f -a "good" -d 'Wait until this boot has shown that it is good, and say so'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from package" -f -a "changed" -d 'Put in place again what an update undid; the paths that changed come on standard input'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from package" -f -a "removed" -d 'Refuse to let our package go while passthrough is set up'

@@ -1,17 +1,20 @@
 //! Boots with passthrough in force, and whether they were good.
 //!
 //! An initramfs has no disk to count on, so the booted system counts. A boot is counted when it
-//! begins and the count goes when somebody could use it ([`good`]). After [`LIMIT`] in a row that
-//! nobody could, the next one gives the card back before a display manager starts, and so does every
-//! boot after it, until a person says otherwise ([`clear`]). A count that cannot be read leaves one
-//! more try: whatever stood there, a boot is never held up by it.
+//! begins, and the count goes when somebody could use it ([`Session::proves_after`]). After [`LIMIT`]
+//! in a row that nobody could, the next one gives the card back before a display manager starts, and
+//! so does every boot after it, until a person says otherwise ([`clear`]). A count that cannot be read
+//! leaves one more try: whatever stood there, a boot is never held up by it.
 
 mod count;
-
+mod files;
 mod in_force;
+mod proof;
 
-pub use count::{Boots, GivenBack, LIMIT, Next};
+pub use count::{BootFiles, Boots, GivenBack, LIMIT, Next};
+pub use files::proven;
 pub use in_force::{InForce, in_force};
+pub use proof::{AUTOLOGIN_HOLD, Held, PROPERTIES, Session, UNATTENDED_HOLD};
 
 use crate::apply::{ApplyError, Options, Store, View};
 use crate::facts::boot_id;
@@ -58,6 +61,9 @@ pub fn begin(machine: &Root, target: &Root) -> Result<Begun, BootsError> {
     let id = boot_id(machine).ok_or(BootsError::NoBootId)?;
     let mut boots = before.clone();
     let next = boots.begin(&id);
+    if matches!(next, Next::Try(_)) && boots.files.as_ref().is_none_or(|files| files.boot != id) {
+        boots.files = files::note(machine, target, id);
+    }
     let saved = if boots == before { Ok(()) } else { save(target, &boots) };
     Ok(Begun { next, saved })
 }
@@ -73,18 +79,26 @@ pub fn mark_good(target: &Root) -> Result<(), BootsError> {
     Ok(())
 }
 
-/// A person wants passthrough (again): nothing counts any more. Tells whether it had been given
-/// back, so that it takes another boot until it is in force.
+/// A person wants passthrough (again): nothing counts any more. Tells whether it takes another boot
+/// until it is in force, because this one gave it back.
 pub fn clear(machine: &Root, target: &Root) -> Result<bool, ApplyError> {
-    let before = load(target)?;
+    let (before, now) = (load(target)?, boot_id(machine));
     let mut boots = before.clone();
-    boots.clear(boot_id(machine));
+    boots.clear(now.clone());
     if boots == Boots::default() {
-        Store::open(target, Options::default())?.remove_state_file(BOOTS)?;
+        forget(target)?;
     } else if boots != before {
         save(target, &boots)?;
     }
-    Ok(before.given_back.is_some())
+    Ok(before.given_back.is_some() || (boots.wanted_in.is_some() && boots.wanted_in == now))
+}
+
+/// Nothing is set up any more: nothing is remembered either.
+pub fn forget(target: &Root) -> Result<(), ApplyError> {
+    if View::open(target)?.read_state_file(BOOTS)?.is_none() {
+        return Ok(());
+    }
+    Store::open(target, Options::default())?.remove_state_file(BOOTS)
 }
 
 /// With the file's own safe way of writing: the old count or the new one, whenever the power goes.

@@ -13,7 +13,7 @@ pub use document::{ActionDocument, ActionKind, InvalidPlan, PlanDocument, StepDo
 pub use retire::without_ours;
 
 use crate::answers::Mode;
-use crate::bootloader::{HostEntry, Parameters};
+use crate::bootloader::{HostEntry, Parameters, Proven};
 use crate::facts::{Machine, Target};
 use crate::id::TargetPath;
 use crate::policy::{Assignment, Code, Decision, Finding, Identity, Judgement, Severity, Verdict};
@@ -96,6 +96,8 @@ pub struct Inputs<'a> {
     pub answers_text: Option<&'a str>,
     /// What earlier applies left.
     pub ours: &'a Ours,
+    /// After a boot that was good: what is known of it. None in an apply.
+    pub renewal: Option<&'a Proven>,
     /// Which part of the work.
     pub stage: Stage,
 }
@@ -159,7 +161,8 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
     retire::name_edits(&inputs, &draft.steps, &mut decision.findings);
     let is_settled = |step: &Step| step.is_settled() && !is_adopted(&inputs, step);
     let (settled, steps): (Vec<Step>, Vec<Step>) = draft.steps.into_iter().partition(is_settled);
-    let reboot_needed = steps.iter().any(|step| !is_record(step));
+    // What is kept after a good boot changes nothing of the next one.
+    let reboot_needed = inputs.renewal.is_none() && steps.iter().any(|step| !is_record(step));
     let plan = Plan {
         id: String::new(),
         stage: inputs.stage,
@@ -265,6 +268,7 @@ fn host_entry(inputs: &Inputs<'_>, wanted: &[String]) -> HostEntry {
         originals: inputs.ours.files.iter().filter_map(texts).collect(),
         is_default: inputs.judgement.host_is_default,
         copies: inputs.ours.copies.clone(),
+        renewal: inputs.renewal.cloned(),
     }
 }
 

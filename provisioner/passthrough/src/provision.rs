@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::answers::{Answers, InvalidAnswers};
 use crate::apply::{ApplyError, Outcome, State, View};
+use crate::bootloader::Proven;
+use crate::boots::Boots;
 use crate::facts::{FactsError, Machine, Target};
 use crate::guest::domain::DomainError;
 use crate::id::TargetPath;
@@ -21,6 +23,7 @@ mod carry_out;
 mod doctor;
 mod guest;
 mod refusal;
+mod renew;
 mod status;
 mod upkeep;
 
@@ -28,6 +31,7 @@ pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
 pub use doctor::doctor;
 pub use guest::domain;
 pub use refusal::{REFUSAL, keep_reason, unreadable};
+pub use renew::{Renewed, renew};
 pub use status::status;
 pub use upkeep::{Upkeep, upkeep};
 
@@ -144,6 +148,8 @@ pub enum Standing {
     Active,
     /// Files of ours are no longer as they were written or have no effect, or a run was cut off.
     Drifted,
+    /// It is in place, and the host has the card back all the same: too many boots were never good.
+    GivenBack,
     /// It was undone.
     Reverted,
 }
@@ -155,6 +161,8 @@ pub struct Status {
     pub standing: Standing,
     /// Whether a reboot is still owed.
     pub reboot_needed: bool,
+    /// Boots with passthrough, and whether they were good.
+    pub boots: Boots,
     /// Files of ours that somebody changed.
     pub drifted: Vec<TargetPath>,
     /// Files of ours.
@@ -222,16 +230,25 @@ pub fn inspect(machine: &Root, answers: &Answers) -> Result<(Machine, Judgement)
 /// Makes the plan for a target; writes nothing. A target in which a run was cut off has to be
 /// [recovered](recover) first: a plan for half of a set-up would fit nothing.
 pub fn plan(machine: &Root, target: &Root, source: &Source, stage: Stage) -> Result<Planned, ProvisionError> {
-    plan_with(machine, target, source, stage, None)
+    plan_with(machine, target, source, stage, Occasion::default())
 }
 
-/// The same, with a program that has to run whatever else changes.
+/// Why a plan is made, where nobody asked for an apply.
+#[derive(Debug, Default)]
+struct Occasion<'a> {
+    /// A boot was good: what is known of it.
+    renewal: Option<&'a Proven>,
+    /// A program that has to run whatever else changes.
+    due: Option<Vec<String>>,
+}
+
+/// The same, on an occasion of its own.
 fn plan_with(
     machine: &Root,
     target: &Root,
     source: &Source,
     stage: Stage,
-    due: Option<Vec<String>>,
+    occasion: Occasion<'_>,
 ) -> Result<Planned, ProvisionError> {
     let view = View::open(target)?;
     if view.status()?.state == State::Interrupted {
@@ -242,7 +259,7 @@ fn plan_with(
     let read = Target::read(target, &facts)?;
     let judgement = policy::target::judge(judgement, &facts, &answers, &read);
     let mut ours = ours(&view)?;
-    ours.due_rebuilds.extend(due);
+    ours.due_rebuilds.extend(occasion.due);
     let text = answers_text(&read, source, &answers)?;
     let plan = plan::make(Inputs {
         machine: &facts,
@@ -250,6 +267,7 @@ fn plan_with(
         judgement: &judgement,
         answers_text: text.as_deref(),
         ours: &ours,
+        renewal: occasion.renewal,
         stage,
     });
     Ok(Planned { machine: facts, answers, judgement, plan })

@@ -10,7 +10,7 @@ mod capture;
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,9 @@ use nix::sys::statvfs::fstatvfs;
 pub use capture::{Capture, CaptureError, Entry};
 
 use crate::step::{FileState, Owner};
+
+/// How much of two files is compared at a time.
+const BLOCK: usize = 1 << 16;
 
 /// A path that could not be read though it may be there.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +112,62 @@ impl Root {
             |fd| contents(open_in(fd, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?, limit),
         )?;
         Ok(head.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// The first `limit` bytes of a file; `None` when there is none. A capture has no such files.
+    pub fn read_start(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        self.of_file(path, |fd| contents(open_in(fd, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?, limit))
+    }
+
+    /// What changes when somebody writes a regular file: its size and when that was, to the
+    /// nanosecond where the file system keeps it. `None` for anything else; a capture holds neither.
+    pub fn stamp(&self, path: &str) -> Result<Option<String>, ReadError> {
+        self.of_file(path, |fd| {
+            let stat = fstat(open_in(fd, path, OFlag::O_PATH)?)?;
+            Ok(format!("{} bytes, {}.{:09}", stat.st_size, stat.st_mtime, stat.st_mtime_nsec))
+        })
+    }
+
+    /// Whether two regular files hold the same bytes; `false` where one of them is not there.
+    pub fn same(&self, one: &str, other: &str) -> Result<bool, ReadError> {
+        let opened = |path: &str| {
+            let open = |fd: BorrowedFd<'_>| open_in(fd, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK);
+            Ok(self.of_file(path, open)?.map(|fd| BufReader::with_capacity(BLOCK, File::from(fd))))
+        };
+        let (Some(mut left), Some(mut right)) = (opened(one)?, opened(other)?) else { return Ok(false) };
+        loop {
+            let fail = |path: &str| {
+                let path = absolute(path);
+                move |source| ReadError { path, source }
+            };
+            let (here, there) = (left.fill_buf().map_err(fail(one))?, right.fill_buf().map_err(fail(other))?);
+            let length = here.len().min(there.len());
+            if here[..length] != there[..length] {
+                return Ok(false);
+            }
+            if length == 0 {
+                return Ok(here.len() == there.len());
+            }
+            left.consume(length);
+            right.consume(length);
+        }
+    }
+
+    /// Something about a regular file of a directory root.
+    fn of_file<T>(
+        &self,
+        path: &str,
+        ask: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
+    ) -> Result<Option<T>, ReadError> {
+        if self.size(path)?.is_none() {
+            return Ok(None);
+        }
+        let Some(fd) = self.descriptor() else { return Ok(None) };
+        match ask(fd) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => Err(ReadError { path: absolute(path), source: errno.into() }),
+        }
     }
 
     /// A file as text with its surrounding white space gone: one sysfs attribute.

@@ -2,6 +2,7 @@
 
 use console::style;
 use neuron_passthrough::apply::{ApplyError, Chroot, ErrorKind, Postponed, Runner, StepResult};
+use neuron_passthrough::boots;
 use neuron_passthrough::plan::{Plan, PlanDocument};
 use neuron_passthrough::provision::{self, Done, ProvisionError};
 use neuron_passthrough::root::Root;
@@ -40,7 +41,9 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
         })
     };
     match done {
-        Ok(done) => {
+        Ok(mut done) => {
+            // Who applies wants it, whatever earlier boots were like.
+            done.reboot_needed |= boots::clear(&machine, &target).map_err(ProvisionError::from)?;
             let (report, code) = outcome(done);
             Ok(told(finish(common, &report), code))
         }

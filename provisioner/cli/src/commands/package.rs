@@ -73,7 +73,7 @@ fn paths() -> Result<Vec<String>, Failure> {
 fn removed(machine: &Root, target: &Root) -> Result<ExitCode, Failure> {
     match provision::status(machine, target)?.standing {
         Standing::Unconfigured | Standing::Reverted => Ok(ExitCode::Done),
-        Standing::Pending | Standing::Trial | Standing::Active | Standing::Drifted => {
+        Standing::Pending | Standing::Trial | Standing::Active | Standing::Drifted | Standing::GivenBack => {
             Err(Failure::StillSetUp)
         }
     }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use neuron_passthrough::apply::Reverted;
-use neuron_passthrough::provision;
+use neuron_passthrough::boots;
+use neuron_passthrough::provision::{self, ProvisionError};
 
 use crate::args::{Common, RevertOptions};
 use crate::commands::{apply, consent};
@@ -42,6 +43,7 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     };
     match reverted {
         Ok(reverted) => {
+            boots::forget(&target).map_err(ProvisionError::from)?;
             let (report, code) = outcome(reverted);
             Ok(apply::told(finish(common, &report), code))
         }

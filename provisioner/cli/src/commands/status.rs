@@ -56,6 +56,12 @@ pub(crate) fn text(report: &StatusReport) -> String {
             ("drifted", "what was applied is in place, and a part of it has no effect any more:")
         }
         Standing::Drifted => ("drifted", "files were changed since they were applied."),
+        Standing::GivenBack => (
+            "given back",
+            "the host has the card back, and it stays so in every boot. Find out what went wrong in the boots \
+             before (`journalctl -b -1`); `neuron-provisioner apply` tries again with the next boot, and \
+             `revert` undoes everything.",
+        ),
         Standing::Reverted => ("reverted", "everything is as it was before."),
     };
     let mut out = render::wrapped(sentence, &format!("{}: ", style(word).bold()), "  ") + "\n";
@@ -73,6 +79,16 @@ pub(crate) fn text(report: &StatusReport) -> String {
     }
     for path in report.drifted.iter().filter(|path| !report.files.contains(path)) {
         let _ = writeln!(out, "  {path}  {}", style("not in the journal").red());
+    }
+    let boots = &report.boots;
+    if let Some(because) = &boots.given_back {
+        let _ = writeln!(out, "Given back to the host: {because}");
+    } else if boots.unproven > 0 {
+        let _ = writeln!(
+            out,
+            "Boots in a row that were not good yet: {}; after {} the host gets the card back",
+            boots.unproven, boots.limit
+        );
     }
     if !report.parameters.is_empty() {
         let _ = writeln!(out, "Kernel parameters of ours: {}", report.parameters.join(" "));

@@ -284,12 +284,9 @@ impl Store<'_> {
     fn put_back(&mut self, run: Unfinished, told: &str, runner: &mut dyn Runner) -> PutBack {
         let mut back = PutBack::default();
         self.interrupt_mut().putting_back();
-        for intent in run.intents.iter().rev() {
-            if let Err(error) = self.put_back_one(intent) {
-                back.remaining.push(format!("look at {}: {}", intent.path, error.in_full()));
-                back.left.push(intent.real.clone());
-            }
-        }
+        let (copies, files): (Vec<&Intent>, Vec<&Intent>) =
+            run.intents.iter().rev().partition(|intent| intent.copy);
+        self.put_back_all(&files, &mut back);
         // A program that was deferred has seen nothing of this.
         for rebuild in run.rebuilds.iter().filter(|rebuild| rebuild.state != RebuildState::Deferred) {
             let why = match runner.run(&rebuild.argv) {
@@ -311,6 +308,8 @@ impl Store<'_> {
             back.remaining.push(text);
             back.not_rebuilt.push(rebuild.argv.clone());
         }
+        // Last: until a menu is made anew it may start them.
+        self.put_back_all(&copies, &mut back);
         let record = Record::RolledBack {
             transaction: run.begin.transaction,
             left: back.left.clone(),
@@ -326,6 +325,15 @@ impl Store<'_> {
             self.drop_unneeded();
         }
         back
+    }
+
+    fn put_back_all(&mut self, intents: &[&Intent], back: &mut PutBack) {
+        for intent in intents {
+            if let Err(error) = self.put_back_one(intent) {
+                back.remaining.push(format!("look at {}: {}", intent.path, error.in_full()));
+                back.left.push(intent.real.clone());
+            }
+        }
     }
 
     fn put_back_one(&mut self, intent: &Intent) -> Result<(), ApplyError> {

@@ -370,6 +370,15 @@ impl<'r> Store<'r> {
         self.hand.remove(&place).map_err(ApplyError::io("remove", name))
     }
 
+    /// Takes copies of derived output away that are not among these: what a run that was cut off left.
+    pub fn drop_unwanted_copies(&mut self, wanted: &[TargetPath]) -> Result<(), ApplyError> {
+        if self.ledger().copies_but(wanted).is_empty() {
+            return Ok(());
+        }
+        self.prepare_state()?;
+        self.drop_copies(wanted)
+    }
+
     /// Takes copies of derived output away that are wanted no more. A crash between two of them leaves
     /// the others ours; the next revert goes on.
     pub(super) fn drop_copies(&mut self, wanted: &[TargetPath]) -> Result<(), ApplyError> {

@@ -66,8 +66,10 @@ impl Bootloader for Grub {
         steps.extend(drop_in(target, own.as_deref()));
         if let Some(host) = parameters.host.as_ref().filter(|_| self.rebuild(target).is_some()) {
             let kept = kept_of_kernels(target, host);
-            steps.extend(host_script(target, &path, host, &drop_ins, &kept)?);
+            let script = host_script(target, &path, host, &drop_ins, &kept)?;
+            // What is started comes before who starts it.
             steps.extend(kept.into_iter().flat_map(|kept| kept.steps));
+            steps.extend(script);
             if host.is_default {
                 keeps_default_entry(&steps, &drop_ins)?;
             }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::kept::Proven;
 use crate::id::TargetPath;
 use crate::policy::KILL_SWITCH;
 use crate::step::{Action, FileState, Step};
@@ -33,6 +34,8 @@ pub struct HostEntry {
     pub is_default: bool,
     /// The copies of kernels and images that are ours already.
     pub copies: Vec<TargetPath>,
+    /// After a boot that was good: what is known of it. None in an apply.
+    pub renewal: Option<Proven>,
 }
 
 /// What has to change on a command line so that nothing of ours is left.

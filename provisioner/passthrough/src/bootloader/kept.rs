@@ -1,6 +1,8 @@
 //! What host entries start: copies of the kernel and the initramfs that booted last, so that a build
 //! that went wrong does not take the way back with it.
 
+use std::collections::BTreeSet;
+
 use super::host_entry::HostEntry;
 use crate::facts::Target;
 use crate::facts::target::KEPT;
@@ -31,10 +33,39 @@ impl Kept {
     }
 }
 
-/// Where the copy of a file goes. No generator of entries takes it for a kernel.
-fn place(mount: &str, file: &str) -> Option<TargetPath> {
+/// How the names of copies begin, so that no generator of entries takes one for a kernel. A new pair
+/// goes beside the one in use: the entry changes from whole to whole, whenever the power goes.
+const SLOTS: [&str; 2] = ["kept-", "kept2-"];
+
+/// What the boot that was good is known to have started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proven {
+    /// Kernels of the very build that runs.
+    pub kernels: BTreeSet<String>,
+    /// Files that are as they were when this boot began.
+    pub files: BTreeSet<String>,
+}
+
+impl Proven {
+    fn covers(&self, own: &[&String]) -> bool {
+        let all = own.iter().all(|file| self.files.contains(*file));
+        all && own.iter().any(|file| self.kernels.contains(*file))
+    }
+}
+
+/// What a copy is a copy of, by name: the one in the other slot.
+pub fn counterpart(copy: &TargetPath) -> Option<TargetPath> {
+    let other = |(own, other): (&str, &str)| {
+        let name = copy.file_name().strip_prefix(own)?;
+        format!("{}/{other}{name}", copy.parent()).parse().ok()
+    };
+    other((SLOTS[0], SLOTS[1])).or_else(|| other((SLOTS[1], SLOTS[0])))
+}
+
+/// Where the copy of a file goes.
+fn place(mount: &str, slot: &str, file: &str) -> Option<TargetPath> {
     let (_, name) = file.rsplit_once('/')?;
-    format!("{mount}/{KEPT}/kept-{name}").parse().ok()
+    format!("{mount}/{KEPT}/{slot}{name}").parse().ok()
 }
 
 /// Whether a file belongs to one kernel; microcode serves them all.
@@ -44,28 +75,60 @@ fn is_own(file: &str) -> bool {
 
 /// The copies of these files of a boot partition. None where something is not there yet (the
 /// installer builds it later) or there is no room.
+///
+/// An apply keeps what is there before it changes anything. After a boot that was good, what that
+/// boot started is copied anew, and nothing else: what nobody started yet is no way back.
 pub(super) fn keep(target: &Target, host: &HostEntry, mount: &str, files: &[String]) -> Kept {
+    let own: Vec<&String> = files.iter().filter(|file| is_own(file)).collect();
+    let is_there =
+        |path: &TargetPath| host.copies.contains(path) && target.boot_files.contains_key(path.as_str());
+    let holds =
+        |slot: &&&str| own.iter().all(|file| place(mount, slot, file).is_some_and(|path| is_there(&path)));
+    let present = SLOTS.iter().find(holds).copied();
+    let copies = |slot: &str| {
+        copies(target, mount, slot, &own, &is_there).filter(|kept| has_room(target, mount, kept))
+    };
+    let in_use = || present.and_then(copies).unwrap_or_default();
+    match &host.renewal {
+        None => copies(present.unwrap_or(SLOTS[0])).unwrap_or_default(),
+        Some(proven) if proven.covers(&own) => {
+            let free = if present == Some(SLOTS[0]) { SLOTS[1] } else { SLOTS[0] };
+            // What an earlier run left there is no copy of what is proven now.
+            let is_new = |kept: &Kept| !kept.steps.iter().any(Step::is_settled);
+            copies(free).filter(is_new).unwrap_or_else(in_use)
+        }
+        Some(_) => in_use(),
+    }
+}
+
+/// The copies in one slot; `None` where something to copy is not there.
+fn copies(
+    target: &Target,
+    mount: &str,
+    slot: &str,
+    own: &[&String],
+    is_there: &impl Fn(&TargetPath) -> bool,
+) -> Option<Kept> {
     let mut kept = Kept::default();
-    for file in files.iter().filter(|file| is_own(file)) {
-        let (Some(path), Ok(from)) = (place(mount, file), file.parse::<TargetPath>()) else {
-            return Kept::default();
-        };
-        let is_there = host.copies.contains(&path) && target.boot_files.contains_key(path.as_str());
-        if !is_there && !target.boot_files.contains_key(file) {
-            return Kept::default();
+    for file in own {
+        let (path, from) = (place(mount, slot, file)?, file.parse::<TargetPath>().ok()?);
+        let is_there = is_there(&path);
+        if !is_there && !target.boot_files.contains_key(*file) {
+            return None;
         }
         kept.steps.push(Step {
-            id: format!("keep-{}", path.file_name().trim_start_matches("kept-")),
+            id: format!("keep-{}", path.file_name().trim_start_matches(slot)),
             title: "Keep what boots now for the entry without passthrough".to_owned(),
             because: "a build that goes wrong must not take the way back with it".to_owned(),
             action: Action::CopyFile { from, path: path.clone(), is_there },
         });
-        kept.files.push((file.clone(), path));
+        kept.files.push(((*file).clone(), path));
     }
-    if needed(target, &kept) > target.boot_room.get(mount).copied().unwrap_or(u64::MAX) {
-        return Kept::default();
-    }
-    kept
+    Some(kept)
+}
+
+fn has_room(target: &Target, mount: &str, kept: &Kept) -> bool {
+    needed(target, kept) <= target.boot_room.get(mount).copied().unwrap_or(u64::MAX)
 }
 
 /// The bytes that are needed for copies that are still to be made, and for a build afterwards.
@@ -105,4 +168,91 @@ pub(super) fn no_room(target: &Target) -> Option<Finding> {
         )
         .in_file(mount)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILES: [&str; 3] = ["/boot/vmlinuz-linux", "/boot/initramfs-linux.img", "/boot/intel-ucode.img"];
+
+    fn target(copies: &[&str]) -> Target {
+        let mut target = Target::default();
+        let there = FILES.iter().chain(copies);
+        target.boot_files = there.map(|path| ((*path).to_owned(), 10 << 20)).collect();
+        target
+    }
+
+    fn host(copies: &[&str], proven: Option<&[&str]>) -> HostEntry {
+        let set = |files: &[&str]| files.iter().map(|file| (*file).to_owned()).collect::<BTreeSet<_>>();
+        let renewal = proven.map(|files| Proven {
+            kernels: set(files).into_iter().filter(|file| file.contains("vmlinuz")).collect(),
+            files: set(files),
+        });
+        let copies = copies.iter().map(|path| path.parse().unwrap()).collect();
+        HostEntry { copies, renewal, ..HostEntry::default() }
+    }
+
+    /// The copies, each with `+` where it is made now.
+    fn kept(target: &Target, host: &HostEntry) -> Vec<String> {
+        let kept = keep(target, host, "/boot", &FILES.map(str::to_owned));
+        let shown = |step: &Step| {
+            let sign = if step.is_settled() { "" } else { "+" };
+            format!("{sign}{}", step.action.path().unwrap().file_name())
+        };
+        assert_eq!(kept.steps.len(), kept.files.len());
+        kept.steps.iter().map(shown).collect()
+    }
+
+    const FIRST: [&str; 2] =
+        ["/boot/neuron-host/kept-vmlinuz-linux", "/boot/neuron-host/kept-initramfs-linux.img"];
+    const SECOND: [&str; 2] =
+        ["/boot/neuron-host/kept2-vmlinuz-linux", "/boot/neuron-host/kept2-initramfs-linux.img"];
+    const PROVEN: &[&str] = &["/boot/vmlinuz-linux", "/boot/initramfs-linux.img"];
+
+    #[test]
+    fn an_apply_keeps_what_is_there_and_leaves_copies_alone() {
+        let new = ["+kept-vmlinuz-linux", "+kept-initramfs-linux.img"];
+        assert_eq!(kept(&target(&[]), &host(&[], None)), new);
+        let (first, second) = (["kept-vmlinuz-linux", "kept-initramfs-linux.img"], SECOND);
+        assert_eq!(kept(&target(&FIRST), &host(&FIRST, None)), first);
+        let in_second = ["kept2-vmlinuz-linux", "kept2-initramfs-linux.img"];
+        assert_eq!(kept(&target(&second), &host(&second, None)), in_second);
+    }
+
+    #[test]
+    fn after_a_good_boot_the_pair_goes_beside_the_one_in_use() {
+        let first = ["+kept-vmlinuz-linux", "+kept-initramfs-linux.img"];
+        let second = ["+kept2-vmlinuz-linux", "+kept2-initramfs-linux.img"];
+        assert_eq!(kept(&target(&[]), &host(&[], Some(PROVEN))), first);
+        assert_eq!(kept(&target(&FIRST), &host(&FIRST, Some(PROVEN))), second);
+        assert_eq!(kept(&target(&SECOND), &host(&SECOND, Some(PROVEN))), first);
+    }
+
+    #[test]
+    fn what_is_not_proven_is_not_copied() {
+        for proven in [&[][..], &PROVEN[..1], &PROVEN[1..]] {
+            assert_eq!(kept(&target(&[]), &host(&[], Some(proven))), Vec::<String>::new(), "{proven:?}");
+            let in_use = ["kept-vmlinuz-linux", "kept-initramfs-linux.img"];
+            assert_eq!(kept(&target(&FIRST), &host(&FIRST, Some(proven))), in_use, "{proven:?}");
+        }
+    }
+
+    #[test]
+    fn without_room_or_beside_a_leftover_the_pair_in_use_stays() {
+        let in_use = ["kept-vmlinuz-linux", "kept-initramfs-linux.img"];
+        let mut full = target(&FIRST);
+        full.boot_room.insert("/boot".to_owned(), 20 << 20);
+        assert_eq!(kept(&full, &host(&FIRST, Some(PROVEN))), in_use);
+        let all = [FIRST[0], FIRST[1], SECOND[1]];
+        assert_eq!(kept(&target(&all), &host(&all, Some(PROVEN))), in_use);
+    }
+
+    #[test]
+    fn the_other_slot_of_a_copy_is_found() {
+        let (first, second) = (FIRST[0].parse().unwrap(), SECOND[0].parse().unwrap());
+        assert_eq!(counterpart(&first).as_ref(), Some(&second));
+        assert_eq!(counterpart(&second), Some(first));
+        assert_eq!(counterpart(&"/boot/vmlinuz-linux".parse().unwrap()), None);
+    }
 }

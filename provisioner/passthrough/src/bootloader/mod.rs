@@ -14,6 +14,7 @@ mod this_system;
 mod uki;
 
 pub use host_entry::{HostEntry, NAME as HOST_NAME};
+pub use kept::{Proven, counterpart};
 
 use crate::facts::Target;
 use crate::id::TargetPath;

@@ -1,5 +1,7 @@
 //! The count itself: pure.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// So many boots in a row may fail to become good; the next one gives the card back.
@@ -15,12 +17,25 @@ pub struct Boots {
     /// The kernel's ids of boots that began and were not good (yet), in their order.
     #[serde(default)]
     pub unproven: Vec<String>,
+    /// What lay on the boot partitions when the newest of them began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<BootFiles>,
     /// Since when the host has everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_back: Option<GivenBack>,
     /// The boot in which a person wanted it again: it takes another one until it is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted_in: Option<String>,
+}
+
+/// Kernels and images as they were when a boot began: what that boot started is among them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BootFiles {
+    /// The boot.
+    pub boot: String,
+    /// Their paths and [stamps](crate::root::Root::stamp).
+    pub stamps: BTreeMap<String, String>,
 }
 
 /// That the card went back to the host, and stays there.
@@ -47,7 +62,13 @@ pub enum Next {
 
 impl Default for Boots {
     fn default() -> Self {
-        Self { schema: SCHEMA.to_owned(), unproven: Vec::new(), given_back: None, wanted_in: None }
+        Self {
+            schema: SCHEMA.to_owned(),
+            unproven: Vec::new(),
+            files: None,
+            given_back: None,
+            wanted_in: None,
+        }
     }
 }
 
@@ -101,7 +122,8 @@ impl Boots {
     /// A person wants passthrough, in this boot.
     pub fn clear(&mut self, boot: Option<String>) {
         let wanted_in = if self.given_back.is_some() { boot } else { self.wanted_in.take() };
-        *self = Self { wanted_in, ..Self::default() };
+        // What this boot started stays true.
+        *self = Self { wanted_in, files: self.files.take(), ..Self::default() };
     }
 }
 

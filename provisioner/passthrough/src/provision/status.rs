@@ -10,7 +10,7 @@ use crate::plan::ANSWERS;
 use crate::policy::Verdict;
 use crate::root::Root;
 use crate::step::HEAD_MARK;
-use crate::{binding, initramfs, verify};
+use crate::{binding, boots, initramfs, verify};
 
 /// Where a target's set-up stands; creates nothing.
 pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
@@ -21,7 +21,11 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
     // Their names only: what they held before is for root alone to see.
     let ours = applied.files.iter().filter(|file| !file.is_taken_back);
     let ours: Vec<TargetPath> = ours.map(|file| file.path.clone()).collect();
-    let owed = applied.state != State::Unconfigured && reboot_owed(&applied, boot_id(machine).as_deref());
+    let now = boot_id(machine);
+    let boots = boots::load(target)?;
+    let is_wanted_again = boots.wanted_in.is_some() && boots.wanted_in == now;
+    let owed =
+        applied.state != State::Unconfigured && (is_wanted_again || reboot_owed(&applied, now.as_deref()));
     let mut drifted = applied.drifted.clone();
     if matches!(applied.state, State::Unconfigured | State::Reverted) {
         drifted.extend(orphans(target)?);
@@ -32,11 +36,14 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
     } else {
         Vec::new()
     };
-    if !not_in_force.is_empty() {
+    if boots.given_back.is_some() && matches!(standing, Standing::Active | Standing::Pending) {
+        standing = Standing::GivenBack;
+    } else if !not_in_force.is_empty() {
         standing = Standing::Drifted;
     }
     Ok(Status {
         standing,
+        boots,
         reboot_needed: owed,
         files: ours,
         drifted,

@@ -3,7 +3,7 @@
 //! Nothing is decided anew here. What was agreed to once is put in place again where an update undid
 //! it; as soon as anything else would change, a person has to look.
 
-use super::{Planned, ProvisionError, Source, plan_with};
+use super::{Occasion, Planned, ProvisionError, Source, plan_with};
 use crate::apply::{Applied, State, View};
 use crate::binding::{VFIO_CONF, VFIO_DEVICES};
 use crate::facts::{Machine, Target};
@@ -47,8 +47,8 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         }
         State::Applied => {}
     }
-    let stale = stale_images(machine, target, changed)?;
-    let planned = plan_with(machine, target, &Source::Target, Stage::All, stale)?;
+    let occasion = Occasion { due: stale_images(machine, target, changed)?, ..Occasion::default() };
+    let planned = plan_with(machine, target, &Source::Target, Stage::All, occasion)?;
     if !planned.plan.is_allowed() {
         return Ok(Upkeep::ByHand(forbidden(&planned)));
     }

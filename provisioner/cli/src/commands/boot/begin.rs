@@ -9,10 +9,11 @@ use neuron_passthrough::boots::{self, LIMIT, Next};
 use neuron_passthrough::rebind::{self, Bounded};
 use neuron_passthrough::root::Root;
 
+use super::say;
 use crate::args::Common;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::{narrate, roots};
+use crate::roots;
 
 /// For one write into sysfs. A card that is reset can take some seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,11 +56,4 @@ fn give_back(common: &Common, machine: &Root) -> Result<(), Failure> {
     }
     let failed: Vec<String> = done.failed.into_iter().map(|error| Failure::from(error).message()).collect();
     Err(Failure::NotGivenBack(failed.join("; ")))
-}
-
-/// For the journal.
-fn say(common: &Common, text: &str) {
-    if !common.quiet {
-        narrate::line(text);
-    }
 }

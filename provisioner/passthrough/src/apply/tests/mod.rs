@@ -6,3 +6,4 @@ mod escape;
 mod fixture;
 mod full_or_read_only;
 mod property;
+mod renewal;

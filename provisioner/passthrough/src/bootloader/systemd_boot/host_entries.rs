@@ -30,8 +30,10 @@ pub(super) fn steps(target: &Target, host: &HostEntry) -> Result<Vec<Step>, Load
     let twins = twins(target);
     for (path, text) in &twins {
         let kept = kept(target, host, path, text);
-        steps.extend(entry(target, path, text, host, &kept)?);
+        let entry = entry(target, path, text, host, &kept)?;
+        // What is started comes before who starts it.
         steps.extend(kept.steps);
+        steps.extend(entry);
     }
     if let Some((path, text)) = twins.first().filter(|_| host.is_default) {
         steps.extend(twin(path, text).and_then(|twin| default_entry(target, &twin)));

@@ -79,7 +79,7 @@ fn plan_has_the_documented_fields() {
     decision(&plan["decision"]);
     for step in each(&plan, "steps") {
         has_exactly("a step", step, "id title because action");
-        let names = "kind path mode before_sha256 after_sha256 diff argv points_to outputs before after";
+        let names = "kind path mode before_sha256 after_sha256 diff argv undo points_to outputs before after";
         has_exactly("an action", &step["action"], names);
         is_one_of("a kind", &step["action"]["kind"], "write|remove|symlink|copy|rebuild");
         let is_rebuild = step["action"]["kind"] == "rebuild";

@@ -10,11 +10,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use neuron_passthrough::bootloader::{self, Bootloader, HostEntry, Parameters};
 use neuron_passthrough::facts::{Machine, Target};
+use neuron_passthrough::initramfs;
+use neuron_passthrough::plan::combinations;
 use neuron_passthrough::root::Root;
-use neuron_passthrough::{bootloader, initramfs};
 use neuron_tests::program::Output;
-use neuron_tests::scenario::{self, Ground, STATE, Scenario, without_state};
+use neuron_tests::scenario::{self, Combination, Ground, STATE, Scenario, without_state};
 use neuron_tests::tree::{self, Difference, Entry, Kind, Tree};
 use serde_json::Value;
 
@@ -43,9 +45,13 @@ impl Trial {
             }
             self.apply_again(&after);
             self.status(&after);
+            self.confirm();
             self.revert();
             self.apply_saved(&after);
             self.apply_stale();
+            if self.scenario.shows.is_some() {
+                self.edited(&after);
+            }
         } else {
             self.refuse();
         }
@@ -127,7 +133,7 @@ impl Trial {
         let after = self.ground.tree().unwrap();
         let differences = tree::diff(&self.before, &after);
         if is_update() {
-            keep_expected(&self.scenario, &after, &differences);
+            keep("expected", &self.scenario, &after, &differences);
         }
         // Anybody may ask where it stands; what files held before is nobody else's business.
         let mode = |path: &str| after.get(path).map(|folder| folder.mode);
@@ -158,8 +164,13 @@ impl Trial {
         let only_answers = tree::diff(&without_state(&self.before), &without_state(after))
             .iter()
             .all(|difference| ["etc/neuron", "etc/neuron/provisioner.toml"].contains(&difference.path()));
-        let done = if only_answers && !candidate { "unconfigured" } else { "active" };
-        let state = |pending: bool| Value::from(if pending { "pending" } else { done });
+        let done = match () {
+            () if self.scenario.trial => "trial",
+            () if only_answers && !candidate => "unconfigured",
+            () => "active",
+        };
+        let is_trial = self.scenario.trial;
+        let state = |pending: bool| Value::from(if pending && !is_trial { "pending" } else { done });
         self.equal("status before the reboot", &now["state"], &state(pending));
         self.equal("reboot_needed before the reboot", &now["reboot_needed"], &Value::Bool(pending));
         let named: BTreeSet<String> = now["files"]
@@ -170,8 +181,9 @@ impl Trial {
             .map(str::to_owned)
             .collect();
         let changed = tree::diff(&self.before, after);
+        let record = after.contains_key(TRIAL).then(|| format!("/{TRIAL}"));
         let changed = changed.iter().map(Difference::path).filter(|path| is_ours(after, path));
-        let changed: BTreeSet<String> = changed.map(|path| format!("/{path}")).collect();
+        let changed: BTreeSet<String> = changed.map(|path| format!("/{path}")).chain(record).collect();
         self.equal("the files that status names", &named, &changed);
         self.ground.boot("22222222-2222-4222-8222-222222222222").unwrap();
         let now = self.run_json(&["status"], 0);
@@ -179,6 +191,35 @@ impl Trial {
         self.equal("reboot_needed after the reboot", &now["reboot_needed"], &Value::Bool(false));
         self.run(&["apply", "--yes"], 0);
         self.same("after status and an apply that changes nothing", after);
+    }
+
+    /// Where a trial is on, it ends with the default that `confirmed/` has, and once is enough.
+    fn confirm(&mut self) {
+        let before = self.ground.tree().unwrap();
+        let result = self.run_json(&["confirm"], if self.scenario.trial { 4 } else { 0 });
+        self.equal("changed by confirm", &result["changed"], &Value::Bool(self.scenario.trial));
+        if !self.scenario.trial {
+            self.same("after a confirm of nothing", &before);
+            return;
+        }
+        let confirmed = self.ground.tree().unwrap();
+        let differences = tree::diff(&before, &confirmed);
+        if is_update() {
+            keep("confirmed", &self.scenario, &confirmed, &differences);
+        }
+        let mut wanted = before.clone();
+        for (path, entry) in kept("confirmed", &self.scenario) {
+            if let (Kind::File(_), Some(known)) = (&entry.kind, wanted.get_mut(&path)) {
+                known.kind = entry.kind;
+            }
+        }
+        self.same("after confirm", &with_journal(&wanted, &confirmed));
+        let status = self.run_json(&["status"], 0);
+        self.equal("status after confirm", &status["state"], &Value::from("pending"));
+        self.run_json(&["confirm"], 4);
+        self.run(&["apply", "--yes"], 4);
+        self.same("after a second confirm and an apply", &confirmed);
+        self.run(&["plan", "--check"], 0);
     }
 
     fn revert(&mut self) {
@@ -233,6 +274,37 @@ impl Trial {
         self.same("after a tampered plan", &untouched);
     }
 
+    /// What somebody adds to every file that was written stays when ours goes, and is said.
+    fn edited(&mut self, after: &Tree) {
+        const EDIT: &str = "# by hand\n";
+        self.ground.replace_target(&self.scenario.target).unwrap();
+        let code = self.scenario.exit;
+        self.run(&["apply", "--yes"], code);
+        let mut wanted = without_state(&self.before);
+        let changed = tree::diff(&self.before, after);
+        // Copies of images are nobody's text; answers that somebody edits are theirs as they are.
+        let is_edited = |path: &&str| {
+            is_ours(after, path) && !path.contains("/neuron-host/") && *path != "etc/neuron/provisioner.toml"
+        };
+        for path in changed.iter().map(Difference::path).filter(is_edited) {
+            let file = self.ground.target().join(path);
+            let text = fs::read_to_string(&file).unwrap();
+            fs::write(&file, text + EDIT).unwrap();
+            let mut entry = after[path].clone();
+            let before = self.before.get(path).and_then(Entry::text).unwrap_or_default();
+            entry.kind = Kind::File((before.to_owned() + EDIT).into_bytes());
+            wanted.insert(path.to_owned(), entry);
+            // The folder of a file that stays, stays.
+            let folder = Path::new(path).parent().and_then(Path::to_str).unwrap_or_default();
+            wanted.entry(folder.to_owned()).or_insert_with(|| after[folder].clone());
+        }
+        self.run(&["revert", "--yes"], 5);
+        let differences = tree::diff(&wanted, &without_state(&self.ground.tree().unwrap()));
+        if !differences.is_empty() {
+            self.fault(format!("after a revert with edits: {}", list(&differences)));
+        }
+    }
+
     /// A refusal leaves its reason and nothing else, and can be asked for and taken back.
     fn refuse(&mut self) {
         for arguments in [vec!["apply", "--yes"], vec!["apply", "--yes", "--plan", &self.saved()]] {
@@ -272,6 +344,9 @@ fn steps(document: &Value) -> &[Value] {
     document["steps"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
+/// Where a trial is recorded.
+const TRIAL: &str = "var/lib/neuron-provisioner/trial.json";
+
 /// The journal and what goes with it: named by digests and numbers, judged by its own tests.
 fn is_journal(path: &str) -> bool {
     path.starts_with(STATE) && path != format!("{STATE}/candidate.json")
@@ -296,11 +371,7 @@ fn with_journal(wanted: &Tree, found: &Tree) -> Tree {
 /// one is root's (or ours, where we are not root) and everybody may read it.
 fn expected(scenario: &Scenario, before: &Tree) -> Tree {
     let mut tree = before.clone();
-    let folder = scenario.folder().join("expected");
-    if !folder.is_dir() {
-        return tree;
-    }
-    for (path, entry) in tree::snapshot(&folder).unwrap() {
+    for (path, entry) in kept("expected", scenario) {
         let own = before.get("etc").map_or((0, 0), |etc| etc.owner);
         let mode = match (&entry.kind, path.starts_with(STATE)) {
             (Kind::Directory, true) => 0o700,
@@ -319,8 +390,15 @@ fn expected(scenario: &Scenario, before: &Tree) -> Tree {
     tree
 }
 
-fn keep_expected(scenario: &Scenario, after: &Tree, differences: &[Difference]) {
-    let folder = scenario.folder().join("expected");
+/// The files of a folder of a scenario; `expected/` is after the apply, `confirmed/` what a confirm
+/// changed since.
+fn kept(name: &str, scenario: &Scenario) -> Tree {
+    let folder = scenario.folder().join(name);
+    if folder.is_dir() { tree::snapshot(&folder).unwrap() } else { Tree::new() }
+}
+
+fn keep(name: &str, scenario: &Scenario, after: &Tree, differences: &[Difference]) {
+    let folder = scenario.folder().join(name);
     let _ = fs::remove_dir_all(&folder);
     for path in differences.iter().map(Difference::path).filter(|path| is_ours(after, path)) {
         let Kind::File(bytes) = &after[path].kind else { continue };
@@ -350,26 +428,38 @@ fn every_scenario_ends_as_it_was_written_down() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What a scenario's target has, as the program sees it: the loaders whose files change, and the
+/// generator.
+fn seen(scenario: &Scenario) -> (Vec<&'static str>, &'static str) {
+    let ground = scenario.ground().unwrap();
+    let machine = Machine::read(&Root::directory(&ground.machine()).unwrap()).unwrap();
+    let target = Target::read(&Root::directory(&ground.target()).unwrap(), &machine).unwrap();
+    let set = scenario.parameters.clone();
+    let parameters = Parameters { set, host: Some(HostEntry::default()), ..Parameters::default() };
+    let changes = |loader: &&&dyn Bootloader| {
+        loader.detect(&target).is_some()
+            && loader.steps(&target, &parameters).unwrap().iter().any(|step| !step.is_settled())
+    };
+    let loaders = bootloader::ALL.iter().filter(changes).map(|loader| loader.name()).collect();
+    (loaders, initramfs::active(&target).unwrap().name())
+}
+
 #[test]
-fn every_loader_and_every_generator_has_a_scenario_that_is_carried_out() {
-    let (mut loaders, mut generators) = (BTreeSet::new(), BTreeSet::new());
+fn every_loader_has_a_scenario_with_every_generator() {
+    let mut shown = BTreeSet::new();
     for name in scenario::names().unwrap() {
         let scenario = Scenario::load(&name).unwrap();
-        if !scenario.is_carried_out() {
-            continue;
-        }
-        let ground = scenario.ground().unwrap();
-        let machine = Machine::read(&Root::directory(&ground.machine()).unwrap()).unwrap();
-        let target = Target::read(&Root::directory(&ground.target()).unwrap(), &machine).unwrap();
-        let here = bootloader::ALL.iter().filter(|loader| loader.detect(&target).is_some());
-        loaders.extend(here.map(|loader| loader.name()));
-        let here = initramfs::ALL.iter().filter(|generator| generator.detect(&target).is_some());
-        generators.extend(here.map(|generator| generator.name()));
+        let Some(Combination { loader, generator }) = scenario.shows.clone() else { continue };
+        assert!(scenario.is_carried_out(), "{name} changes nothing");
+        let (loaders, active) = seen(&scenario);
+        // Beside images in an ESP of systemd-boot, that one is there as well.
+        assert!(loaders.contains(&loader.as_str()) && active == generator, "{name}: {loaders:?}, {active}");
+        assert!(shown.insert((loader, generator)), "{name} shows what another one shows");
     }
-    let all: BTreeSet<&str> = bootloader::ALL.iter().map(|loader| loader.name()).collect();
-    assert_eq!(loaders, all, "a boot loader without a scenario");
-    let all: BTreeSet<&str> = initramfs::ALL.iter().map(|generator| generator.name()).collect();
-    assert_eq!(generators, all, "a generator without a scenario");
+    let owned = |(loader, generator): (&str, &str)| (loader.to_owned(), generator.to_owned());
+    let all: BTreeSet<(String, String)> = combinations().map(owned).collect();
+    assert_eq!(shown, all, "what the program has, and what the scenarios show");
+    assert_eq!(all.len(), bootloader::ALL.len() * initramfs::ALL.len());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use neuron_tests::scenario::Ground;
+
 use super::{fails, ground, works};
 
 #[test]
@@ -18,8 +20,14 @@ fn what_cannot_be_carried_out_is_refused_with_its_place() {
         ("grub-drop-ins-late", &["/etc/default/grub.d/99-late.cfg", "intel_iommu=on"]),
         ("sdboot-manage-late", &["/etc/sdboot-manage.conf.d/90-late.conf", "intel_iommu=on"]),
         ("empty", &["no kernel", "/usr/lib/modules"]),
-        ("no-generator", &["no generator", "mkinitcpio"]),
-        ("dracut-only", &["dracut"]),
+        ("no-generator", &["no generator", "/etc/mkinitcpio.conf", "/usr/bin/dracut"]),
+        ("dracut-late", &["/etc/dracut.conf.d/nvidia.conf, line 2", "force_drivers", "sorts before 95-"]),
+        ("dracut-uki-no-cmdline", &["kernel_cmdline=\"root=... rw\"", "/etc/dracut.conf.d"]),
+        ("dracut-uki-computed", &["/etc/dracut.conf.d/cmdline.conf", "line 1", "iommu=pt"]),
+        (
+            "two-generators",
+            &["mkinitcpio (", "dracut (", "90-dracut-install.hook", "/etc/kernel/install.conf"],
+        ),
         ("grub-not-shell", &["/etc/default/grub", "line "]),
         ("archiso-left-behind", &["/etc/mkinitcpio.conf.d/archiso.conf", "line ", "remove the file"]),
         ("kernel-without-vfio", &["vfio_pci", "6.12.1-arch1-1"]),
@@ -68,9 +76,62 @@ fn odd_but_valid_files_are_edited_and_restored() {
     assert!(tree["boot/loader/entries/arch.conf"].text().unwrap().contains("\noptions\troot="));
 }
 
+#[test]
+fn configuration_of_dracut_that_would_undo_ours_is_named() {
+    for (path, text, words) in [
+        ("etc/dracut.conf", "omit_drivers+=\" nouveau vfio_pci_core \"\n", &["line 1", "vfio_pci_core"][..]),
+        ("etc/dracut.conf.d/10-a.conf", "\nomit_drivers+=\" vfio.* \"\n", &["line 2", "vfio.*"]),
+        ("etc/dracut.conf.d/10-a.conf", "omit_dracutmodules+=\" kernel-modules \"\n", &["kernel-modules"]),
+        ("etc/dracut.conf.d/10-a.conf", "no_kernel=\"yes\"\n", &["line 1", "no_kernel"]),
+        ("etc/dracut.conf.d/99-a.conf", "install_items=\" /etc/x \"\n", &["install_items", "before 95-"]),
+        ("usr/lib/dracut/dracut.conf.d/99-a.conf", "force_drivers=\" a \"\n", &["force_drivers"]),
+        ("etc/dracut.conf.d/10-a.conf", "force_drivers+=\" never closed\n", &["line 1", "never closed"]),
+        ("etc/dracut.conf.d/10-a.conf", "if grep -q x /x; then\nuefi=yes\nfi\n", &["line 2", "uefi"]),
+    ] {
+        broken_in("dracut-only", path, text, words);
+    }
+    // What looks like it and does no harm.
+    for (path, text) in [
+        ("etc/dracut.conf", "force_drivers=\" ahci \"\n"),
+        ("etc/dracut.conf.d/10-a.conf", "omit_drivers+=\" nouveau vfio_pci \"\n# omit_drivers+=\" vfio \"\n"),
+        ("etc/dracut.conf.d/10-a.conf", "omit_dracutmodules+=\" neuron-vfio \"\nno_kernel=no\n"),
+        ("etc/dracut.conf.d/99-a.conf", "install_items+=\" /etc/x \"\n"),
+        // Without this ending it is not read.
+        ("etc/dracut.conf.d/99-a", "force_drivers=\" a \"\n"),
+    ] {
+        let ground = ground("dracut-only");
+        fs::write(ground.target().join(path), text).unwrap();
+        works(&ground);
+    }
+    let words = &["line 1", "neuron-vfio"];
+    let path = "etc/dracut.conf.d/10-a.conf";
+    broken_in("dracut-early-hook", path, "omit_dracutmodules+=\" neuron-vfio \"\n", words);
+}
+
+#[test]
+fn an_image_of_dracut_that_was_not_found_is_said() {
+    let said =
+        |ground: &Ground| ground.run(&["plan"]).unwrap().stdout.contains("no image of the kernel 6.12.1");
+    let ground = ground("dracut-only");
+    assert!(!said(&ground));
+    fs::rename(ground.target().join("boot/initramfs-linux.img"), ground.target().join("boot/mine.img"))
+        .unwrap();
+    assert!(said(&ground));
+    fs::rename(
+        ground.target().join("boot/mine.img"),
+        ground.target().join("boot/initramfs-6.12.1-arch1-1.img"),
+    )
+    .unwrap();
+    assert!(!said(&ground));
+}
+
 /// A broken file in an otherwise good target.
 fn broken(path: &str, text: impl AsRef<[u8]>, words: &[&str]) {
-    let ground = ground("arch-grub");
+    broken_in("arch-grub", path, text, words);
+}
+
+fn broken_in(target: &str, path: &str, text: impl AsRef<[u8]>, words: &[&str]) {
+    let ground = ground(target);
     let file = ground.target().join(path);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(&file, text).unwrap();

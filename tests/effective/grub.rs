@@ -133,6 +133,50 @@ fn the_host_entry_can_be_the_default_of_grub() {
     assert_eq!(default(&applied.ground.target()), "\"neuron-host\"");
 }
 
+/// What starts passthrough once, by the programs that GRUB brings: the real header asks for it, the
+/// real grub-editenv says it and takes it back, and entry 0 is the one with passthrough.
+#[test]
+fn on_trial_grub_starts_the_passthrough_entry_once() {
+    let applied = Applied::new("grub-trial").unwrap();
+    let root = applied.ground.target();
+    let (menu, lines) = mkconfig(&root).unwrap();
+    assert!(script_check(&root, &menu), "grub-script-check\n{menu}");
+    assert_eq!(menu.matches("set default=\"neuron-host\"").count(), 1, "{menu}");
+    let asks = menu.find("set default=\"${next_entry}\"").unwrap();
+    let forgets = menu.find("set next_entry=\n").unwrap();
+    assert!(asks < forgets && menu[forgets..].trim_start().contains("save_env next_entry"), "{menu}");
+    assert!(!lines[0].contains(&"neuron.passthrough=off".to_owned()), "{:?}", lines[0]);
+    for parameter in &applied.scenario.parameters {
+        assert!(lines[0].contains(parameter), "{parameter} in {:?}", lines[0]);
+    }
+    let untouched = fs::read(applied.untouched().join("boot/grub/grubenv")).unwrap();
+    let block = root.join("boot/grub/grubenv");
+    assert_eq!(fs::read(&block).unwrap(), untouched, "a stand-in of the target changed it");
+    let editenv = |words: &[String]| {
+        let words = words
+            .iter()
+            .map(|word| if word == "/boot/grub/grubenv" { block.as_os_str() } else { word.as_ref() });
+        output(Command::new("grub-editenv").args(words), "grub-common").unwrap()
+    };
+    let plan: serde_json::Value = {
+        applied.ground.replace_target("grub-trial").unwrap();
+        serde_json::from_str(&applied.ground.run(&["plan", "--json"]).unwrap().stdout).unwrap()
+    };
+    let step = plan["steps"].as_array().unwrap().iter().find(|step| step["id"] == "trial-once").unwrap();
+    let words = |key: &str| -> Vec<String> {
+        let argv = step["action"][key].as_array().unwrap().iter();
+        let argv: Vec<String> = argv.map(|word| word.as_str().unwrap().to_owned()).collect();
+        assert_eq!(argv[0], "grub-editenv");
+        argv[1..].to_vec()
+    };
+    let list = || editenv(&["/boot/grub/grubenv".to_owned(), "list".to_owned()]).1;
+    assert!(editenv(&words("argv")).0);
+    assert_eq!(list(), "next_entry=0\n");
+    assert!(editenv(&words("undo")).0);
+    assert_eq!(list(), "");
+    assert_eq!(fs::read(&block).unwrap(), untouched, "set and unset");
+}
+
 #[test]
 fn the_readers_do_not_take_a_broken_file() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,8 +1,9 @@
-//! What the written files do, told by the programs that read them at boot: kmod, bash as mkinitcpio
-//! uses it, sh, GRUB's own tools and systemd. Beside each: the untouched target, and a file that the
+//! What the written files do, told by the programs that read them at boot: kmod, bash as mkinitcpio and
+//! dracut use it, sh, GRUB's own tools and systemd. Beside each: the untouched target, and a file that the
 //! reader must not take.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails right there")]
 
+mod dracut;
 mod entries;
 mod grub;
 mod loaders;
@@ -23,6 +24,8 @@ struct Applied {
     ground: Ground,
     /// Addresses that vfio-pci is to get.
     bind: Vec<String>,
+    /// The early hook claims them by address; no ids are written.
+    by_address: bool,
 }
 
 impl Applied {
@@ -39,12 +42,18 @@ impl Applied {
         assert_eq!(done.code, 4, "{name}: {}", done.stderr);
         let bind = plan["decision"]["bind"].as_array().unwrap().iter();
         let bind = bind.map(|address| address.as_str().unwrap().to_owned()).collect();
+        let by_address = plan["decision"]["match"] == "address";
         let machine = Machine::load(&scenario.machine).unwrap();
-        Some(Self { scenario, machine, ground, bind })
+        Some(Self { scenario, machine, ground, bind, by_address })
     }
 
     fn untouched(&self) -> PathBuf {
         self.ground.beside("untouched")
+    }
+
+    /// Whether it is dracut that builds the images: then its drop-in was written.
+    fn is_for_dracut(&self) -> bool {
+        self.ground.target().join("etc/dracut.conf.d/95-neuron-vfio.conf").exists()
     }
 
     /// Whether functions are claimed at the next boot already.

@@ -51,7 +51,8 @@ fn vfio_pci_is_loaded_first_with_the_ids_of_what_is_assigned() {
                         wanted.push(id);
                     }
                 }
-                assert_eq!(ids(&after), Some(wanted), "{name}, {kernel}: {after:?}");
+                let wanted = Some(wanted).filter(|_| !applied.by_address);
+                assert_eq!(ids(&after), wanted, "{name}, {kernel}: {after:?}");
             }
             for driver in drivers(applied, &kernel) {
                 let show = |root: &Path| modprobe(root, &kernel, &["--show-depends", &driver]);

@@ -8,6 +8,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use neuron_tests::dracut::{Dracut, drop_in};
+
 use crate::archive::Archive;
 use crate::kernel::{Kernel, run};
 use crate::machine::{Function, Machine};
@@ -60,6 +62,7 @@ pub(crate) struct Case {
     after: String,
     tried: usize,
     dracut: Option<&'static [&'static str]>,
+    other_drop_in: Option<&'static str>,
 }
 
 impl Case {
@@ -77,6 +80,7 @@ impl Case {
             after: String::new(),
             tried: 0,
             dracut: None,
+            other_drop_in: None,
         };
         case.put("/lab/modules", b"vfio_pci vfio vfio_iommu_type1");
         case
@@ -150,6 +154,12 @@ impl Case {
     /// An image that dracut built with these modules of its own, instead of the tiny one.
     pub(crate) fn dracut(mut self, modules: &'static [&'static str]) -> Self {
         self.dracut = Some(modules);
+        self
+    }
+
+    /// Another drop-in of dracut's, read before ours.
+    pub(crate) fn other_drop_in(mut self, text: &'static str) -> Self {
+        self.other_drop_in = Some(text);
         self
     }
 
@@ -291,28 +301,39 @@ impl Case {
         table::add(&row, &qemu::with(kernel)?)
     }
 
-    /// The image as dracut makes it: our module brings the list and the hook.
+    /// The image as dracut makes it from the drop-in that our program writes; where the hook's package
+    /// is installed, our module brings the list and the hook.
     fn built_by_dracut(&self, kernel: &Kernel, modules: &[&str]) -> io::Result<Vec<u8>> {
         let scratch = neuron_tests::scratch()?;
-        let (list, image) = (scratch.path().join("list"), scratch.path().join("image"));
-        let content = self.files.get("/etc/neuron/vfio-devices").map(|(_, content)| content.as_slice());
-        std::fs::write(&list, content.unwrap_or_default())?;
-        let mut command = Command::new(neuron_tests::tests_folder().join("lab/dracut-image"));
-        command.arg(kernel.root.canonicalize()?).arg(&kernel.release).arg(&list).arg(&image).args(modules);
-        if self.hook {
-            command.arg("neuron-vfio");
+        let etc = scratch.path().join("etc");
+        for (path, (_, content)) in self.files.iter().filter(|(path, _)| path.starts_with("/etc/")) {
+            neuron_tests::write(&scratch.path().join(path.trim_start_matches('/')), content)?;
         }
-        run(&mut command)?;
+        neuron_tests::write(&etc.join("dracut.conf.d/95-neuron-vfio.conf"), drop_in(self.hook)?)?;
+        if let Some(other) = self.other_drop_in {
+            neuron_tests::write(&etc.join("dracut.conf.d/10-other.conf"), other)?;
+        }
+        let image = scratch.path().join("image");
+        let dracut = Dracut { kernel: &kernel.root, release: &kernel.release, etc: &etc, hook: self.hook };
+        // The host's drivers lie in the image as well: what is first has to win.
+        let drivers = "bochs virtio-gpu virtio_pci snd-hda-intel";
+        let modules = modules.join(" ");
+        let arguments = [
+            "--no-hostonly",
+            "--modules",
+            &modules,
+            "--add-drivers",
+            drivers,
+            "--install",
+            "/usr/bin/busybox",
+        ];
+        dracut.build(&image, &arguments)?;
         std::fs::read(image)
     }
 
     /// What the checks need in such an image: they run where dracut would mount the root.
     fn beside_dracut(&self) -> io::Result<Archive> {
         let mut archive = Archive::default();
-        let vfio_conf = "/etc/modprobe.d/vfio.conf";
-        if let Some((mode, content)) = self.files.get(vfio_conf) {
-            archive.file(vfio_conf, *mode, content);
-        }
         archive.file("/lab/checks", 0o644, self.check_lines().as_bytes());
         let guest = neuron_tests::tests_folder().join("lab/guest");
         for name in ["coldplug", "second"] {

@@ -9,7 +9,7 @@ use neuron_tests::{program, tests_folder};
 use tempfile::TempDir;
 
 /// Who builds: makepkg refuses to run as root. On every distribution these are nobody's.
-const NOBODY: &str = "65534";
+pub(crate) const NOBODY: &str = "65534";
 
 /// Everything that was built, once for all tests.
 pub(crate) struct Built {
@@ -29,11 +29,13 @@ impl Built {
         let built = Self { folder: tempfile::tempdir().unwrap() };
         let tree = built.tree();
         copy_of_the_tree(&tree);
-        fs::copy(program::path().unwrap(), built.at("program")).unwrap();
+        fs::copy(program::path().unwrap(), built.program()).unwrap();
         fs::create_dir(built.at("packages")).unwrap();
+        built.lay_out_module();
         run(Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(built.folder.path()));
         built.make(&tree.join("archiso-hooks/neuron-provisioner"), &[]);
         built.make(&tree.join("archiso-hooks/neuron-initcpio-hooks"), &[]);
+        built.make(&tree.join("archiso-hooks/neuron-calamares-vfio"), &[]);
         for version in ["1", "2"] {
             built.make(&tree.join("tests/packages/stand-ins"), &[("STAND_IN_VERSION", version)]);
         }
@@ -42,6 +44,29 @@ impl Built {
 
     fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The installer's module as `calamares-module/build` leaves it; the compiled part is a stand-in,
+    /// since the tier `module` builds the real one.
+    fn lay_out_module(&self) {
+        let (sources, module) = (self.tree().join("calamares-module"), self.module());
+        fs::create_dir_all(module.join("vfio-setup")).unwrap();
+        fs::create_dir(module.join("branding")).unwrap();
+        for file in ["module.desc", "main.py", "vfio-setup.conf", "vfio-setup.schema.yaml"] {
+            fs::copy(sources.join("vfio-setup").join(file), module.join("vfio-setup").join(file)).unwrap();
+        }
+        fs::write(module.join("vfio-setup/_vfio_setup.abi3.so"), "stands for the extension").unwrap();
+        fs::copy(sources.join("page/gpu.qml"), module.join("branding/gpu.qml")).unwrap();
+    }
+
+    /// The folder of the installer's module.
+    pub(crate) fn module(&self) -> PathBuf {
+        self.at("module")
+    }
+
+    /// The program that is in the package.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.at("program")
     }
 
     /// The copy of the tree that was built from.
@@ -57,7 +82,8 @@ impl Built {
         makepkg.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("LC_ALL", "C.UTF-8");
         makepkg.env("HOME", self.folder.path()).env("BUILDDIR", self.at("build"));
         makepkg.env("PKGDEST", self.at("packages")).env("PKGEXT", ".pkg.tar");
-        makepkg.env("SOURCE_DATE_EPOCH", "1700000000").env("NEURON_PROGRAM", self.at("program"));
+        makepkg.env("SOURCE_DATE_EPOCH", "1700000000").env("NEURON_PROGRAM", self.program());
+        makepkg.env("NEURON_MODULE", self.module());
         run(makepkg.envs(environment.iter().copied()));
     }
 
@@ -76,7 +102,7 @@ fn copy_of_the_tree(to: &Path) {
     let from = tests_folder().join("..");
     fs::create_dir(to).unwrap();
     let copy = "git -c safe.directory='*' ls-files -z --cached --others --exclude-standard -- archiso-hooks provisioner/docs \
-                calamares-module LICENSE tests/packages | tar --create --null --files-from=- --ignore-failed-read \
+                calamares-module iso-profile LICENSE tests/packages | tar --create --null --files-from=- --ignore-failed-read \
                 2>/dev/null | tar --extract --directory \"$1\"";
     run(Command::new("sh").args(["-c", copy, "sh"]).arg(to).current_dir(from));
     assert!(to.join("archiso-hooks/neuron-provisioner/PKGBUILD").is_file(), "the copy is not whole");

@@ -91,3 +91,34 @@ fn a_release_tarball_makes_the_same_package() {
     built().make(&alone, &[("NEURON_TARBALL", tarball.to_str().unwrap())]);
     assert_eq!(files(&built().package("neuron-initcpio-hooks", "0.1.0-2")), from_checkout);
 }
+
+#[test]
+fn the_installer_finds_its_module_where_it_looks() {
+    let root = Root::new();
+    let (is_fine, said) = root.install(&[("neuron-calamares-vfio", "0.1.0")], &[]);
+    assert!(!is_fine && said.contains("calamares"), "the control: it needs Calamares\n{said}");
+    let (is_fine, said) = root.install(&[("calamares", "1"), ("neuron-calamares-vfio", "0.1.0")], &[]);
+    assert!(is_fine, "{said}");
+    let mut owned = root.owned("neuron-calamares-vfio");
+    owned.retain(|path| !path.ends_with('/'));
+    for (path, source) in [
+        ("usr/lib/calamares/modules/vfio-setup/main.py", "vfio-setup/main.py"),
+        ("usr/lib/calamares/modules/vfio-setup/module.desc", "vfio-setup/module.desc"),
+        ("usr/share/calamares/modules/vfio-setup.conf", "vfio-setup/vfio-setup.conf"),
+        // The profile's branding has a link to it.
+        ("usr/share/neuron-calamares-vfio/branding/gpu.qml", "page/gpu.qml"),
+        ("usr/share/neuron-calamares-vfio/examples/grub/settings.conf", "examples/grub/settings.conf"),
+    ] {
+        assert!(owned.iter().any(|one| one == path), "{path} is not in {owned:?}");
+        let lies = built().tree().join("calamares-module").join(source);
+        assert_eq!(fs::read(root.path(path)).unwrap(), fs::read(lies).unwrap(), "{path}");
+    }
+    assert!(owned.iter().any(|path| path == "usr/lib/calamares/modules/vfio-setup/_vfio_setup.abi3.so"));
+    for path in &owned {
+        assert!(path.starts_with("usr/"), "{path}");
+        let mode = fs::metadata(root.path(path)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o644, "{path}");
+    }
+    let (is_gone, said) = root.remove("neuron-calamares-vfio");
+    assert!(is_gone && owned.iter().all(|path| !root.path(path).exists()), "{said}");
+}

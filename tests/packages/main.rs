@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails right there")]
 
 mod build;
+mod build_iso;
 mod contents;
 mod root;
 mod updates;

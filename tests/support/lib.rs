@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub mod dracut;
 pub mod machine;
 pub mod program;
 pub mod readers;
@@ -43,7 +44,7 @@ fn at(path: &Path, attempt: &str, error: &io::Error) -> io::Error {
 }
 
 /// Writes a file and, where they are missing, the folders above it.
-fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     in_folder(path, || std::fs::write(path, &bytes)).map_err(|error| at(path, "write", &error))
 }
 

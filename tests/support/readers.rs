@@ -1,6 +1,7 @@
-//! What a root's files do, told by the programs that read them at boot: kmod, bash as mkinitcpio uses
-//! it, and sh.
+//! What a root's files do, told by the programs that read them at boot: kmod, bash as mkinitcpio and
+//! dracut use it, and sh.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::process::Command;
@@ -143,4 +144,44 @@ printf '%s\n%s\n' "${GRUB_CMDLINE_LINUX:-}" "${GRUB_CMDLINE_LINUX_DEFAULT:-}"
         (true, Some(all), Some(default), None) => Ok((all, default)),
         _ => Err(io::Error::other(error)),
     }
+}
+
+/// As dracut does it: the main file, then the drop-ins of both folders in the order of `sort -Vu` by
+/// name, of one name only that of /etc. The second argument is what `--kernel-cmdline` gave.
+/// Prints a line for each variable.
+const DRACUT: &str = r#"
+cd "$1"
+export LC_ALL=C
+kernel_cmdline_l=(${2:+"$2"})
+shopt -s nullglob
+if [[ -f etc/dracut.conf ]]; then . etc/dracut.conf || exit 1; fi
+names=(etc/dracut.conf.d/*.conf usr/lib/dracut/dracut.conf.d/*.conf)
+while IFS= read -r name; do
+    for folder in etc/dracut.conf.d usr/lib/dracut/dracut.conf.d; do
+        if [[ -e $folder/$name ]]; then
+            bash -n "$folder/$name" || exit 1
+            . "$folder/$name"
+            break
+        fi
+    done
+done < <(printf '%s\n' "${names[@]##*/}" | sort -Vu)
+if ((${#kernel_cmdline_l[@]})); then kernel_cmdline+=" ${kernel_cmdline_l[*]} "; fi
+for variable in force_drivers install_items add_dracutmodules omit_drivers omit_dracutmodules uefi kernel_cmdline; do
+    printf '%s|%s\n' "$variable" "${!variable-}"
+done
+"#;
+
+/// dracut's configuration as bash leaves it: the words of each variable.
+pub fn dracut(root: &Path, kernel_cmdline: &str) -> io::Result<BTreeMap<String, Vec<String>>> {
+    let mut command = Command::new("bash");
+    command.args(["-c", DRACUT, "bash"]).arg(root).arg(kernel_cmdline);
+    let (good, said, error) = output(&mut command, "bash")?;
+    if !good || !error.is_empty() {
+        return Err(io::Error::other(error));
+    }
+    let line = |line: &str| {
+        let (variable, value) = line.split_once('|')?;
+        Some((variable.to_owned(), value.split_whitespace().map(str::to_owned).collect()))
+    };
+    Ok(said.lines().filter_map(line).collect())
 }

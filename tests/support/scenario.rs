@@ -4,6 +4,7 @@
 //! (`answers.toml`), the plan as a person sees it (`plan.txt`) and the files that are different
 //! afterwards, written out whole (`expected/`). [`Ground`] is a place to play one through.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -35,9 +36,28 @@ pub struct Scenario {
     /// What every kernel command line of this system gains, in this order.
     #[serde(default)]
     pub parameters: Vec<String>,
+    /// The boot loader and the generator that it stands for, where it does for a pair.
+    #[serde(default)]
+    pub shows: Option<Combination>,
+    /// What the machine's root holds besides: a loader's variables, mounts.
+    #[serde(default)]
+    pub machine_files: BTreeMap<String, String>,
+    /// Whether it ends with passthrough on trial.
+    #[serde(default)]
+    pub trial: bool,
     /// The name of its folder.
     #[serde(skip)]
     pub name: String,
+}
+
+/// A boot loader and a generator of the initramfs, by their names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Combination {
+    /// The boot loader.
+    pub loader: String,
+    /// The generator.
+    pub generator: String,
 }
 
 /// The folder of all scenarios.
@@ -78,7 +98,11 @@ impl Scenario {
 
     /// A machine and a target of its own, with its answers.
     pub fn ground(&self) -> io::Result<Ground> {
-        Ok(Ground { answers: self.answers(), ..Ground::new(&self.machine, &self.target)? })
+        let ground = Ground { answers: self.answers(), ..Ground::new(&self.machine, &self.target)? };
+        for (path, text) in &self.machine_files {
+            write(&ground.machine().join(path), text)?;
+        }
+        Ok(ground)
     }
 }
 

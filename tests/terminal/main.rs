@@ -4,6 +4,7 @@
 
 mod cut_off;
 mod pty;
+mod trial;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,7 +24,11 @@ fn as_root() -> Vec<&'static str> {
 
 /// A target whose programs run.
 fn ground() -> Ground {
-    let ground = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap();
+    with_shell(Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap())
+}
+
+/// The same with a shell in it.
+fn with_shell(ground: Ground) -> Ground {
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
     let busybox = busybox.expect("no busybox (Debian: busybox-static, Arch: busybox)");
     for name in ["sh", "sleep"] {
@@ -34,8 +39,13 @@ fn ground() -> Ground {
 
 /// Puts a script where mkinitcpio is. It notes every run first.
 fn mkinitcpio(ground: &Ground, script: &str) {
-    let path = ground.target().join("usr/bin/mkinitcpio");
-    fs::write(&path, format!("#!/bin/sh\necho \"mkinitcpio $*\" >>/var/log/stand-ins\n{script}\n")).unwrap();
+    stand_in(ground, "mkinitcpio", script);
+}
+
+/// The same for any program.
+fn stand_in(ground: &Ground, program: &str, script: &str) {
+    let path = ground.target().join("usr/bin").join(program);
+    fs::write(&path, format!("#!/bin/sh\necho \"{program} $*\" >>/var/log/stand-ins\n{script}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 

@@ -111,6 +111,11 @@ impl Terminal {
         self.signal(nix::sys::signal::Signal::SIGTERM);
     }
 
+    /// The terminal goes away under the program.
+    pub(crate) fn hang_up(&self) {
+        self.signal(nix::sys::signal::Signal::SIGHUP);
+    }
+
     fn signal(&self, signal: nix::sys::signal::Signal) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         nix::sys::signal::kill(pid, signal).unwrap();

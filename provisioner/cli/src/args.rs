@@ -96,6 +96,8 @@ pub(crate) enum Verb {
     Revert(RevertOptions),
     /// Say where the set-up stands
     Status,
+    /// End the trial: passthrough becomes the default entry of the boot menu
+    Confirm(ConfirmOptions),
     /// After the reboot: look whether what was applied holds, with evidence and what to do
     ///
     /// Ends with 1 if a check fails. Warnings, and what could not be told, do not count: before a
@@ -130,6 +132,8 @@ pub(crate) struct BootOptions {
 pub(crate) enum BootMoment {
     /// Count this boot; after three in a row that were never good, give the card back
     Begin,
+    /// On trial, ask on this terminal whether to keep passthrough; without an answer it goes back
+    Ask(AskOptions),
     /// Wait until this boot has shown that it is good, and say so
     Good,
 }
@@ -178,6 +182,20 @@ pub(crate) struct RevertOptions {
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// Leave building the initramfs and the boot menu to somebody else
+    #[arg(long)]
+    pub(crate) no_reload: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AskOptions {
+    /// How many seconds to wait for a key
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) seconds: u16,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfirmOptions {
+    /// Leave making the boot menu to somebody else
     #[arg(long)]
     pub(crate) no_reload: bool,
 }

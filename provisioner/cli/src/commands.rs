@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod boot;
 pub(crate) mod capture;
+pub(crate) mod confirm;
 mod consent;
 pub(crate) mod doctor;
 pub(crate) mod inspect;

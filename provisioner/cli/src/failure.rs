@@ -124,7 +124,10 @@ impl Failure {
             Self::NotGivenBack(_) => ExitCode::NotPutBack,
             Self::Interrupted | Self::PutBack { .. } => ExitCode::Interrupted,
             Self::Provision(
-                ProvisionError::Machine(_) | ProvisionError::Facts(_) | ProvisionError::Read(_),
+                ProvisionError::Machine(_)
+                | ProvisionError::Facts(_)
+                | ProvisionError::Read(_)
+                | ProvisionError::Trial(_),
             )
             | Self::File { .. }
             | Self::Boots(_)

@@ -13,6 +13,7 @@ mod exit_code;
 mod failure;
 mod given;
 mod interrupt;
+mod keyboard;
 mod narrate;
 mod progress;
 mod render;
@@ -41,7 +42,7 @@ fn main() -> std::process::ExitCode {
     match run(&args) {
         Ok(code) => code.into(),
         Err(failure) => {
-            if args.common.json && matches!(args.verb, Verb::Apply(_) | Verb::Revert(_)) {
+            if args.common.json && matches!(args.verb, Verb::Apply(_) | Verb::Revert(_) | Verb::Confirm(_)) {
                 // For whoever reads results, a failure is one.
                 let _ = render::json(&ResultReport::failed(failure.message(), failure.steps()));
             }
@@ -59,6 +60,7 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Apply(options) => commands::apply::run(common, options),
         Verb::Revert(options) => commands::revert::run(common, options),
         Verb::Status => commands::status::run(common),
+        Verb::Confirm(options) => commands::confirm::run(common, options),
         Verb::Doctor => commands::doctor::run(common),
         Verb::Validate(options) => commands::validate::run(common, options),
         Verb::Vm(VmVerb::Render(options)) => commands::vm::render(common, options),

@@ -25,6 +25,9 @@ _neuron__provisioner() {
             neuron__provisioner,capture)
                 cmd="neuron__provisioner__subcmd__capture"
                 ;;
+            neuron__provisioner,confirm)
+                cmd="neuron__provisioner__subcmd__confirm"
+                ;;
             neuron__provisioner,demo)
                 cmd="neuron__provisioner__subcmd__demo"
                 ;;
@@ -55,6 +58,9 @@ _neuron__provisioner() {
             neuron__provisioner,vm)
                 cmd="neuron__provisioner__subcmd__vm"
                 ;;
+            neuron__provisioner__subcmd__boot,ask)
+                cmd="neuron__provisioner__subcmd__boot__subcmd__ask"
+                ;;
             neuron__provisioner__subcmd__boot,begin)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__begin"
                 ;;
@@ -63,6 +69,9 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner__subcmd__boot,help)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__help"
+                ;;
+            neuron__provisioner__subcmd__boot__subcmd__help,ask)
+                cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__ask"
                 ;;
             neuron__provisioner__subcmd__boot__subcmd__help,begin)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__begin"
@@ -81,6 +90,9 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner__subcmd__help,capture)
                 cmd="neuron__provisioner__subcmd__help__subcmd__capture"
+                ;;
+            neuron__provisioner__subcmd__help,confirm)
+                cmd="neuron__provisioner__subcmd__help__subcmd__confirm"
                 ;;
             neuron__provisioner__subcmd__help,demo)
                 cmd="neuron__provisioner__subcmd__help__subcmd__demo"
@@ -111,6 +123,9 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner__subcmd__help,vm)
                 cmd="neuron__provisioner__subcmd__help__subcmd__vm"
+                ;;
+            neuron__provisioner__subcmd__help__subcmd__boot,ask)
+                cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__ask"
                 ;;
             neuron__provisioner__subcmd__help__subcmd__boot,begin)
                 cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__begin"
@@ -164,7 +179,7 @@ _neuron__provisioner() {
 
     case "${cmd}" in
         neuron__provisioner)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status doctor validate vm demo capture boot package help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status confirm doctor validate vm demo capture boot package help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -228,12 +243,46 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__boot)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version begin good help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version begin ask good help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__boot__subcmd__ask)
+            opts="-q -v -h -V --seconds --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --seconds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --machine-root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -318,8 +367,22 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__boot__subcmd__help)
-            opts="begin good help"
+            opts="begin ask good help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__ask)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -411,6 +474,36 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__confirm)
+            opts="-q -v -h -V --no-reload --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__demo)
             opts="-q -v -h -V --keep --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -472,7 +565,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help)
-            opts="inspect plan apply revert status doctor validate vm demo capture boot package help"
+            opts="inspect plan apply revert status confirm doctor validate vm demo capture boot package help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -500,8 +593,22 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__boot)
-            opts="begin good"
+            opts="begin ask good"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__boot__subcmd__ask)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -542,6 +649,20 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__capture)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__confirm)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

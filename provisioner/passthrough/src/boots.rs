@@ -68,6 +68,18 @@ pub fn begin(machine: &Root, target: &Root) -> Result<Begun, BootsError> {
     Ok(Begun { next, saved })
 }
 
+/// The card goes back to the host in this boot, and stays there: nobody wanted to keep it.
+pub fn give_back(machine: &Root, target: &Root, because: &str) -> Result<(), BootsError> {
+    let id = boot_id(machine).ok_or(BootsError::NoBootId)?;
+    let before = load(target)?;
+    let mut boots = before.clone();
+    boots.give_back(&id, because);
+    if boots != before {
+        save(target, &boots)?;
+    }
+    Ok(())
+}
+
 /// This boot was good: the count begins anew. What was given back stays so.
 pub fn mark_good(target: &Root) -> Result<(), BootsError> {
     let before = load(target)?;

@@ -3,6 +3,7 @@
 mod document;
 mod loaders;
 mod retire;
+mod trial;
 
 use std::collections::BTreeMap;
 
@@ -11,14 +12,16 @@ use serde::{Deserialize, Serialize};
 
 pub use document::{ActionDocument, ActionKind, InvalidPlan, PlanDocument, StepDocument};
 pub use retire::without_ours;
+pub use trial::{Record as TrialRecord, TRIAL};
 
 use crate::answers::Mode;
-use crate::bootloader::{HostEntry, Parameters, Proven};
-use crate::facts::{Machine, Target};
+use crate::bootloader::{self, HostEntry, Parameters, Proven};
+use crate::facts::{Machine, Running, Target};
 use crate::id::TargetPath;
-use crate::policy::{Assignment, Code, Decision, Finding, Identity, Judgement, Severity, Verdict};
+use crate::initramfs::Generator;
+use crate::policy::{Assignment, Code, Decision, Finding, Identity, Judgement, Matching, Severity, Verdict};
 use crate::step::{Action, FileState, HEAD_MARK, Step, file_head};
-use crate::{binding, initramfs};
+use crate::{binding, initramfs, policy};
 
 /// The answers' place in a target.
 pub const ANSWERS: &str = "/etc/neuron/provisioner.toml";
@@ -81,6 +84,17 @@ pub struct Ours {
     /// Programs that failed or were put off, so that what they make is stale. What somebody else
     /// was to run is theirs: an installer's own job does, and once is enough.
     pub due_rebuilds: Vec<Vec<String>>,
+    /// Whether the card was given back to the host: who applies then wants another try.
+    pub given_back: bool,
+}
+
+/// Every boot loader with every generator of the initramfs, by their names: each pair that a target
+/// may have.
+pub fn combinations() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let generators = || initramfs::ALL.iter().map(|generator| generator.name());
+    bootloader::ALL
+        .iter()
+        .flat_map(move |loader| generators().map(move |generator| (loader.name(), generator)))
 }
 
 /// Everything that a plan is made from.
@@ -100,6 +114,26 @@ pub struct Inputs<'a> {
     pub renewal: Option<&'a Proven>,
     /// Which part of the work.
     pub stage: Stage,
+    /// What the boot that is running tells of its loader.
+    pub running: &'a Running,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// To set up what the answers say.
+    SetUp,
+    /// To put in place again what an update undid, or to keep what a good boot started: what was given
+    /// back is not tried anew.
+    #[default]
+    KeepUp,
+    /// To end the trial: passthrough becomes the default.
+    Confirm {
+        /// Whether passthrough is in force in this boot, so that no other is needed.
+        in_force: bool,
+    },
 }
 
 /// What is to be done, with every step before and after.
@@ -140,11 +174,13 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
     let mut decision = inputs.judgement.decision.clone();
     let mut draft = Draft::default();
     if matches!(decision.verdict, Verdict::Ready | Verdict::Pending) {
-        let made = if decision.mode == Mode::Off {
-            retire::everything(&inputs, &mut draft);
-            Ok(())
-        } else {
-            draft_steps(&inputs, &mut draft)
+        let made = match inputs.purpose {
+            Purpose::Confirm { .. } => trial::confirm(&inputs, &mut draft),
+            Purpose::SetUp | Purpose::KeepUp if decision.mode == Mode::Off => {
+                retire::everything(&inputs, &mut draft);
+                Ok(())
+            }
+            Purpose::SetUp | Purpose::KeepUp => draft_steps(&inputs, &mut draft),
         };
         decision.findings.append(&mut draft.findings);
         if let Err(mut blockers) = made {
@@ -161,8 +197,13 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
     retire::name_edits(&inputs, &draft.steps, &mut decision.findings);
     let is_settled = |step: &Step| step.is_settled() && !is_adopted(&inputs, step);
     let (settled, steps): (Vec<Step>, Vec<Step>) = draft.steps.into_iter().partition(is_settled);
-    // What is kept after a good boot changes nothing of the next one.
-    let reboot_needed = inputs.renewal.is_none() && steps.iter().any(|step| !is_record(step));
+    let reboot_needed = match inputs.purpose {
+        Purpose::Confirm { in_force } => !in_force && !steps.is_empty(),
+        // What is kept after a good boot changes nothing of the next one.
+        Purpose::SetUp | Purpose::KeepUp => {
+            inputs.renewal.is_none() && steps.iter().any(|step| !is_record(step))
+        }
+    };
     let plan = Plan {
         id: String::new(),
         stage: inputs.stage,
@@ -196,7 +237,7 @@ fn decision_host(inputs: &Inputs<'_>) -> Option<Identity> {
     inputs.machine.functions.get(&host).map(Identity::from)
 }
 
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Draft {
     steps: Vec<Step>,
     tokens: Vec<String>,
@@ -229,13 +270,14 @@ fn is_due(inputs: &Inputs<'_>, step: &Step) -> bool {
 
 /// A file that only keeps what was decided; the running system does not depend on it.
 fn is_record(step: &Step) -> bool {
-    step.action.path().is_some_and(|path| path.as_str() == ANSWERS)
+    step.action.path().is_some_and(|path| [ANSWERS, TRIAL].contains(&path.as_str()))
 }
 
 /// Whether these are answers of ours that somebody edited, as they are told to: once they are
 /// followed they are what was applied, and no longer a change of somebody else's.
 fn is_adopted(inputs: &Inputs<'_>, step: &Step) -> bool {
-    let own = step.action.path().filter(|_| is_record(step)).and_then(|path| inputs.ours.files.get(path));
+    let answers = step.action.path().filter(|path| path.as_str() == ANSWERS);
+    let own = answers.and_then(|path| inputs.ours.files.get(path));
     own.is_some_and(|own| step.action.after().is_some_and(|after| after != own.written))
 }
 
@@ -244,19 +286,47 @@ fn draft_steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding
         draft.steps.extend(answers(inputs));
         files(inputs, draft)?;
     }
-    if inputs.stage.has_parameters() {
-        let ours = &inputs.ours.tokens;
-        let set = inputs.judgement.parameters.clone();
-        let remove = ours.iter().filter(|token| !set.contains(token)).cloned().collect();
-        let host = Some(host_entry(inputs, &set));
-        loaders::steps(inputs, &Parameters { set, remove, host }, draft)?;
+    let course = trial::course(inputs, draft);
+    let course = if inputs.stage.has_parameters() {
+        parameters(inputs, course, draft)?
     } else {
         draft.tokens.clone_from(&inputs.ours.tokens);
         draft.copies.clone_from(&inputs.ours.copies);
-    }
-    draft.steps.extend(images(inputs, draft));
+        course
+    };
+    let images = images(inputs, draft);
+    draft.steps.extend(images);
+    course.steps(inputs, draft);
     draft.rebuilds_last();
     Ok(())
+}
+
+/// Sets the kernel parameters. Where the host entry cannot be made the default for a trial, there is
+/// none by the loader.
+fn parameters(
+    inputs: &Inputs<'_>,
+    course: trial::Course,
+    draft: &mut Draft,
+) -> Result<trial::Course, Vec<Finding>> {
+    let set = inputs.judgement.parameters.clone();
+    let remove = inputs.ours.tokens.iter().filter(|token| !set.contains(token)).cloned().collect();
+    let mut wanted = Parameters { host: Some(host_entry(inputs, &set)), set, remove };
+    if !course.is_by_loader() {
+        loaders::steps(inputs, &wanted, draft)?;
+        return Ok(course);
+    }
+    let mut tried = draft.clone();
+    if let Some(host) = &mut wanted.host {
+        host.is_default = true;
+    }
+    if let Err(blockers) = loaders::steps(inputs, &wanted, &mut tried) {
+        wanted.host = Some(host_entry(inputs, &wanted.set));
+        loaders::steps(inputs, &wanted, draft)?;
+        let why = blockers.first().map(|finding| finding.message.clone()).unwrap_or_default();
+        return Ok(course.without_loader(inputs, &why));
+    }
+    *draft = tried;
+    Ok(course)
 }
 
 /// What the host entry is made from: nothing of ours is to be in it.
@@ -305,17 +375,18 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
     let Inputs { judgement, target, machine, .. } = *inputs;
     if judgement.decision.verdict == Verdict::Pending {
         draft.steps.extend(candidate(judgement, target));
-        for path in [binding::VFIO_CONF, binding::VFIO_DEVICES, initramfs::DROP_IN] {
+        let drop_ins = initramfs::ALL.iter().map(|generator| generator.drop_in());
+        for path in [binding::VFIO_CONF, binding::VFIO_DEVICES].into_iter().chain(drop_ins) {
             retire::one(inputs, path, draft);
         }
         return Ok(());
     }
     let generator = initramfs::active(target).map_err(|finding| vec![finding])?;
-    let conflicts = generator.conflicts(target);
-    if !conflicts.is_empty() {
-        return Err(conflicts);
-    }
+    draft.findings.extend(usable(generator, judgement, target)?);
     retire::one(inputs, CANDIDATE, draft);
+    for other in initramfs::ALL.iter().filter(|other| other.name() != generator.name()) {
+        retire::one(inputs, other.drop_in(), draft);
+    }
     let kept = foreign_vfio_conf(inputs);
     draft.steps.extend(binding::steps(judgement, machine, target, kept));
     let images = generator
@@ -323,6 +394,20 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
         .map_err(|error| vec![unusable(&error.path, &error.to_string())])?;
     draft.steps.extend(images);
     Ok(())
+}
+
+/// What is worth knowing of the generator; an error is what keeps it from doing what is wanted.
+fn usable(
+    generator: &dyn Generator,
+    judgement: &Judgement,
+    target: &Target,
+) -> Result<Vec<Finding>, Vec<Finding>> {
+    let (mut blockers, notes): (Vec<_>, Vec<_>) =
+        generator.findings(target).into_iter().partition(|finding| finding.severity == Severity::Blocker);
+    if judgement.decision.matching == Matching::Address && !generator.has_early_hook(target) {
+        blockers.push(policy::target::hook_missing_for(generator.name()));
+    }
+    if blockers.is_empty() { Ok(notes) } else { Err(blockers) }
 }
 
 /// What stood in vfio.conf before us, and is kept there.
@@ -334,23 +419,32 @@ fn foreign_vfio_conf<'a>(inputs: &Inputs<'a>) -> Option<&'a str> {
     }
 }
 
-/// The step that builds the images, if what goes into them changes or somebody left it undone.
-fn images(inputs: &Inputs<'_>, draft: &Draft) -> Option<Step> {
-    let generator = initramfs::active(inputs.target).ok()?;
-    let rebuild = generator.rebuild(inputs.target);
+/// The steps that build the images, if what goes into them changes or somebody left it undone.
+fn images(inputs: &Inputs<'_>, draft: &Draft) -> Vec<Step> {
+    let Ok(generator) = initramfs::active(inputs.target) else { return Vec::new() };
     let changed = draft.changes(|path| {
-        [binding::VFIO_CONF, binding::VFIO_DEVICES].contains(&path) || path.starts_with("/etc/mkinitcpio")
+        let places = ["/etc/mkinitcpio", "/etc/dracut.conf"];
+        [binding::VFIO_CONF, binding::VFIO_DEVICES].contains(&path)
+            || places.iter().any(|place| path.starts_with(place))
     });
     // A configuration that a preset names may lie anywhere.
     let changed = changed || draft.writes("mkinitcpio-");
     // The command line is part of what some generators build.
     let line = draft.steps.iter().filter(|step| !step.is_settled() && !is_record(step)).any(|step| {
-        let own =
-            ["kernel-cmdline", "unified-", "limine-drop-in", "limine-defaults", "retire-", "host-cmdline"];
+        let own = [
+            "kernel-cmdline",
+            "unified-",
+            "dracut-cmdline",
+            "limine-drop-in",
+            "limine-defaults",
+            "retire-",
+            "host-cmdline",
+        ];
         own.iter().any(|id| step.id.starts_with(id))
     });
     let held = line && generator.holds_command_line(inputs.target);
-    (changed || held || is_due(inputs, &rebuild)).then_some(rebuild)
+    let rebuilds = generator.rebuild(inputs.target).into_iter();
+    rebuilds.filter(|rebuild| changed || held || is_due(inputs, rebuild)).collect()
 }
 
 /// A file of the target that cannot be edited safely, as a reason to refuse.

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::answers::{Answers, InvalidAnswers};
 use crate::apply::{ApplyError, Outcome, State, View};
 use crate::bootloader::Proven;
-use crate::boots::Boots;
-use crate::facts::{FactsError, Machine, Target};
+use crate::boots::{self, Boots};
+use crate::facts::{FactsError, Machine, Running, Target};
 use crate::guest::domain::DomainError;
 use crate::id::TargetPath;
-use crate::plan::{self, ANSWERS, Inputs, Ours, OwnFile, Plan, Stage};
+use crate::plan::{self, ANSWERS, Inputs, Ours, OwnFile, Plan, Purpose, Stage};
 use crate::policy::{self, Decision, Judgement, Verdict};
 use crate::root::{ReadError, Root};
 use crate::step::FileState;
@@ -25,6 +25,7 @@ mod guest;
 mod refusal;
 mod renew;
 mod status;
+mod trial;
 mod upkeep;
 
 pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
@@ -33,6 +34,7 @@ pub use guest::domain;
 pub use refusal::{REFUSAL, keep_reason, unreadable};
 pub use renew::{Renewed, renew};
 pub use status::status;
+pub use trial::{asks, trial};
 pub use upkeep::{Upkeep, upkeep};
 
 /// Where the answers come from.
@@ -80,6 +82,9 @@ pub enum ProvisionError {
     /// A run was cut off in this target, and nobody put back yet what it left.
     #[error("an earlier run was cut off in the middle, so what stands in the target is half of a set-up")]
     CutOff,
+    /// The record of a trial cannot be understood.
+    #[error("/var/lib/neuron-provisioner/trial.json: {0}")]
+    Trial(String),
     /// A saved plan was made for another machine, or for this one in another state.
     #[error("the machine is no longer what it was when this was planned: {0}")]
     MachineChanged(String),
@@ -142,7 +147,7 @@ pub enum Standing {
     Unconfigured,
     /// It goes on after a reboot.
     Pending,
-    /// The first passthrough boot is on trial.
+    /// Passthrough is on trial: an apply began it, and nobody confirmed it yet.
     Trial,
     /// It is in place.
     Active,
@@ -230,16 +235,27 @@ pub fn inspect(machine: &Root, answers: &Answers) -> Result<(Machine, Judgement)
 /// Makes the plan for a target; writes nothing. A target in which a run was cut off has to be
 /// [recovered](recover) first: a plan for half of a set-up would fit nothing.
 pub fn plan(machine: &Root, target: &Root, source: &Source, stage: Stage) -> Result<Planned, ProvisionError> {
-    plan_with(machine, target, source, stage, Occasion::default())
+    let occasion = Occasion { purpose: Purpose::SetUp, ..Occasion::default() };
+    plan_with(machine, target, source, stage, occasion)
 }
 
-/// Why a plan is made, where nobody asked for an apply.
+/// Makes the plan that ends the trial: passthrough becomes the default. Nothing else that the answers
+/// say by now is followed; where no trial is on, it changes nothing.
+pub fn plan_confirm(machine: &Root, target: &Root) -> Result<Planned, ProvisionError> {
+    let in_force = boots::in_force(machine, target)?.is_some();
+    let occasion = Occasion { purpose: Purpose::Confirm { in_force }, ..Occasion::default() };
+    plan_with(machine, target, &Source::Target, Stage::All, occasion)
+}
+
+/// Why a plan is made.
 #[derive(Debug, Default)]
 struct Occasion<'a> {
+    /// What it is for.
+    purpose: Purpose,
     /// A boot was good: what is known of it.
     renewal: Option<&'a Proven>,
-    /// A program that has to run whatever else changes.
-    due: Option<Vec<String>>,
+    /// Programs that have to run whatever else changes.
+    due: Vec<Vec<String>>,
 }
 
 /// The same, on an occasion of its own.
@@ -256,9 +272,11 @@ fn plan_with(
     }
     let answers = self::answers(target, source)?;
     let (facts, judgement) = inspect(machine, &answers)?;
+    let running = Running::read(machine, target);
     let read = Target::read(target, &facts)?;
     let judgement = policy::target::judge(judgement, &facts, &answers, &read);
     let mut ours = ours(&view)?;
+    ours.given_back = occasion.purpose == Purpose::SetUp && boots::load(target)?.given_back.is_some();
     ours.due_rebuilds.extend(occasion.due);
     let text = answers_text(&read, source, &answers)?;
     let plan = plan::make(Inputs {
@@ -269,6 +287,8 @@ fn plan_with(
         ours: &ours,
         renewal: occasion.renewal,
         stage,
+        running: &running,
+        purpose: occasion.purpose,
     });
     Ok(Planned { machine: facts, answers, judgement, plan })
 }

@@ -6,7 +6,7 @@
 //!
 //! By `driver_override` and address only, never by `new_id`: ids cannot tell two equal cards apart.
 //! Every step is read back, because the kernel takes a write that has no effect without a word.
-//! What can wait in the kernel is done by a [child with a limit](hand). Nothing here speaks to a
+//! What can wait in the kernel is done by a [child with a limit](Bounded). Nothing here speaks to a
 //! hypervisor: its hook calls this, and must not be called back.
 
 mod back;

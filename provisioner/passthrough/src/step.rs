@@ -116,6 +116,10 @@ pub enum Action {
         argv: Vec<String>,
         /// What it writes, for the message; may be empty when only the program knows.
         outputs: Vec<TargetPath>,
+        /// What is run instead when the files go back; empty where the same program makes it anew
+        /// from them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        undo: Vec<String>,
     },
 }
 

@@ -1,5 +1,6 @@
 //! `boot`: what the system's own units ask for while it boots. One file a moment.
 
+mod ask;
 mod begin;
 mod good;
 mod witness;
@@ -10,7 +11,8 @@ use crate::failure::Failure;
 use crate::narrate;
 
 pub(crate) fn run(common: &Common, options: &BootOptions) -> Result<ExitCode, Failure> {
-    match options.moment {
+    match &options.moment {
+        BootMoment::Ask(options) => ask::run(common, options),
         BootMoment::Begin => begin::run(common),
         BootMoment::Good => good::run(common),
     }

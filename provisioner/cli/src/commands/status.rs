@@ -43,7 +43,13 @@ pub(crate) fn text(report: &StatusReport) -> String {
         Standing::Pending => {
             ("pending", "the IOMMU was to come on with this boot; run `neuron-provisioner apply` to go on.")
         }
-        Standing::Trial => ("trial", "this boot is on trial."),
+        Standing::Trial if report.reboot_needed => {
+            ("trial", "it is written; reboot to try it. `neuron-provisioner confirm` then keeps it.")
+        }
+        Standing::Trial => (
+            "trial",
+            "passthrough is on trial until `neuron-provisioner confirm` keeps it, or `revert` takes it back.",
+        ),
         Standing::Active => ("active", "everything is as it was applied."),
         Standing::Drifted if report.interrupted => {
             ("drifted", "a run was cut off; the next `apply` or `revert` puts it right.")

@@ -4,7 +4,7 @@ use super::command::{RunResult, Runner, command_line};
 use super::content::{Content, Fingerprint, Keeps};
 use super::error::{ApplyError, Failure};
 use super::journal::{Begin, Intent, Record};
-use super::ledger::Unfinished;
+use super::ledger::{Rebuild, Unfinished};
 use super::store::Store;
 use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult};
 use crate::id::TargetPath;
@@ -35,14 +35,15 @@ pub(super) struct Job {
 pub(super) enum Work {
     Nothing,
     Change(Box<Change>),
-    Rebuild(Vec<String>),
+    /// A program, and what is run instead of it when the files go back (empty: the same).
+    Rebuild(Vec<String>, Vec<String>),
 }
 
 impl Job {
     pub(super) fn change(&self) -> Option<&Change> {
         match &self.work {
             Work::Change(change) => Some(change),
-            Work::Nothing | Work::Rebuild(_) => None,
+            Work::Nothing | Work::Rebuild(..) => None,
         }
     }
 }
@@ -112,10 +113,10 @@ impl Store<'_> {
             let outcome = match &job.work {
                 Work::Nothing => StepOutcome::new(&job.id, StepResult::Unchanged),
                 Work::Change(change) => self.change_one(run, &job.id, change)?,
-                Work::Rebuild(argv) => {
+                Work::Rebuild(argv, undo) => {
                     // Derived output is made from the tree as it will be.
                     self.remove_directories(std::mem::take(&mut directories))?;
-                    self.rebuild(course, run, &job.id, argv, runner)?
+                    self.rebuild(course, run, &job.id, (argv, undo), runner)?
                 }
             };
             steps.push(outcome);
@@ -180,13 +181,19 @@ impl Store<'_> {
         course: &Course,
         run: &mut Unfinished,
         step: &str,
-        argv: &[String],
+        (argv, undo): (&[String], &[String]),
         runner: &mut dyn Runner,
     ) -> Result<StepOutcome, ApplyError> {
         let transaction = run.begin.transaction;
-        let (step, argv) = (step.to_owned(), argv.to_vec());
-        self.append(&Record::RebuildIntent { transaction, step: step.clone(), argv: argv.clone() })?;
-        run.rebuilt(&step, &argv, RebuildState::Failed);
+        let (step, argv, undo) = (step.to_owned(), argv.to_vec(), undo.to_vec());
+        let rebuild = |state| Rebuild { step: step.clone(), argv: argv.clone(), undo: undo.clone(), state };
+        self.append(&Record::RebuildIntent {
+            transaction,
+            step: step.clone(),
+            argv: argv.clone(),
+            undo: undo.clone(),
+        })?;
+        run.rebuilt(rebuild(RebuildState::Failed));
         let mut outcome = StepOutcome::new(&step, StepResult::Done);
         let state = match runner.run(&argv) {
             RunResult::Done => RebuildState::Done,
@@ -211,8 +218,8 @@ impl Store<'_> {
             }
             RunResult::Failed { why } => return Err(ApplyError::Rebuild { why }),
         };
-        run.rebuilt(&step, &argv, state);
-        self.append(&Record::Rebuilt { transaction, step, argv, outcome: state })?;
+        run.rebuilt(rebuild(state));
+        self.append(&Record::Rebuilt { transaction, step, argv, undo, outcome: state })?;
         Ok(outcome)
     }
 
@@ -289,7 +296,7 @@ impl Store<'_> {
         self.put_back_all(&files, &mut back);
         // A program that was deferred has seen nothing of this.
         for rebuild in run.rebuilds.iter().filter(|rebuild| rebuild.state != RebuildState::Deferred) {
-            let why = match runner.run(&rebuild.argv) {
+            let why = match runner.run(rebuild.on_return()) {
                 RunResult::Done => continue,
                 RunResult::Deferred { why, .. } | RunResult::Failed { why } => why,
                 RunResult::Postponed => {
@@ -299,7 +306,7 @@ impl Store<'_> {
                 }
             };
             let files = if back.left.is_empty() { "the files are back, but " } else { "" };
-            let command = command_line(&rebuild.argv);
+            let command = command_line(rebuild.on_return());
             let mut text =
                 format!("{files}what `{command}` makes may be stale: run it once its error is mended");
             if !told.contains(&why) {
@@ -362,7 +369,7 @@ fn still_to_run(course: &Course, steps: Vec<StepOutcome>) -> Result<Outcome, App
         return Ok(Outcome::of(steps));
     };
     let commands = course.jobs.iter().zip(&steps).filter_map(|(job, step)| match &job.work {
-        Work::Rebuild(argv) if step.outcome == StepResult::Failed => {
+        Work::Rebuild(argv, _) if step.outcome == StepResult::Failed => {
             Some(format!("the files are back; run `{}` by hand or revert again", command_line(argv)))
         }
         _ => None,

@@ -44,12 +44,16 @@ pub(super) enum Record {
         transaction: u64,
         step: String,
         argv: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        undo: Vec<String>,
     },
     /// It ran, or somebody else will run it.
     Rebuilt {
         transaction: u64,
         step: String,
         argv: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        undo: Vec<String>,
         outcome: RebuildState,
     },
     /// The transaction is whole. `forgotten`: paths that are no longer ours.

@@ -34,7 +34,16 @@ impl Owned {
 pub(super) struct Rebuild {
     pub(super) step: String,
     pub(super) argv: Vec<String>,
+    /// What is run when the files go back; empty: the same again.
+    pub(super) undo: Vec<String>,
     pub(super) state: RebuildState,
+}
+
+impl Rebuild {
+    /// What is run when the files go back.
+    pub(super) fn on_return(&self) -> &[String] {
+        if self.undo.is_empty() { &self.argv } else { &self.undo }
+    }
 }
 
 /// A transaction that is neither committed nor rolled back.
@@ -65,8 +74,8 @@ impl Unfinished {
         Self { begin, intents: Vec::new(), rebuilds: Vec::new() }
     }
 
-    pub(super) fn rebuilt(&mut self, step: &str, argv: &[String], state: RebuildState) {
-        note_rebuild(&mut self.rebuilds, Rebuild { step: step.to_owned(), argv: argv.to_vec(), state });
+    pub(super) fn rebuilt(&mut self, rebuild: Rebuild) {
+        note_rebuild(&mut self.rebuilds, rebuild);
     }
 }
 
@@ -91,14 +100,14 @@ impl Ledger {
                 }
             }
             Record::Done { .. } => {}
-            Record::RebuildIntent { step, argv, .. } => {
+            Record::RebuildIntent { step, argv, undo, .. } => {
                 if let Some(open) = &mut self.unfinished {
-                    open.rebuilt(&step, &argv, RebuildState::Failed);
+                    open.rebuilt(Rebuild { step, argv, undo, state: RebuildState::Failed });
                 }
             }
-            Record::Rebuilt { step, argv, outcome, .. } => {
+            Record::Rebuilt { step, argv, undo, outcome, .. } => {
                 if let Some(open) = &mut self.unfinished {
-                    open.rebuilt(&step, &argv, outcome);
+                    open.rebuilt(Rebuild { step, argv, undo, state: outcome });
                 }
             }
             Record::Commit { forgotten, .. } => {
@@ -204,6 +213,11 @@ impl Ledger {
 
 /// One entry a command line, in the order of the first run.
 fn note_rebuild(rebuilds: &mut Vec<Rebuild>, new: Rebuild) {
+    if new.state == RebuildState::Done {
+        // What was taken back need not be made up for any more.
+        let undone = rebuilds.iter_mut().filter(|known| known.undo == new.argv);
+        undone.for_each(|known| known.state = RebuildState::Done);
+    }
     match rebuilds.iter_mut().find(|known| known.argv == new.argv) {
         Some(known) => known.state = new.state,
         None => rebuilds.push(new),

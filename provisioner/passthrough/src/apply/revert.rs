@@ -82,8 +82,8 @@ impl Store<'_> {
         let rebuilds: Vec<Job> = rebuilds
             .map(|rebuild| Job {
                 id: rebuild.step.clone(),
-                title: format!("run {} again", rebuild.argv.first().map_or("", String::as_str)),
-                work: Work::Rebuild(rebuild.argv.clone()),
+                title: format!("run {}", rebuild.on_return().first().map_or("", String::as_str)),
+                work: Work::Rebuild(rebuild.on_return().to_vec(), Vec::new()),
             })
             .collect();
         jobs.extend(rebuilds);

@@ -29,7 +29,7 @@ impl Store<'_> {
     ) -> Result<Outcome, ApplyError> {
         self.recover(runner, progress)?;
         let mut jobs = self.prepare(&transaction.steps)?;
-        let files = jobs.iter().any(|job| !matches!(job.work, Work::Rebuild(_)));
+        let files = jobs.iter().any(|job| !matches!(job.work, Work::Rebuild(..)));
         if files && jobs.iter().all(|job| job.change().is_none()) {
             self.keep_due(&mut jobs);
         }
@@ -71,7 +71,7 @@ impl Store<'_> {
             known.is_some_and(|rebuild| rebuild.state == RebuildState::Failed)
         };
         for job in jobs {
-            if matches!(&job.work, Work::Rebuild(argv) if !due(argv)) {
+            if matches!(&job.work, Work::Rebuild(argv, _) if !due(argv)) {
                 job.work = Work::Nothing;
             }
         }
@@ -82,7 +82,7 @@ impl Store<'_> {
         let mut ahead = BTreeMap::new();
         let job = |step: &Step| -> Result<Job, ApplyError> {
             let work = match &step.action {
-                Action::Rebuild { argv, .. } => Work::Rebuild(argv.clone()),
+                Action::Rebuild { argv, undo, .. } => Work::Rebuild(argv.clone(), undo.clone()),
                 action => match self.change(action, &mut ahead)? {
                     Some(change) => Work::Change(Box::new(change)),
                     None => Work::Nothing,

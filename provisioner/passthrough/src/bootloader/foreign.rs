@@ -9,7 +9,7 @@ pub(super) fn detect(target: &Target) -> Vec<(&'static str, String)> {
         .boot_mounts
         .iter()
         .flat_map(|mount| mount.unified_images.iter().map(|name| format!("{}/EFI/Linux/{name}", mount.path)));
-    // Those that mkinitcpio builds hold the command line that is set; others do not.
+    // Those that a generator builds hold the command line that is set; others do not.
     let image = images.into_iter().find(|path| !uki::is_built(target, path));
     image.map(|path| ("a unified kernel image that nothing here builds", path)).into_iter().collect()
 }

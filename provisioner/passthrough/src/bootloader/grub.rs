@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 
 use super::host_entry::{self, HostEntry};
 use super::kept::{self, Kept};
-use super::{Bootloader, LoaderError, Parameters, keeps_root};
-use crate::facts::Target;
+use super::{Bootloader, LoaderError, Once, Parameters, grub_once, keeps_root};
 use crate::facts::target::KEPT;
+use crate::facts::{Running, Target};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step, file_head};
 use crate::text::{TextError, command_line, grub_default};
 
-const DEFAULTS: &str = "/etc/default/grub";
+pub(super) const DEFAULTS: &str = "/etc/default/grub";
 /// Read behind the defaults, in the order of their names, where the target's grub-mkconfig does so.
 const DROP_INS: &str = "/etc/default/grub.d";
 const DROP_IN: &str = "/etc/default/grub.d/95-neuron-vfio.cfg";
@@ -29,7 +29,7 @@ pub(super) struct Grub;
 
 impl Bootloader for Grub {
     fn name(&self) -> &'static str {
-        "GRUB"
+        grub_once::LOADER
     }
 
     fn detect(&self, target: &Target) -> Option<String> {
@@ -91,12 +91,21 @@ impl Bootloader for Grub {
             action: Action::Rebuild {
                 argv: ["grub-mkconfig", "-o", GENERATED].map(str::to_owned).to_vec(),
                 outputs: GENERATED.parse().into_iter().collect(),
+                undo: Vec::new(),
             },
         })
     }
 
     fn is_made_from(&self, path: &str) -> bool {
         path == HOST_SCRIPT
+    }
+
+    fn once(&self, target: &Target, running: &Running) -> Result<Once, String> {
+        grub_once::entry(target, running, &drop_ins(target)).map(grub_once::once)
+    }
+
+    fn once_for(&self, entry: &str) -> Option<Once> {
+        Some(grub_once::once(entry))
     }
 
     fn findings(&self, target: &Target) -> Vec<Finding> {

@@ -4,10 +4,12 @@
 
 mod foreign;
 mod grub;
+mod grub_once;
 mod host_entry;
 mod kept;
 mod limine;
 mod limine_tool;
+mod once;
 mod refind;
 mod systemd_boot;
 mod this_system;
@@ -15,8 +17,9 @@ mod uki;
 
 pub use host_entry::{HostEntry, NAME as HOST_NAME};
 pub use kept::{Proven, counterpart};
+pub use once::{Once, SET as SET_ONCE};
 
-use crate::facts::Target;
+use crate::facts::{Running, Target};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::Step;
@@ -79,9 +82,26 @@ pub trait Bootloader: Sync {
     /// The step that makes its derived files anew; `None` when it reads what was written.
     fn rebuild(&self, target: &Target) -> Option<Step>;
 
+    /// The steps that build the host's images, where nothing else builds them; made when what
+    /// [`Self::steps`] writes changes.
+    fn host_images(&self, _target: &Target) -> Vec<Step> {
+        Vec::new()
+    }
+
     /// Whether the derived files are made from this one, besides those that [`Self::steps`] edits.
     fn is_made_from(&self, _path: &str) -> bool {
         false
+    }
+
+    /// How it can start the passthrough entry for one boot only, while the default is another one; an
+    /// error says why it cannot, or why that is not known.
+    fn once(&self, _target: &Target, _running: &Running) -> Result<Once, String> {
+        Err(format!("no program sets an entry of {} for one boot only", self.name()))
+    }
+
+    /// How that is said for an entry, by its name in this loader's words.
+    fn once_for(&self, _entry: &str) -> Option<Once> {
+        None
     }
 
     /// What is worth knowing of how this target's loader is set up.
@@ -133,6 +153,22 @@ fn unknown(foreign: &[(&str, String)], parameters: &[String]) -> Finding {
         parameters.join(" ")
     );
     Finding::new(Code::LoaderUnknown, Severity::Blocker, message, hint).in_file("/etc/default/grub")
+}
+
+/// How the target's loader can start the passthrough entry once; an error says why it cannot.
+pub fn once(target: &Target, running: &Running) -> Result<Once, String> {
+    let here: Vec<&dyn Bootloader> =
+        ALL.iter().copied().filter(|loader| loader.detect(target).is_some()).collect();
+    match here.as_slice() {
+        [loader] if foreign::detect(target).is_empty() => loader.once(target, running),
+        [] => Err("no boot loader is known here".to_owned()),
+        _ => Err("there are several boot loaders, and only one of them would know".to_owned()),
+    }
+}
+
+/// The same, for an entry that was found before.
+pub fn once_for(loader: &str, entry: &str) -> Option<Once> {
+    ALL.iter().find(|known| known.name() == loader)?.once_for(entry)
 }
 
 /// Whether a file was written for the host's way back and for nothing else.

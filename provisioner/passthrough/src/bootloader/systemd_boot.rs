@@ -2,11 +2,12 @@
 //! from it.
 
 mod host_entries;
+mod once;
 
 use super::this_system::{is_way_back, root_agrees};
-use super::{Bootloader, KERNEL_CMDLINE, LoaderError, Parameters, keeps_root, kernel_cmdline_step};
-use crate::facts::Target;
+use super::{Bootloader, KERNEL_CMDLINE, LoaderError, Once, Parameters, keeps_root, kernel_cmdline_step};
 use crate::facts::target::BootMount;
+use crate::facts::{Running, Target};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{FileState, Step};
@@ -21,7 +22,7 @@ pub(super) struct SystemdBoot;
 
 impl Bootloader for SystemdBoot {
     fn name(&self) -> &'static str {
-        "systemd-boot"
+        once::LOADER
     }
 
     fn detect(&self, target: &Target) -> Option<String> {
@@ -46,6 +47,14 @@ impl Bootloader for SystemdBoot {
 
     fn rebuild(&self, _: &Target) -> Option<Step> {
         None
+    }
+
+    fn once(&self, target: &Target, running: &Running) -> Result<Once, String> {
+        once::entry(target, running).map(|entry| once::once(&entry))
+    }
+
+    fn once_for(&self, entry: &str) -> Option<Once> {
+        Some(once::once(entry))
     }
 
     fn findings(&self, target: &Target) -> Vec<Finding> {

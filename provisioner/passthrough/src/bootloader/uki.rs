@@ -1,9 +1,10 @@
-//! Unified kernel images that mkinitcpio builds: the command line is part of the image.
+//! Unified kernel images that mkinitcpio or dracut builds: the command line is part of the image.
 //!
 //! Source: `build_uki` in mkinitcpio: `--cmdline` (a file or a folder) or else `/etc/kernel/cmdline`
 //! (or that of `/usr/lib`) **and** `/etc/cmdline.d/*.conf`, all of it joined; with neither of them
 //! the command line of the running system, in a chroot the installer's.
 
+mod dracut;
 mod host_images;
 
 use super::{Bootloader, KERNEL_CMDLINE, LoaderError, Parameters, keeps_root};
@@ -33,6 +34,7 @@ impl Bootloader for UnifiedImages {
             .find_map(|(path, presets)| presets.images().iter().any(|image| image.unified).then_some(path));
         built
             .map(|path| format!("{path} builds one"))
+            .or_else(|| dracut::detect(target))
             .or_else(|| by_kernel_install(target).then(|| format!("{INSTALL_CONF} asks for them")))
     }
 
@@ -56,6 +58,7 @@ impl Bootloader for UnifiedImages {
         if let Some(host) = &parameters.host {
             steps.extend(host_images::steps(target, host)?);
         }
+        steps.extend(dracut::steps(target, parameters)?);
         if steps.is_empty() && by_kernel_install(target) {
             return Err(LoaderError::ByHand {
                 path: INSTALL_CONF.to_owned(),
@@ -63,7 +66,7 @@ impl Bootloader for UnifiedImages {
                     .to_owned(),
                 what: format!(
                     "add `{}` to {KERNEL_CMDLINE} and run kernel-install for every kernel; or let mkinitcpio's \
-                     presets build the images (NAME_uki)",
+                     presets (NAME_uki) or dracut itself (uefi=\"yes\") build the images",
                     parameters.set.join(" ")
                 ),
             });
@@ -74,6 +77,10 @@ impl Bootloader for UnifiedImages {
     fn rebuild(&self, _: &Target) -> Option<Step> {
         // The generator builds them, once, when a command line of theirs has changed.
         None
+    }
+
+    fn host_images(&self, target: &Target) -> Vec<Step> {
+        dracut::host_images(target)
     }
 
     fn findings(&self, _: &Target) -> Vec<Finding> {
@@ -97,13 +104,14 @@ fn by_kernel_install(target: &Target) -> bool {
         .any(|(key, value)| (key, value) == ("layout", "uki"))
 }
 
-/// Whether a preset builds this image. FAT ignores case, and a preset may name the ESP by another
+/// Whether a preset, or dracut, builds this image. FAT ignores case, and a preset may name the ESP by another
 /// of its mount points.
 pub(super) fn is_built(target: &Target, path: &str) -> bool {
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    all_presets(target).any(|(_, presets)| {
-        presets.images().iter().any(|image| image.unified && name(&image.path) == name(path))
-    })
+    dracut::is_built(target, path)
+        || all_presets(target).any(|(_, presets)| {
+            presets.images().iter().any(|image| image.unified && name(&image.path) == name(path))
+        })
 }
 
 /// Files with their texts, in order, and the folder that a drop-in beside them goes to.

@@ -104,14 +104,17 @@ impl Boots {
             return Next::Try(place + 1);
         }
         if self.unproven.len() >= LIMIT {
-            self.given_back = Some(GivenBack {
-                boot: boot.to_owned(),
-                because: format!("{LIMIT} boots in a row with passthrough were never good"),
-            });
+            self.give_back(boot, &format!("{LIMIT} boots in a row with passthrough were never good"));
             return Next::GiveBack { again: false };
         }
         self.unproven.push(boot.to_owned());
         Next::Try(self.unproven.len())
+    }
+
+    /// The card goes back in this boot, and stays with the host; the first reason is the one to tell.
+    pub fn give_back(&mut self, boot: &str, because: &str) {
+        let new = || GivenBack { boot: boot.to_owned(), because: because.to_owned() };
+        self.given_back.get_or_insert_with(new);
     }
 
     /// A boot was good.

@@ -1,6 +1,7 @@
 //! The target: the system that is changed, as it stands in its root.
 
 mod boot;
+mod dracut;
 mod images;
 mod kernels;
 
@@ -15,13 +16,18 @@ use crate::root::Root;
 use crate::step::FileState;
 
 /// Where the early hook for mkinitcpio's images lies when its package is installed.
-const EARLY_HOOK: &str = "/usr/lib/initcpio/install/neuron-vfio";
+pub const MKINITCPIO_HOOK: &str = "/usr/lib/initcpio/install/neuron-vfio";
+/// Where the early hook for dracut's images lies when its package is installed.
+pub const DRACUT_HOOK: &str = "/usr/lib/dracut/modules.d/90neuron-vfio/module-setup.sh";
 
 /// Files that matter, whether they are there or not.
-const FILES: [&str; 24] = [
+const FILES: [&str; 28] = [
     "/etc/crypttab",
     "/etc/default/grub",
     "/etc/default/limine",
+    "/etc/dracut.conf",
+    "/etc/dracut.conf.d/95-neuron-vfio.conf",
+    "/etc/dracut.conf.d/zz-neuron-vfio-cmdline.conf",
     "/etc/environment",
     "/etc/fstab",
     "/etc/grub.d/11_neuron_host",
@@ -41,12 +47,13 @@ const FILES: [&str; 24] = [
     "/etc/supergfxd.conf",
     "/etc/X11/xorg.conf",
     "/var/lib/neuron-provisioner/candidate.json",
+    "/var/lib/neuron-provisioner/trial.json",
     "/usr/lib/kernel/cmdline",
     "/usr/lib/os-release",
 ];
 
 /// Directories of configuration, and how the names of their files end.
-const DIRECTORIES: [(&str, &str); 12] = [
+const DIRECTORIES: [(&str, &str); 15] = [
     ("/etc/X11/xorg.conf.d", ".conf"),
     ("/etc/cmdline.d", ".conf"),
     ("/etc/default/grub.d", ".cfg"),
@@ -56,8 +63,11 @@ const DIRECTORIES: [(&str, &str); 12] = [
     ("/etc/mkinitcpio.conf.d", ".conf"),
     ("/etc/mkinitcpio.d", ".preset"),
     ("/etc/modprobe.d", ".conf"),
+    ("/etc/pacman.d/hooks", ".hook"),
     ("/etc/sdboot-manage.conf.d", ".conf"),
+    ("/usr/lib/dracut/dracut.conf.d", ".conf"),
     ("/usr/lib/modprobe.d", ".conf"),
+    ("/usr/share/libalpm/hooks", ".hook"),
     ("/usr/share/limine-entry-tool.d", ".conf"),
 ];
 
@@ -65,8 +75,9 @@ const DIRECTORIES: [(&str, &str); 12] = [
 const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
 
 /// Things of which only the presence matters.
-const TRACES: [&str; 16] = [
-    EARLY_HOOK,
+const TRACES: [&str; 20] = [
+    MKINITCPIO_HOOK,
+    DRACUT_HOOK,
     "/etc/grub.d/10_linux",
     "/usr/bin/grub-mkconfig",
     "/usr/bin/update-grub",
@@ -75,11 +86,14 @@ const TRACES: [&str; 16] = [
     "/boot/grub/grub.cfg",
     "/usr/bin/mkinitcpio",
     "/usr/bin/dracut",
+    "/usr/bin/dracut-rebuild",
     "/usr/bin/limine-entry-tool",
     "/usr/bin/limine-mkinitcpio",
     "/usr/bin/sdboot-manage",
     "/usr/bin/kernel-install",
     "/etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service",
+    "/etc/systemd/system/multi-user.target.wants/neuron-trial.service",
+    "/usr/lib/systemd/system/multi-user.target.wants/neuron-trial.service",
     "/usr/bin/envycontrol",
     "/usr/bin/optimus-manager",
 ];
@@ -211,8 +225,16 @@ impl Target {
         self.traces.iter().any(|trace| trace == path)
     }
 
-    /// Whether the hook that claims by address before any driver is installed.
+    /// Whether somebody asks on the screen of the first passthrough boot: the unit is enabled.
+    pub fn has_trial_unit(&self) -> bool {
+        ["/etc", "/usr/lib"].iter().any(|folder| {
+            self.has(&format!("{folder}/systemd/system/multi-user.target.wants/neuron-trial.service"))
+        })
+    }
+
+    /// Whether the hook that claims by address before any driver is installed, for the images of
+    /// some generator.
     pub fn has_early_hook(&self) -> bool {
-        self.has(EARLY_HOOK)
+        self.has(MKINITCPIO_HOOK) || self.has(DRACUT_HOOK)
     }
 }

@@ -5,9 +5,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Generator, UnusableFile};
+use super::{Generator, UnusableFile, hook_for_kernels, named_by_kernel_install};
 use crate::facts::Target;
-use crate::facts::target::Provides;
+use crate::facts::target::{MKINITCPIO_HOOK, Provides};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Judgement, Severity};
 use crate::step::{Action, FileState, Step, file_head};
@@ -15,11 +15,12 @@ use crate::text::mkinitcpio_conf::{self, Form};
 use crate::text::mkinitcpio_preset::{ConfigUse, Image, Presets};
 use crate::text::{TextError, block};
 
+const PROGRAM: &str = "/usr/bin/mkinitcpio";
 const MAIN: &str = "/etc/mkinitcpio.conf";
 const DROP_INS: &str = "/etc/mkinitcpio.conf.d";
 const PRESETS: &str = "/etc/mkinitcpio.d";
 /// The drop-in; its number puts it behind those that distributions and drivers ship.
-pub const DROP_IN: &str = "/etc/mkinitcpio.conf.d/95-neuron-vfio.conf";
+const DROP_IN: &str = "/etc/mkinitcpio.conf.d/95-neuron-vfio.conf";
 /// The live medium's configuration; in an installed system it asks for hooks that are not there.
 const ARCHISO: &str = "archiso";
 /// Where it is, it takes the place of `mkinitcpio -P`: it builds every image, puts it where Limine
@@ -36,11 +37,30 @@ impl Generator for Mkinitcpio {
         "mkinitcpio"
     }
 
+    fn program(&self) -> &'static str {
+        PROGRAM
+    }
+
+    fn drop_in(&self) -> &'static str {
+        DROP_IN
+    }
+
     fn detect(&self, target: &Target) -> Option<String> {
         target.text(MAIN).map(|_| format!("{MAIN} is there"))
     }
 
-    fn conflicts(&self, target: &Target) -> Vec<Finding> {
+    fn builds(&self, target: &Target) -> Option<String> {
+        let own = || target.has(LIMINE_MKINITCPIO).then(|| format!("{LIMINE_MKINITCPIO} is there"));
+        hook_for_kernels(target, "mkinitcpio")
+            .or_else(|| named_by_kernel_install(target, "mkinitcpio"))
+            .or_else(own)
+    }
+
+    fn has_early_hook(&self, target: &Target) -> bool {
+        target.has(MKINITCPIO_HOOK)
+    }
+
+    fn findings(&self, target: &Target) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (path, state) in target.in_directory(DROP_INS) {
             findings.extend(drop_in_conflict(path, state.text().unwrap_or_default()));
@@ -89,19 +109,20 @@ impl Generator for Mkinitcpio {
         target.has(LIMINE_MKINITCPIO) || images(target).any(|image| image.unified)
     }
 
-    fn rebuild(&self, target: &Target) -> Step {
+    fn rebuild(&self, target: &Target) -> Vec<Step> {
         let images = images(target).filter_map(|image| image.path.parse().ok()).collect();
         let argv: &[&str] =
             if target.has(LIMINE_MKINITCPIO) { &["limine-mkinitcpio"] } else { &["mkinitcpio", "-P"] };
-        Step {
+        vec![Step {
             id: "initramfs".to_owned(),
             title: "Build the initramfs of every kernel".to_owned(),
             because: "what is loaded first at boot comes out of the image, not off the disk".to_owned(),
             action: Action::Rebuild {
                 argv: argv.iter().map(|&word| word.to_owned()).collect(),
                 outputs: images,
+                undo: Vec::new(),
             },
-        }
+        }]
     }
 }
 
@@ -141,7 +162,7 @@ fn body(target: &Target, sources: &[&str]) -> Result<String, UnusableFile> {
         // The hook `modconf` would copy modprobe.d; without it the ids have to be brought along.
         body.push_str("FILES+=(/etc/modprobe.d/vfio.conf)\n");
     }
-    if target.has_early_hook() {
+    if target.has(MKINITCPIO_HOOK) {
         // It claims by address in an early hook, so it may stand anywhere among them.
         let _ = writeln!(body, "HOOKS=({} {EARLY_HOOK})", expansion("HOOKS", hooks_form));
     }

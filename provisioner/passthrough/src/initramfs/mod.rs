@@ -1,39 +1,51 @@
 //! Generators of the initramfs: which the target uses, and what it has to be told.
 
+mod dracut;
 mod mkinitcpio;
-
-pub use mkinitcpio::DROP_IN;
 
 use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Judgement, Severity};
 use crate::step::Step;
-use crate::text::TextError;
+use crate::text::{TextError, pacman_hook};
 
 /// A generator of the initramfs.
 pub trait Generator: Sync {
     /// Its name.
     fn name(&self) -> &'static str;
 
-    /// What shows that the target uses it; `None` when it does not.
+    /// The program that builds.
+    fn program(&self) -> &'static str;
+
+    /// The drop-in of ours that it reads.
+    fn drop_in(&self) -> &'static str;
+
+    /// What shows that the target has it; `None` when it has not.
     fn detect(&self, target: &Target) -> Option<String>;
 
-    /// What in the target would undo or break what [`Self::steps`] writes.
-    fn conflicts(&self, target: &Target) -> Vec<Finding>;
+    /// What shows that it builds an image whenever a kernel comes; asked where several are there.
+    fn builds(&self, target: &Target) -> Option<String>;
 
-    /// The steps that put vfio-pci into every image, and the step that builds them.
+    /// Whether the hook that claims by address is there for its images.
+    fn has_early_hook(&self, target: &Target) -> bool;
+
+    /// What in the target would undo or break what [`Self::steps`] writes, and what else is worth
+    /// knowing.
+    fn findings(&self, target: &Target) -> Vec<Finding>;
+
+    /// The steps that put vfio-pci into every image.
     fn steps(&self, judgement: &Judgement, target: &Target) -> Result<Vec<Step>, UnusableFile>;
 
     /// Whether the kernel command line goes where it counts when images are built: into unified
     /// kernel images, or into a menu that is made on the way.
     fn holds_command_line(&self, target: &Target) -> bool;
 
-    /// The step that builds the images.
-    fn rebuild(&self, target: &Target) -> Step;
+    /// The steps that build the images.
+    fn rebuild(&self, target: &Target) -> Vec<Step>;
 }
 
 /// Every generator that is known.
-pub const ALL: &[&dyn Generator] = &[&mkinitcpio::Mkinitcpio];
+pub const ALL: &[&dyn Generator] = &[&mkinitcpio::Mkinitcpio, &dracut::Dracut];
 
 /// A file of the target that cannot be edited safely.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,19 +57,71 @@ pub struct UnusableFile {
     pub problem: TextError,
 }
 
-/// The generator that the target uses.
+/// The generator that the target uses. Where several are there, what runs when a kernel comes tells
+/// which; where it does not, nobody guesses.
 pub fn active(target: &Target) -> Result<&'static dyn Generator, Finding> {
-    ALL.iter().copied().find(|generator| generator.detect(target).is_some()).ok_or_else(|| {
-        let dracut =
-            target.has("/usr/bin/dracut") || target.in_directory("/etc/dracut.conf.d").next().is_some();
-        let seen = if dracut { "only dracut, which is not supported yet" } else { "no /etc/mkinitcpio.conf" };
-        Finding::new(
-            Code::GeneratorUnknown,
-            Severity::Blocker,
-            format!("the target has no generator of the initramfs that is known ({seen})"),
-            "use mkinitcpio; by hand: put the modules vfio_pci vfio vfio_iommu_type1 and \
-             /etc/modprobe.d/vfio.conf into the image, vfio_pci first",
-        )
-        .in_file("/etc/mkinitcpio.conf")
-    })
+    let here = ALL.iter().copied().filter(|generator| generator.detect(target).is_some());
+    let (able, left_behind): (Vec<_>, Vec<_>) = here.partition(|generator| target.has(generator.program()));
+    let here = if able.is_empty() { left_behind } else { able };
+    match here.as_slice() {
+        [] => Err(none()),
+        [one] => Ok(*one),
+        several => {
+            let mut building = several.iter().filter(|generator| generator.builds(target).is_some());
+            match (building.next(), building.next()) {
+                (Some(one), None) => Ok(*one),
+                _ => Err(undecided(target, several)),
+            }
+        }
+    }
+}
+
+fn none() -> Finding {
+    Finding::new(
+        Code::GeneratorUnknown,
+        Severity::Blocker,
+        "the target has no generator of the initramfs that is known (neither /etc/mkinitcpio.conf nor \
+         /usr/bin/dracut)",
+        "use mkinitcpio or dracut; by hand: put the modules vfio_pci vfio vfio_iommu_type1 and \
+         /etc/modprobe.d/vfio.conf into the image, vfio_pci first",
+    )
+    .in_file("/etc/mkinitcpio.conf")
+}
+
+fn undecided(target: &Target, several: &[&dyn Generator]) -> Finding {
+    let seen = several.iter().map(|generator| {
+        let why = generator.builds(target).unwrap_or_else(|| "nothing runs it for a new kernel".to_owned());
+        format!("{} ({why})", generator.name())
+    });
+    Finding::new(
+        Code::GeneratorUnknown,
+        Severity::Blocker,
+        format!(
+            "several generators of the initramfs are there, and which one builds the images cannot be told: {}",
+            seen.collect::<Vec<_>>().join(", ")
+        ),
+        "remove the one that is not used, or name the other in /etc/kernel/install.conf (initrd_generator=...) and \
+         mask the unused one's hook in /etc/pacman.d/hooks",
+    )
+    .in_file("/etc/pacman.d/hooks")
+}
+
+/// The hook of the package manager that runs a generator for every new kernel.
+fn hook_for_kernels(target: &Target, name: &str) -> Option<String> {
+    let (own, shipped) = ("/etc/pacman.d/hooks", "/usr/share/libalpm/hooks");
+    // One of the same name in /etc takes the place of a package's; a link to nowhere masks it.
+    let is_hidden =
+        |path: &TargetPath| target.in_directory(own).any(|(other, _)| other.file_name() == path.file_name());
+    let shipped = target.in_directory(shipped).filter(|(path, _)| !is_hidden(path));
+    let mut all = target.in_directory(own).chain(shipped);
+    let runs = |text: &str| pacman_hook::runs_for_kernels(text).is_some_and(|runs| runs.contains(name));
+    all.find_map(|(path, state)| runs(state.text()?).then(|| format!("{path} runs it for a new kernel")))
+}
+
+/// Whether kernel-install is told to use a generator.
+fn named_by_kernel_install(target: &Target, name: &str) -> Option<String> {
+    let conf = "/etc/kernel/install.conf";
+    let lines = target.text(conf)?.lines().map(str::trim);
+    let named = lines.filter_map(|line| line.strip_prefix("initrd_generator=")).next_back();
+    (named == Some(name)).then(|| format!("{conf} names it"))
 }

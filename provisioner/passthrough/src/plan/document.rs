@@ -92,6 +92,9 @@ pub struct ActionDocument {
     pub diff: Option<String>,
     /// The program and its arguments.
     pub argv: Option<Vec<String>>,
+    /// What a revert runs instead of it; empty where it runs the same again.
+    #[serde(default)]
+    pub undo: Vec<String>,
     /// Where a symlink points to, or what is copied.
     pub points_to: Option<String>,
     /// What the program writes.
@@ -204,12 +207,16 @@ impl From<&Action> for ActionDocument {
             Some(FileState::Regular { mode, .. }) => Some(format!("{mode:04o}")),
             _ => None,
         };
-        let (kind, argv, outputs) = match action {
-            Action::WriteFile { .. } => (ActionKind::Write, None, Vec::new()),
-            Action::RemoveFile { .. } => (ActionKind::Remove, None, Vec::new()),
-            Action::MakeSymlink { .. } => (ActionKind::Symlink, None, Vec::new()),
-            Action::CopyFile { .. } => (ActionKind::Copy, None, Vec::new()),
-            Action::Rebuild { argv, outputs } => (ActionKind::Rebuild, Some(argv.clone()), outputs.clone()),
+        let kind = match action {
+            Action::WriteFile { .. } => ActionKind::Write,
+            Action::RemoveFile { .. } => ActionKind::Remove,
+            Action::MakeSymlink { .. } => ActionKind::Symlink,
+            Action::CopyFile { .. } => ActionKind::Copy,
+            Action::Rebuild { .. } => ActionKind::Rebuild,
+        };
+        let (argv, outputs, undo) = match action {
+            Action::Rebuild { argv, outputs, undo } => (Some(argv.clone()), outputs.clone(), undo.clone()),
+            _ => Default::default(),
         };
         Self {
             kind,
@@ -219,6 +226,7 @@ impl From<&Action> for ActionDocument {
             after_sha256: digest(after.as_ref()),
             diff: diff(action),
             argv,
+            undo,
             points_to: match action {
                 Action::MakeSymlink { points_to, .. } => Some(points_to.clone()),
                 Action::CopyFile { from, .. } => Some(from.to_string()),
@@ -252,7 +260,7 @@ fn diff(action: &Action) -> Option<String> {
 
 impl StepDocument {
     fn into_step(self) -> Result<Step, InvalidPlan> {
-        let ActionDocument { kind, path, argv, points_to, outputs, before, after, .. } = self.action;
+        let ActionDocument { kind, path, argv, undo, points_to, outputs, before, after, .. } = self.action;
         let action = match (kind, path, before) {
             (ActionKind::Write, Some(path), Some(before)) => {
                 after.map(|after| Action::WriteFile { path, before, after })
@@ -264,7 +272,7 @@ impl StepDocument {
             (ActionKind::Copy, Some(path), _) => points_to
                 .and_then(|from| from.parse().ok())
                 .map(|from| Action::CopyFile { from, path, is_there: false }),
-            (ActionKind::Rebuild, ..) => argv.map(|argv| Action::Rebuild { argv, outputs }),
+            (ActionKind::Rebuild, ..) => argv.map(|argv| Action::Rebuild { argv, outputs, undo }),
             _ => None,
         };
         let action = action.ok_or_else(|| InvalidPlan::Incomplete(self.id.clone()))?;

@@ -27,6 +27,10 @@ pub(super) fn steps(
         {
             rebuilds.push(rebuild);
         }
+        if parameters.host.is_some() {
+            let host = loader.host_images(inputs.target).into_iter();
+            rebuilds.extend(host.filter(|build| changed || is_due(inputs, build)));
+        }
         if steps.is_empty() {
             alone.push(bootloader::left_alone(loader, inputs.target, &parameters.set));
         }

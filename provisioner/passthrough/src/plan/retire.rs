@@ -1,7 +1,7 @@
 //! Taking back what earlier applies wrote: whole where nobody touched it since, else only what is
 //! ours.
 
-use super::{ANSWERS, Draft, Inputs, OwnFile, answers, answers_head, images, loaders};
+use super::{ANSWERS, Draft, Inputs, OwnFile, answers, answers_head, images, loaders, trial};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step};
@@ -69,9 +69,11 @@ pub(super) fn everything(inputs: &Inputs<'_>, draft: &mut Draft) {
     if !inputs.ours.files.is_empty() || inputs.answers_text.is_some() {
         draft.steps.extend(answers(inputs));
     }
-    draft.steps.extend(images(inputs, draft));
+    let images = images(inputs, draft);
+    draft.steps.extend(images);
     let menus = loaders::rebuilds(inputs, draft);
     draft.steps.extend(menus);
+    draft.steps.extend(trial::cleared(inputs));
     draft.rebuilds_last();
 }
 

@@ -143,6 +143,10 @@ codes! {
     TargetConflict,
     /// The machine could not be read at all.
     MachineUnreadable,
+    /// The first passthrough boot is on trial, and how.
+    Trial,
+    /// Passthrough boots from now on, without a trial.
+    NoTrial,
     /// Nothing may be given away now, and an earlier set-up still gives something away.
     StillApplied,
     /// A kernel parameter that the answers add must not be written.

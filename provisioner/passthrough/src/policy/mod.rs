@@ -97,6 +97,9 @@ pub struct Judgement {
     pub parameters: Vec<String>,
     /// Whether the host entry is to boot when nobody chooses (`default_entry = "host"`).
     pub host_is_default: bool,
+    /// Whether the first passthrough boot is to be on trial (`trial = true`). Where the host entry is
+    /// the default for good there is nothing to try.
+    pub trial: bool,
     /// The IOMMU's state.
     pub iommu: IommuState,
     /// How one knows that state.
@@ -191,6 +194,7 @@ pub fn judge(machine: &Machine, answers: &Answers) -> Judgement {
         gpus,
         parameters: if off { Vec::new() } else { with_extras(own, &wishes.extra_parameters) },
         host_is_default: wishes.default_entry == DefaultEntry::Host,
+        trial: wishes.trial && wishes.default_entry == DefaultEntry::Passthrough,
         assignments,
         iommu: state,
         iommu_why: why,

@@ -76,6 +76,18 @@ fn hook_missing(answers: &Answers) -> Finding {
     )
 }
 
+/// The same where the hook is there, but not for the images of this generator.
+pub fn hook_missing_for(generator: &str) -> Finding {
+    Finding::new(
+        Code::EarlyHookMissing,
+        Severity::Blocker,
+        format!(
+            "claiming by address needs the early hook in the images of {generator}, and the target has it not"
+        ),
+        format!("install a {HOOK_PACKAGE} that has it for {generator}, then try again"),
+    )
+}
+
 fn kernels(target: &Target, notes: &mut Notes) {
     if target.kernels.is_empty() {
         notes.find(

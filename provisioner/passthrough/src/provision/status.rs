@@ -6,7 +6,7 @@ use super::{Note, ProvisionError, REFUSAL, Standing, Status};
 use crate::apply::{Applied, State, View};
 use crate::facts::boot_id;
 use crate::id::TargetPath;
-use crate::plan::ANSWERS;
+use crate::plan::{ANSWERS, TRIAL};
 use crate::policy::Verdict;
 use crate::root::Root;
 use crate::step::HEAD_MARK;
@@ -31,12 +31,15 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
         drifted.extend(orphans(target)?);
     }
     let mut standing = standing(&applied, &ours, &drifted, owed, busy);
-    let not_in_force = if matches!(standing, Standing::Active | Standing::Pending) && !busy {
+    let not_in_force = if matches!(standing, Standing::Active | Standing::Pending | Standing::Trial) && !busy
+    {
         verify::not_in_force(machine, target, &recorded(machine, target, &view, &applied)?)
     } else {
         Vec::new()
     };
-    if boots.given_back.is_some() && matches!(standing, Standing::Active | Standing::Pending) {
+    if boots.given_back.is_some()
+        && matches!(standing, Standing::Active | Standing::Pending | Standing::Trial)
+    {
         standing = Standing::GivenBack;
     } else if !not_in_force.is_empty() {
         standing = Standing::Drifted;
@@ -61,7 +64,8 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
 /// a snapshot of the root was rolled back.
 pub(super) fn orphans(target: &Root) -> Result<Vec<TargetPath>, ProvisionError> {
     let mut found = Vec::new();
-    for path in [binding::VFIO_CONF, binding::VFIO_DEVICES, initramfs::DROP_IN] {
+    let drop_ins = initramfs::ALL.iter().map(|generator| generator.drop_in());
+    for path in [binding::VFIO_CONF, binding::VFIO_DEVICES].into_iter().chain(drop_ins) {
         let state = target.file_state(path)?;
         if state.text().is_some_and(|text| text.trim_start().starts_with(HEAD_MARK)) {
             found.extend(path.parse());
@@ -89,6 +93,8 @@ fn standing(
         _ if !applied.rebuilds_due.is_empty() => Standing::Pending,
         State::Unconfigured => Standing::Unconfigured,
         State::Reverted => Standing::Reverted,
+        // Also before the reboot: from the apply that began it until somebody confirms it.
+        State::Applied if ours.iter().any(|path| path.as_str() == TRIAL) => Standing::Trial,
         State::Applied if reboot_owed || verdict == Some(Verdict::Pending) => Standing::Pending,
         State::Applied if only_answers => Standing::Unconfigured,
         State::Applied => Standing::Active,

@@ -79,26 +79,31 @@ fn goes_beyond(steps: &[Step], applied: &Applied) -> Option<String> {
     drifted.map(|path| format!("{path} was changed since it was applied"))
 }
 
-/// The build that is due because configuration of others changed and no image was built since.
+/// The builds that are due because configuration of others changed and no image was built since.
 fn stale_images(
     machine: &Root,
     target: &Root,
     changed: &[String],
-) -> Result<Option<Vec<String>>, ProvisionError> {
+) -> Result<Vec<Vec<String>>, ProvisionError> {
     let configuration =
         changed.iter().filter(|path| CONFIGURATION.iter().any(|place| path.starts_with(place)));
     let mut newest = None;
     for path in configuration {
         newest = newest.max(target.status_changed(path)?);
     }
-    let Some(newest) = newest else { return Ok(None) };
+    let Some(newest) = newest else { return Ok(Vec::new()) };
     let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
     let read = Target::read(target, &facts)?;
-    let Ok(generator) = initramfs::active(&read) else { return Ok(None) };
-    let Action::Rebuild { argv, outputs } = generator.rebuild(&read).action else { return Ok(None) };
-    let built = outputs.iter().map(|image| target.modified(image.as_str()));
-    let built: Vec<Option<i128>> = built.collect::<Result<_, ReadError>>()?;
-    // Where the images are is not always known; then one build too many is the safe side.
-    let is_stale = built.is_empty() || built.iter().any(|time| time.is_none_or(|time| time < newest));
-    Ok(is_stale.then_some(argv))
+    let Ok(generator) = initramfs::active(&read) else { return Ok(Vec::new()) };
+    let mut due = Vec::new();
+    for step in generator.rebuild(&read) {
+        let Action::Rebuild { argv, outputs, .. } = step.action else { continue };
+        let built = outputs.iter().map(|image| target.modified(image.as_str()));
+        let built: Vec<Option<i128>> = built.collect::<Result<_, ReadError>>()?;
+        // Where the images are is not always known; then one build too many is the safe side.
+        if built.is_empty() || built.iter().any(|time| time.is_none_or(|time| time < newest)) {
+            due.push(argv);
+        }
+    }
+    Ok(due)
 }

@@ -6,6 +6,7 @@
 pub mod block;
 pub mod command_line;
 pub mod cpu_list;
+pub mod dracut_conf;
 pub mod grub_default;
 pub mod kernel_cmdline;
 pub mod kernel_modules;
@@ -17,6 +18,7 @@ pub mod loader_entry;
 pub mod mkinitcpio_conf;
 pub mod mkinitcpio_preset;
 pub mod modprobe_conf;
+pub mod pacman_hook;
 pub mod pci_ids;
 pub mod refind;
 pub mod sdboot_manage;

@@ -9,7 +9,7 @@ use crate::facts::target::Provides;
 use crate::id::TargetPath;
 use crate::initramfs;
 use crate::plan::ANSWERS;
-use crate::policy::{self, KILL_SWITCH};
+use crate::policy::{self, KILL_SWITCH, Severity};
 use crate::root::Root;
 use crate::step::{Action, FileState, Step};
 use crate::text::command_line;
@@ -87,12 +87,17 @@ pub(super) fn kernels(seen: &Seen<'_>) -> Vec<Finding> {
 
 /// How the images are built anew here.
 pub(super) fn rebuild(seen: &Seen<'_>) -> String {
-    let step =
+    let steps =
         seen.target.as_ref().ok().and_then(|target| Some(initramfs::active(target).ok()?.rebuild(target)));
-    match step.map(|step| step.action) {
-        Some(Action::Rebuild { argv, .. }) => format!("run `{}` as root, then reboot", argv.join(" ")),
-        _ => "build the images anew, then reboot".to_owned(),
+    let command = |step: &Step| match &step.action {
+        Action::Rebuild { argv, .. } => Some(format!("`{}`", argv.join(" "))),
+        _ => None,
+    };
+    let commands: Vec<String> = steps.iter().flatten().filter_map(command).collect();
+    if commands.is_empty() {
+        return "build the images anew, then reboot".to_owned();
     }
+    format!("run {} as root, then reboot", commands.join(" and "))
 }
 
 /// Every image is there, and none is older than what has to be in it.
@@ -104,11 +109,12 @@ pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
         let Ok(generator) = initramfs::active(target) else {
             return vec![Finding::not_told("what builds the images is not known")];
         };
-        let Step { action: Action::Rebuild { outputs, .. }, .. } = generator.rebuild(target) else {
-            return Vec::new();
-        };
-        let outputs: Vec<TargetPath> =
-            outputs.into_iter().filter(|path| !bootloader::is_for_host(path)).collect();
+        let rebuilds = generator.rebuild(target);
+        let outputs = rebuilds.iter().flat_map(|step| match &step.action {
+            Action::Rebuild { outputs, .. } => outputs.as_slice(),
+            _ => &[],
+        });
+        let outputs: Vec<&TargetPath> = outputs.filter(|path| !bootloader::is_for_host(path)).collect();
         if outputs.is_empty() {
             return vec![Finding::not_told("where the images are is not known")];
         }
@@ -117,7 +123,7 @@ pub(super) fn images(seen: &Seen<'_>) -> Vec<Finding> {
             Err(unreadable) => return vec![unreadable],
         };
         let build = rebuild(seen);
-        outputs.iter().map(|image| one_image(seen, image, newest.as_ref(), &build)).collect()
+        outputs.into_iter().map(|image| one_image(seen, image, newest.as_ref(), &build)).collect()
     })
 }
 
@@ -176,8 +182,11 @@ pub(super) fn image_configuration(seen: &Seen<'_>) -> Vec<Finding> {
             Ok(generator) => generator,
             Err(finding) => return vec![Finding::fail(finding.message, finding.hint)],
         };
-        let conflicts = generator.conflicts(target).into_iter();
-        let mut found: Vec<Finding> = conflicts.map(|one| Finding::fail(one.message, one.hint)).collect();
+        let judged = |one: policy::Finding| match one.severity {
+            Severity::Blocker => Finding::fail(one.message, one.hint),
+            Severity::Info | Severity::Warning => Finding::warn(one.message, one.hint),
+        };
+        let mut found: Vec<Finding> = generator.findings(target).into_iter().map(judged).collect();
         let answers = seen.recorded.answers.clone().unwrap_or_default();
         match generator.steps(&policy::judge(machine, &answers), target) {
             Err(error) => found.push(Finding::fail(error.to_string(), "mend that line by hand")),

@@ -200,7 +200,7 @@ pub(super) fn step(id: &str, action: Action) -> Step {
 
 pub(super) fn rebuild(id: &str, argv: &[&str]) -> Step {
     let argv = argv.iter().map(|&word| word.to_owned()).collect();
-    step(id, Action::Rebuild { argv, outputs: Vec::new() })
+    step(id, Action::Rebuild { argv, outputs: Vec::new(), undo: Vec::new() })
 }
 
 pub(super) fn transaction(steps: Vec<Step>) -> Transaction {

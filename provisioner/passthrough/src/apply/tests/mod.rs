@@ -7,3 +7,4 @@ mod fixture;
 mod full_or_read_only;
 mod property;
 mod renewal;
+mod undo;

@@ -43,7 +43,7 @@ pub(super) fn steps(target: &Target, host: &HostEntry) -> Result<Vec<Step>, Load
 
 /// The entries that get a twin: one for every kernel; of kernel-install's, which come and go with
 /// the versions of one kernel, that of the newest.
-fn twins(target: &Target) -> Vec<(&TargetPath, &str)> {
+pub(super) fn twins(target: &Target) -> Vec<(&TargetPath, &str)> {
     let mut by_kernel: BTreeMap<String, (&TargetPath, &str)> = BTreeMap::new();
     for (path, _, text) in entries(target).filter(|(.., text)| is_this_system(target, text)) {
         let parsed = loader_entry::Entry::parse(text);
@@ -136,7 +136,7 @@ fn default_entry(target: &Target, twin: &TargetPath) -> Option<Step> {
     Some(Step::write(
         "host-default",
         "Make the entry without passthrough the default",
-        "the answers say default_entry = \"host\"",
+        "the answers want it so, or passthrough is on trial",
         conf.clone(),
         before,
         text,

@@ -116,13 +116,13 @@ fn os_release(target: &Target) -> Option<Step> {
     Some(host_entry::step("host-os-release", path.clone(), target.state(&path), text))
 }
 
-fn by_hand(image: &str) -> LoaderError {
+pub(super) fn by_hand(image: &str) -> LoaderError {
     LoaderError::ByHand {
         path: image.to_owned(),
         why: "which unified kernel image boots is the firmware's or a boot menu's to say, so \
               default_entry = \"host\" is not done here"
             .to_owned(),
-        what: "leave default_entry out, and choose the image whose name begins with neuron-host as the \
+        what: "leave default_entry out, and choose the image whose name holds neuron-host as the \
                default by hand"
             .to_owned(),
     }

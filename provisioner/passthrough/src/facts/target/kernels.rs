@@ -13,6 +13,8 @@ const MODULES: &str = "usr/lib/modules";
 pub struct Kernel {
     /// Its release, the name of its modules directory.
     pub release: String,
+    /// The package that it came in (`linux-lts`), where the distribution notes it.
+    pub package: Option<String>,
     /// The modules that can be loaded, with `_` for `-`.
     pub modules: BTreeSet<String>,
     /// The modules that are built in, with `_` for `-`.
@@ -64,7 +66,9 @@ pub(super) fn read(root: &Root, machine: &Machine) -> Result<Vec<Kernel>, FactsE
                 })
                 .collect()
         });
+        let package = file("pkgbase")?.map(|name| String::from_utf8_lossy(&name).trim().to_owned());
         kernels.push(Kernel {
+            package: package.filter(|name| !name.is_empty()),
             modules: module_names(&dependencies),
             builtin: module_names(&builtin),
             release,

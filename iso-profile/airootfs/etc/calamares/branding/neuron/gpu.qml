@@ -1,0 +1,1 @@
+/usr/share/neuron-calamares-vfio/branding/gpu.qml

@@ -1,0 +1,131 @@
+//! The variable `LoaderEntryOneShot`: systemd-boot starts that entry and takes the variable away
+//! before it does, whatever comes of it.
+//!
+//! Boot counting is no substitute: an explicit `default` ignores that an entry is marked bad, and a
+//! black screen reaches `boot-complete.target` all the same.
+
+use super::host_entries::twins;
+use super::{entries, is_this_system};
+use crate::bootloader::Once;
+use crate::facts::{Running, Target};
+use crate::id::TargetPath;
+
+pub(super) const LOADER: &str = "systemd-boot";
+
+/// `EFI_LOADER_FEATURE_ENTRY_ONESHOT` of systemd's `efi-loader.h`.
+const ONE_SHOT: u64 = 1 << 3;
+
+/// How an entry is started once.
+pub(super) fn once(entry: &str) -> Once {
+    Once::new(LOADER, entry, &["bootctl", "set-oneshot", entry], &["bootctl", "set-oneshot", ""])
+}
+
+/// The passthrough entry, by the name that systemd-boot gave to it when it started this boot.
+pub(super) fn entry(target: &Target, running: &Running) -> Result<String, String> {
+    let Some(loader) = &running.loader else {
+        return Err("the firmware's variables do not tell that systemd-boot started this machine".to_owned());
+    };
+    if !loader.starts_with("systemd-boot ") {
+        return Err(format!("{loader} started this machine, not systemd-boot"));
+    }
+    if running.features & ONE_SHOT == 0 {
+        return Err(format!("{loader} does not say that it can start an entry once"));
+    }
+    if running.has_firmware_default {
+        return Err("a variable of the firmware (`bootctl set-default`) names the default entry, over \
+                    loader.conf"
+            .to_owned());
+    }
+    let ours = |path: &TargetPath, text: &str| is_this_system(target, text).then(|| name(path));
+    let booted = running.selected.as_ref().filter(|selected| {
+        entries(target).any(|(path, _, text)| ours(path, text).as_ref() == Some(*selected))
+    });
+    let first = || twins(target).first().map(|(path, _)| name(path));
+    let Some(entry) = booted.cloned().or_else(first) else {
+        return Err("systemd-boot has no entry of this system".to_owned());
+    };
+    if !running.entries.contains(&entry) {
+        return Err(format!("systemd-boot, as it started this machine, knows no entry {entry}"));
+    }
+    Ok(entry)
+}
+
+/// What systemd-boot calls an entry: its file in small letters, without what counts boots.
+fn name(path: &TargetPath) -> String {
+    let file = path.file_name().to_lowercase();
+    match file.strip_suffix(".conf").and_then(|stem| stem.rsplit_once('+')) {
+        Some((stem, count)) if is_count(count) => format!("{stem}.conf"),
+        _ => file,
+    }
+}
+
+/// Tries left, and tries done behind a dash.
+fn is_count(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::target::BootMount;
+    use crate::step::FileState;
+
+    fn target() -> Target {
+        let mut target = Target {
+            boot_mounts: vec![BootMount {
+                path: "/boot".to_owned(),
+                has_systemd_boot: true,
+                kernels: vec!["vmlinuz-linux".to_owned()],
+                unified_images: Vec::new(),
+            }],
+            ..Target::default()
+        };
+        for name in ["Arch.conf", "arch-fallback.conf"] {
+            let text = "title Arch\nlinux /vmlinuz-linux\noptions root=UUID=1 rw\n";
+            let path = format!("/boot/loader/entries/{name}").parse().unwrap();
+            target.files.insert(path, FileState::config(text));
+        }
+        target
+    }
+
+    fn able() -> Running {
+        Running {
+            loader: Some("systemd-boot 256.8".to_owned()),
+            features: ONE_SHOT,
+            entries: vec!["arch.conf".to_owned(), "arch-fallback.conf".to_owned()],
+            ..Running::default()
+        }
+    }
+
+    #[test]
+    fn only_where_the_firmware_shows_that_it_can() {
+        let with = |running: Running| entry(&target(), &running);
+        assert_eq!(with(able()).as_deref(), Ok("arch.conf"));
+        let fallback = Running { selected: Some("arch-fallback.conf".to_owned()), ..able() };
+        assert_eq!(with(fallback).as_deref(), Ok("arch-fallback.conf"));
+        for (running, reason) in [
+            (Running::default(), "do not tell"),
+            (Running { loader: Some("GRUB 2.14".to_owned()), ..able() }, "GRUB 2.14 started"),
+            (Running { features: !ONE_SHOT, ..able() }, "does not say"),
+            (Running { has_firmware_default: true, ..able() }, "set-default"),
+            (Running { entries: vec!["other.conf".to_owned()], ..able() }, "knows no entry arch.conf"),
+        ] {
+            assert!(with(running.clone()).unwrap_err().contains(reason), "{running:?}");
+        }
+        entry(&Target::default(), &able()).unwrap_err();
+    }
+
+    #[test]
+    fn entries_are_called_as_systemd_boot_calls_them() {
+        for (file, wanted) in [
+            ("Arch.conf", "arch.conf"),
+            ("arch+3-1.conf", "arch.conf"),
+            ("arch+3.CONF", "arch.conf"),
+            ("c++.conf", "c++.conf"),
+            ("6.1+deb.conf", "6.1+deb.conf"),
+        ] {
+            assert_eq!(name(&format!("/boot/loader/entries/{file}").parse().unwrap()), wanted);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! `archiso-hooks/build-iso`: with the real makepkg and repo-add; mkarchiso, sudo and what needs
+//! Arch's mirrors are stand-ins.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::build::{NOBODY, built, run, tried};
+
+/// Says what it was given, and does not read it.
+const MKARCHISO: &str = r#"#!/bin/sh
+echo "epoch $SOURCE_DATE_EPOCH"
+for last; do :; done
+cp -r "$last" "$OUT/seen"
+echo "==> $MKARCHISO_SAYS"
+: >"$OUT/neuronos.iso"
+exit "${MKARCHISO_ENDS:-0}"
+"#;
+
+/// Has every package but those named; all else is pacman's own affair.
+const PACMAN: &str = r#"#!/bin/sh
+case " $* " in
+    *" -Sy "*) exit 0 ;;
+    *" -Sp "*) for last; do :; done; case " $NOT_TO_BE_HAD " in *" $last "*) exit 1 ;; esac; exit 0 ;;
+esac
+exec /usr/bin/pacman "$@"
+"#;
+
+const SUDO: &str = "#!/bin/sh\nexec \"$@\"\n";
+
+struct Builder {
+    folder: TempDir,
+}
+
+impl Builder {
+    fn new() -> Self {
+        let builder = Self { folder: tempfile::tempdir().unwrap() };
+        let programs = [("mkarchiso", MKARCHISO), ("pacman", PACMAN), ("sudo", SUDO), ("msgfmt", SUDO)];
+        for (name, text) in programs {
+            let path = builder.path("bin").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        // It is only asked for: what it would build is there already.
+        symlink("/bin/true", builder.path("bin/cargo")).unwrap();
+        fs::create_dir(builder.path("out")).unwrap();
+        run(Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(builder.folder.path()));
+        builder
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> (bool, String) {
+        let tree = built().tree();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
+        command.arg(tree.join("archiso-hooks/build-iso")).args(arguments).arg(self.path("out"));
+        command.env_clear().env("LC_ALL", "C.UTF-8").env("HOME", self.folder.path());
+        command.env("PATH", format!("{}:/usr/bin:/bin", self.path("bin").display()));
+        command.env("OUT", self.path("out")).env("PKGEXT", ".pkg.tar");
+        command.env("MKARCHISO_SAYS", "done").env("SOURCE_DATE_EPOCH", "1700000000");
+        command.env("NEURON_PROGRAM", built().program()).env("NEURON_MODULE", built().module());
+        tried(command.envs(environment.iter().copied()))
+    }
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_image_is_made_of_our_packages_and_the_profile() {
+    let builder = Builder::new();
+    let (is_fine, said) = builder.run(&["--loader", "systemd-boot"], &[]);
+    assert!(is_fine && said.contains("neuronos.iso"), "{said}");
+    assert!(said.contains("epoch 1700000000"), "{said}");
+    let listed = run(Command::new("tar").arg("-tzf").arg(builder.path("out/packages/neuron.db.tar.gz")));
+    for package in ["neuron-provisioner-", "neuron-initcpio-hooks-", "neuron-calamares-vfio-"] {
+        assert!(listed.lines().any(|line| line.starts_with(package)), "{package}: {listed}");
+    }
+    let repository = format!("Server = file://{}\n", builder.path("out/packages").display());
+    assert!(text(&builder.path("out/seen/pacman.conf")).contains(&repository));
+    let calamares = builder.path("out/seen/airootfs/etc/calamares");
+    assert!(text(&calamares.join("settings.conf")).contains("  - vfio-setup@cmdline\n"));
+    assert!(text(&calamares.join("modules/bootloader.conf")).contains("efiBootLoader: systemd-boot"));
+
+    // Nothing of the first run is in the second.
+    fs::remove_dir_all(builder.path("out/seen")).unwrap();
+    let (is_fine, said) = builder.run(&[], &[]);
+    assert!(is_fine, "{said}");
+    assert!(!text(&calamares.join("settings.conf")).contains("vfio-setup@cmdline"));
+    assert!(text(&calamares.join("modules/bootloader.conf")).contains("efiBootLoader: grub"));
+}
+
+#[test]
+fn a_package_that_is_nowhere_is_named_before_anything_is_built_of_it() {
+    let builder = Builder::new();
+    let (is_fine, said) = builder.run(&[], &[("NOT_TO_BE_HAD", "calamares swtpm")]);
+    assert!(!is_fine && said.contains("swtpm calamares\n") && said.contains("--extra"), "{said}");
+    assert!(!builder.path("out/seen").exists());
+}
+
+#[test]
+fn packages_of_the_builder_are_in_the_repository() {
+    let builder = Builder::new();
+    let extra = builder.path("extra");
+    fs::create_dir(&extra).unwrap();
+    let name = extra.display().to_string();
+    let (is_fine, said) = builder.run(&["--extra", &name], &[]);
+    assert!(!is_fine && said.contains("there is no package"), "{said}");
+    let stand_in = built().package("other-document", "1");
+    fs::copy(&stand_in, extra.join(stand_in.file_name().unwrap())).unwrap();
+    let (is_fine, said) = builder.run(&["--extra", &name], &[]);
+    assert!(is_fine, "{said}");
+    let listed = run(Command::new("tar").arg("-tzf").arg(builder.path("out/packages/neuron.db.tar.gz")));
+    assert!(listed.contains("other-document-1-1/"), "{listed}");
+}
+
+#[test]
+fn an_image_whose_log_has_errors_is_not_called_done() {
+    let builder = Builder::new();
+    let (is_fine, said) = builder.run(&[], &[("MKARCHISO_SAYS", "ERROR: module not found: `vfio_pci'")]);
+    assert!(!is_fine && said.contains("do not use this image"), "{said}");
+    let (is_fine, said) = builder.run(&[], &[("MKARCHISO_ENDS", "3")]);
+    assert!(!is_fine && said.contains("mkarchiso ended with 3"), "{said}");
+}
+
+#[test]
+fn what_a_run_that_was_cut_off_left_is_not_built_on() {
+    let builder = Builder::new();
+    fs::create_dir(builder.path("out/work")).unwrap();
+    let (is_fine, said) = builder.run(&[], &[]);
+    assert!(!is_fine && said.contains("an earlier run left") && said.contains("findmnt"), "{said}");
+    assert!(!builder.path("out/packages").exists() && builder.path("out/work").exists());
+}
+
+#[test]
+fn what_is_missing_on_the_machine_is_said_at_once() {
+    let builder = Builder::new();
+    for program in ["mkarchiso", "sudo"] {
+        fs::remove_file(builder.path("bin").join(program)).unwrap();
+    }
+    // Where this machine has sudo itself, only the other one is missing.
+    let (is_fine, said) = builder.run(&[], &[]);
+    assert!(!is_fine && said.contains("install these packages: archiso"), "{said}");
+    assert!(!builder.path("out/packages").exists());
+}

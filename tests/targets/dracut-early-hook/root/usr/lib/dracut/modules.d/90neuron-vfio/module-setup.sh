@@ -1,0 +1,2 @@
+#!/bin/bash
+# Stands for the module of neuron-initcpio-hooks.

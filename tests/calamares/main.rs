@@ -16,6 +16,8 @@ mod module;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod profile;
+#[cfg(test)]
 mod screen;
 #[cfg(test)]
 mod trouble;

@@ -52,6 +52,11 @@ fn with_an_iommu_the_guest_is_claimed_and_without_one_nothing() {
     }
 }
 
+/// Answers that give this GPU away.
+fn guest_is(gpu: Function) -> String {
+    format!("schema = 1\n[passthrough]\nguest_gpus = [\"{}\"]\n", gpu.address)
+}
+
 const BRIDGE: Function = function("0000:01:00.0", Model::Bridge);
 const BEHIND: Function = function("0000:02:01.0", Model::Virtio);
 const BESIDE: Function = function("0000:02:02.0", Model::Serial);
@@ -60,8 +65,9 @@ const BESIDE: Function = function("0000:02:02.0", Model::Serial);
 fn a_gpu_in_a_shared_group_is_refused() {
     let here = vec![HOST, BRIDGE, BEHIND, BESIDE];
     let machine = Machine { iommu: Iommu::Intel, functions: here.clone() };
-    let case = Case::new(machine).with_host(&[HOST, BEHIND]);
+    let case = Case::new(machine).with_host(&[HOST, BEHIND]).answers(&guest_is(BEHIND));
     let (document, _) = told("a GPU behind a bridge, and another function", case, &here);
+    assert_eq!(document["decision"]["verdict"], "refused", "{document:#}");
     let shared = gpu(&document, BEHIND);
     assert!(shared["findings"].to_string().contains("group-shared"), "{document:#}");
     assert_eq!(shared["viability"], "blocked", "{document:#}");
@@ -79,7 +85,7 @@ fn twins_a_gpu_without_driver_and_virtual_functions_are_told() {
     let before = "/usr/bin/modprobe nvme\n\
                   echo 0 >/sys/bus/pci/devices/0000:04:00.0/sriov_drivers_autoprobe\n\
                   echo 4 >/sys/bus/pci/devices/0000:04:00.0/sriov_numvfs\n";
-    let case = Case::new(machine.clone()).with_host(&added);
+    let case = Case::new(machine.clone()).with_host(&added).answers(&guest_is(machine.functions[0]));
     let (bare, without) = told("twins, a GPU without a driver", case.clone(), &here);
     let (document, with) = told("the same with virtual functions", case.before(before), &here);
     assert_eq!(gpu(&document, added[0])["driver"], Value::Null, "{document:#}");

@@ -90,7 +90,7 @@ pub(crate) fn disagreements(document: &Value, kernel: &Account) -> Vec<String> {
         field("ids", seen.ids.as_str().into());
         field("driver", seen.driver.as_deref().into());
         field("iommu_group", seen.group.into());
-        field("boot_vga", seen.boot_vga.unwrap_or(false).into());
+        field("boot_vga", seen.boot_vga.into());
         let mut together: Vec<&str> = ["functions", "group_peers"]
             .iter()
             .flat_map(|name| gpu[*name].as_array().into_iter().flatten().filter_map(Value::as_str))

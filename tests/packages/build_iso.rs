@@ -107,6 +107,16 @@ fn a_package_that_is_nowhere_is_named_before_anything_is_built_of_it() {
 }
 
 #[test]
+fn a_check_says_the_same_and_makes_no_image() {
+    let builder = Builder::new();
+    let (is_fine, said) = builder.run(&["--check"], &[]);
+    assert!(is_fine && said.contains("all is there"), "{said}");
+    assert!(!builder.path("out/seen").exists() && !builder.path("out/neuronos.iso").exists());
+    let (is_fine, said) = builder.run(&["--check"], &[("NOT_TO_BE_HAD", "calamares")]);
+    assert!(!is_fine && said.contains("calamares\n") && !said.contains("all is there"), "{said}");
+}
+
+#[test]
 fn packages_of_the_builder_are_in_the_repository() {
     let builder = Builder::new();
     let extra = builder.path("extra");

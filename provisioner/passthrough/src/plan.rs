@@ -257,9 +257,14 @@ impl Draft {
         self.steps.iter().any(|step| !step.is_settled() && step.id.starts_with(kind))
     }
 
+    /// Copies come first: a power cut must not leave an entry that names one which is not there yet.
     /// Derived output comes last: it is made from every file, and made once.
-    fn rebuilds_last(&mut self) {
-        self.steps.sort_by_key(|step| matches!(step.action, Action::Rebuild { .. }));
+    fn in_order(&mut self) {
+        self.steps.sort_by_key(|step| match step.action {
+            Action::CopyFile { .. } => 0,
+            Action::Rebuild { .. } => 2,
+            _ => 1,
+        });
     }
 }
 
@@ -297,7 +302,7 @@ fn draft_steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding
     let images = images(inputs, draft);
     draft.steps.extend(images);
     course.steps(inputs, draft);
-    draft.rebuilds_last();
+    draft.in_order();
     Ok(())
 }
 

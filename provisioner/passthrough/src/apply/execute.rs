@@ -5,6 +5,7 @@ use super::content::{Content, Fingerprint, Keeps};
 use super::error::{ApplyError, Failure};
 use super::journal::{Begin, Intent, Record};
 use super::ledger::{Rebuild, Unfinished};
+use super::order::{self, Turn};
 use super::store::Store;
 use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult};
 use crate::id::TargetPath;
@@ -107,7 +108,6 @@ impl Store<'_> {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), ApplyError> {
         let total = course.jobs.len();
-        let mut directories = course.directories.as_slice();
         for (index, job) in course.jobs.iter().enumerate() {
             progress(Progress::Step { index, total, id: &job.id, title: &job.title });
             let outcome = match &job.work {
@@ -115,13 +115,13 @@ impl Store<'_> {
                 Work::Change(change) => self.change_one(run, &job.id, change)?,
                 Work::Rebuild(argv, undo) => {
                     // Derived output is made from the tree as it will be.
-                    self.remove_directories(std::mem::take(&mut directories))?;
+                    self.remove_directories(&course.directories)?;
                     self.rebuild(course, run, &job.id, (argv, undo), runner)?
                 }
             };
             steps.push(outcome);
         }
-        self.remove_directories(directories)?;
+        self.remove_directories(&course.directories)?;
         let transaction = course.begin.transaction;
         self.append(&Record::Commit { transaction, forgotten: course.forgotten.clone() })
     }
@@ -196,7 +196,10 @@ impl Store<'_> {
         run.rebuilt(rebuild(RebuildState::Failed));
         let mut outcome = StepOutcome::new(&step, StepResult::Done);
         let state = match runner.run(&argv) {
-            RunResult::Done => RebuildState::Done,
+            RunResult::Done => {
+                self.settle()?;
+                RebuildState::Done
+            }
             RunResult::Deferred { who, why } => {
                 outcome =
                     StepOutcome { outcome: StepResult::Deferred, who: Some(who), why: Some(why), ..outcome };
@@ -291,29 +294,25 @@ impl Store<'_> {
     fn put_back(&mut self, run: Unfinished, told: &str, runner: &mut dyn Runner) -> PutBack {
         let mut back = PutBack::default();
         self.interrupt_mut().putting_back();
-        let (copies, files): (Vec<&Intent>, Vec<&Intent>) =
+        let fat = self.tree().fat_points.clone();
+        // One path may be in several: their order among each other stays.
+        let turn = |intent: &Intent| order::of_file(&intent.real, &fat, false);
+        let (copies, mut intents): (Vec<&Intent>, Vec<&Intent>) =
             run.intents.iter().rev().partition(|intent| intent.copy);
-        self.put_back_all(&files, &mut back);
+        intents.sort_by_key(|intent| turn(intent));
         // A program that was deferred has seen nothing of this.
-        for rebuild in run.rebuilds.iter().filter(|rebuild| rebuild.state != RebuildState::Deferred) {
-            let why = match runner.run(rebuild.on_return()) {
-                RunResult::Done => continue,
-                RunResult::Deferred { why, .. } | RunResult::Failed { why } => why,
-                RunResult::Postponed => {
-                    // It was asked for, and the journal keeps what the next run has to make up for.
-                    back.not_rebuilt.push(rebuild.argv.clone());
-                    continue;
-                }
-            };
-            let files = if back.left.is_empty() { "the files are back, but " } else { "" };
-            let command = command_line(rebuild.on_return());
-            let mut text =
-                format!("{files}what `{command}` makes may be stale: run it once its error is mended");
-            if !told.contains(&why) {
-                text = format!("{text} ({why})");
-            }
-            back.remaining.push(text);
-            back.not_rebuilt.push(rebuild.argv.clone());
+        let ran = run.rebuilds.iter().filter(|rebuild| rebuild.state != RebuildState::Deferred);
+        let (menus, images): (Vec<_>, Vec<_>) =
+            ran.partition(|rebuild| order::of_program(rebuild.on_return()) == Turn::MenuBuilds);
+        let first = intents.partition_point(|intent| turn(intent) == Turn::Inputs);
+        let (inputs, of_menus) = intents.split_at(first);
+        self.put_back_all(inputs, &mut back);
+        for rebuild in images {
+            self.build_again(rebuild, told, runner, &mut back);
+        }
+        self.put_back_all(of_menus, &mut back);
+        for rebuild in menus {
+            self.build_again(rebuild, told, runner, &mut back);
         }
         // Last: until a menu is made anew it may start them.
         self.put_back_all(&copies, &mut back);
@@ -341,6 +340,29 @@ impl Store<'_> {
                 back.left.push(intent.real.clone());
             }
         }
+    }
+
+    fn build_again(&mut self, rebuild: &Rebuild, told: &str, runner: &mut dyn Runner, back: &mut PutBack) {
+        let why = match runner.run(rebuild.on_return()) {
+            RunResult::Done => match self.settle() {
+                Ok(()) => return,
+                Err(error) => error.in_full(),
+            },
+            RunResult::Deferred { why, .. } | RunResult::Failed { why } => why,
+            RunResult::Postponed => {
+                // It was asked for, and the journal keeps what the next run has to make up for.
+                back.not_rebuilt.push(rebuild.argv.clone());
+                return;
+            }
+        };
+        let files = if back.left.is_empty() { "the files are back, but " } else { "" };
+        let command = command_line(rebuild.on_return());
+        let mut text = format!("{files}what `{command}` makes may be stale: run it once its error is mended");
+        if !told.contains(&why) {
+            text = format!("{text} ({why})");
+        }
+        back.remaining.push(text);
+        back.not_rebuilt.push(rebuild.argv.clone());
     }
 
     fn put_back_one(&mut self, intent: &Intent) -> Result<(), ApplyError> {

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -182,12 +183,17 @@ impl Journal {
     }
 
     fn try_open(hand: &mut Hand<'_>, place: &Place, found: &Contents) -> io::Result<Self> {
-        let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let opened = hand.perform("open the journal", || {
-            nix::fcntl::openat(&place.directory, place.name.as_str(), flags, Mode::from_bits_truncate(0o644))
-        })?;
+        // O_NONBLOCK: a fifo in its place must not hang.
+        let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NONBLOCK;
+        let opened = hand
+            .perform("open the journal", || place.open_new_entry(flags, Mode::from_bits_truncate(0o644)))?;
         let file = File::from(opened);
-        if file.metadata()?.len() != found.whole {
+        let meta = file.metadata()?;
+        // It is the one file that is written in place, so another name of it may lie anywhere.
+        if !meta.is_file() || meta.nlink() != 1 {
+            return Err(io::Error::other("it is no file of its own: it has other names (hard links)"));
+        }
+        if meta.len() != found.whole {
             hand.perform("cut the journal", || file.set_len(found.whole))?;
         }
         let mut journal = Self { file, length: found.whole };

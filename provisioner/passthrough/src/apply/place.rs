@@ -21,6 +21,9 @@ const MAX_LINKS: usize = 40;
 /// exFAT, which `statfs(2)` does not list (`EXFAT_SUPER_MAGIC` in the kernel's `magic.h`).
 const EXFAT: u64 = 0x2011_bab0;
 
+/// Why nothing is written there.
+pub(super) const UNDECLARED: &str = "another file system is mounted there that the target does not declare";
+
 /// Whether the last component of a path is followed when it is a symlink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Last {
@@ -34,6 +37,8 @@ pub(super) struct Tree<'r> {
     root: BorrowedFd<'r>,
     /// The mounts that may be written; none when any may.
     mounts: Option<Vec<u64>>,
+    /// Where the target's own `/etc/fstab` mounts FAT: loaders read it.
+    pub(super) fat_points: Vec<TargetPath>,
     pub(super) is_fat: fn(BorrowedFd<'_>) -> io::Result<bool>,
 }
 
@@ -43,6 +48,8 @@ pub(super) struct Place {
     pub(super) directory: OwnedFd,
     pub(super) name: String,
     pub(super) fat: bool,
+    /// Whether what is mounted on the entry itself may be entered: in the running system only.
+    pub(super) any_mount: bool,
 }
 
 /// What was found at a path.
@@ -60,21 +67,33 @@ impl<'r> Tree<'r> {
         let Some(fd) = root.descriptor() else {
             return Err(ApplyError::refused("/", "a capture is no target"));
         };
-        let mut tree = Self { root: fd, mounts: None, is_fat };
+        let fstab = root.read("/etc/fstab")?.unwrap_or_default();
+        let fstab = String::from_utf8_lossy(&fstab);
+        let fat = mount_points(&fstab).filter(|(_, kind)| ["vfat", "msdos", "exfat"].contains(kind));
+        let fat_points = fat.map(|(point, _)| point).collect();
+        let mut tree = Self { root: fd, mounts: None, fat_points, is_fat };
         if !is_running_system(fd).map_err(ApplyError::io("read", "/"))? {
             let mut points = declared.to_vec();
-            if let Some(fstab) = root.read("/etc/fstab")? {
-                points.extend(mount_points(&String::from_utf8_lossy(&fstab)));
-            }
+            points.extend(mount_points(&fstab).map(|(point, _)| point));
             let mut mounts = vec![mount_of(fd).map_err(ApplyError::io("read", "/"))?];
             for point in points {
-                if let Ok(opened) = crate::root::open_in(fd, point.as_str(), OFlag::O_PATH) {
+                if let Ok(opened) = tree.open_point(point.as_str(), OFlag::O_PATH) {
                     mounts.push(mount_of(opened.as_fd()).map_err(ApplyError::io("read", point.as_str()))?);
                 }
             }
             tree.mounts = Some(mounts);
         }
         Ok(tree)
+    }
+
+    /// Whether this is the `/` of the process itself, where whatever is mounted belongs to it.
+    pub(super) fn is_running_system(&self) -> bool {
+        self.mounts.is_none()
+    }
+
+    /// Opens a place as the target names it, whatever links lead there.
+    pub(super) fn open_point(&self, point: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
+        crate::root::open_in(self.root, point, flags)
     }
 
     /// Where a path ends when its symlinks are followed inside the root. Parts that are not there
@@ -157,7 +176,8 @@ impl<'r> Tree<'r> {
         };
         self.check_mount(&directory, real)?;
         let fat = (self.is_fat)(directory.as_fd()).map_err(ApplyError::io("examine", real.parent()))?;
-        Ok(Some(Place { directory, name: real.file_name().to_owned(), fat }))
+        let any_mount = self.is_running_system();
+        Ok(Some(Place { directory, name: real.file_name().to_owned(), fat, any_mount }))
     }
 
     fn check_mount(&self, opened: &OwnedFd, path: &TargetPath) -> Result<(), ApplyError> {
@@ -166,10 +186,7 @@ impl<'r> Tree<'r> {
         if mounts.contains(&mount) {
             return Ok(());
         }
-        Err(ApplyError::refused(
-            path,
-            "another file system is mounted there that the target does not declare",
-        ))
+        Err(ApplyError::refused(path, UNDECLARED))
     }
 
     /// The nearest directory above a resolved path that is there, and those below it that are
@@ -210,9 +227,21 @@ impl Place {
         Keeps { mode: !self.fat, owner: !self.fat && geteuid().is_root() }
     }
 
+    /// Opens what stands here: no link is followed, and nothing is entered that is mounted on it
+    /// (`EXDEV`) where that was not declared.
     pub(super) fn open_entry(&self, flags: OFlag) -> Result<OwnedFd, Errno> {
-        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        nix::fcntl::openat(&self.directory, self.name.as_str(), flags, Mode::empty())
+        self.open_new_entry(flags, Mode::empty())
+    }
+
+    /// The same for flags that may make a file, which gets this mode then.
+    pub(super) fn open_new_entry(&self, flags: OFlag, mode: Mode) -> Result<OwnedFd, Errno> {
+        let mut resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+        if !self.any_mount {
+            resolve |= ResolveFlag::RESOLVE_NO_XDEV;
+        }
+        // What a link does without O_PATH is an error (ELOOP), as with O_NOFOLLOW.
+        let how = OpenHow::new().flags(flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).mode(mode);
+        nix::fcntl::openat2(&self.directory, self.name.as_str(), how.resolve(resolve))
     }
 
     /// What stands here; `path` is its name for messages.
@@ -221,6 +250,7 @@ impl Place {
         let found = match self.open_entry(OFlag::O_PATH) {
             Ok(found) => found,
             Err(Errno::ENOENT) => return Ok(Found { content: Content::Absent, hard_linked: false }),
+            Err(Errno::EXDEV) => return Err(ApplyError::refused(path, UNDECLARED)),
             Err(errno) => return Err(fail(errno)),
         };
         let stat = fstat(&found).map_err(fail)?;
@@ -288,13 +318,15 @@ pub(super) fn is_running_system(root: BorrowedFd<'_>) -> io::Result<bool> {
     Ok((slash.st_dev, slash.st_ino) == (root.st_dev, root.st_ino))
 }
 
-/// The second field of each line of an fstab, where it is a path (`fstab(5)`; a space is `\040`).
-fn mount_points(fstab: &str) -> impl Iterator<Item = TargetPath> + '_ {
-    fstab
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .filter_map(|line| line.split_whitespace().nth(1))
-        .filter_map(|point| point.replace("\\040", " ").trim_end_matches('/').parse().ok())
+/// The second and third field of each line of an fstab, where the second is a path (`fstab(5)`; a space
+/// is `\040`).
+fn mount_points(fstab: &str) -> impl Iterator<Item = (TargetPath, &str)> {
+    let lines = fstab.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.filter_map(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let point = fields.next()?.replace("\\040", " ").trim_end_matches('/').parse().ok()?;
+        Some((point, fields.next().unwrap_or_default()))
+    })
 }
 
 #[cfg(test)]
@@ -304,7 +336,7 @@ mod tests {
     #[test]
     fn an_fstab_declares_paths_only() {
         let fstab = "# /x /comment\nUUID=1 / ext4 rw 0 1\nUUID=2 /boot/ vfat rw\nUUID=3 none swap\nx /my\\040esp vfat\n";
-        let points: Vec<_> = mount_points(fstab).map(|point| point.to_string()).collect();
-        assert_eq!(points, ["/boot", "/my esp"]);
+        let points: Vec<_> = mount_points(fstab).map(|(point, kind)| format!("{point} {kind}")).collect();
+        assert_eq!(points, ["/boot vfat", "/my esp vfat"]);
     }
 }

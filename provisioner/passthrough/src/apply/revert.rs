@@ -7,7 +7,7 @@ use super::execute::{Change, Course, Job, OnRebuildFailure, Work};
 use super::journal::Begin;
 use super::ledger::Owned;
 use super::store::Store;
-use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult, room};
+use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult, order, room};
 use crate::id::TargetPath;
 use crate::step::FileState;
 
@@ -87,6 +87,8 @@ impl Store<'_> {
             })
             .collect();
         jobs.extend(rebuilds);
+        let fat = &self.tree().fat_points;
+        jobs.sort_by_key(|job| order::of_job(job, fat));
         if jobs.is_empty() && forgotten.is_empty() {
             let mut left = left;
             left.extend(self.take_copies_away());

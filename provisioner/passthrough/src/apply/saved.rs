@@ -25,7 +25,8 @@ pub(super) struct Saved<'a> {
 impl Saved<'_> {
     fn entry(&self, name: &str) -> Result<Place, Errno> {
         let directory = self.place.open_entry(OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
-        Ok(Place { directory, name: name.to_owned(), fat: self.place.fat })
+        let Place { fat, any_mount, .. } = *self.place;
+        Ok(Place { directory, name: name.to_owned(), fat, any_mount })
     }
 
     /// Keeps the bytes of a file; nothing for what has none.
@@ -36,7 +37,7 @@ impl Saved<'_> {
         if self.bytes(&digest).is_ok() {
             return Ok(());
         }
-        hand.remove(&self.entry(UNFINISHED)?)?;
+        hand.discard(&self.entry(UNFINISHED)?)?;
         let owner = Owner { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
         let content = Content::Regular { bytes: bytes.clone(), mode: 0o600, owner, xattrs: Xattrs::new() };
         hand.put(&self.entry(&digest)?, &content, UNFINISHED)
@@ -91,7 +92,7 @@ impl Saved<'_> {
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }
         for name in names.into_iter().filter(|name| name != "." && name != ".." && !digests.contains(name)) {
-            hand.remove(&self.entry(&name)?)?;
+            hand.discard(&self.entry(&name)?)?;
         }
         if digests.is_empty() {
             hand.perform("remove the saved bytes", || {

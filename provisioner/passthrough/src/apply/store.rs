@@ -13,7 +13,7 @@ use super::content::{Content, Fingerprint, Xattrs};
 use super::error::ApplyError;
 use super::journal::{self, Contents, Journal, Record};
 use super::ledger::{Ledger, Owned};
-use super::place::{Last as LastPart, Place, Tree};
+use super::place::{Last as LastPart, Place, Tree, UNDECLARED};
 use super::saved::{Saved, UNFINISHED};
 use super::write::{Hand, Interrupt, Uninterrupted};
 use super::{Applied, Last, Operation, OwnedFile, RebuildState, State};
@@ -98,7 +98,8 @@ impl<'r> View<'r> {
     fn entry(&self, name: &str) -> Result<Option<Place>, ApplyError> {
         let Some(directory) = &self.directory else { return Ok(None) };
         let directory = directory.try_clone().map_err(ApplyError::io("open", format!("{PARENT}/{NAME}")))?;
-        Ok(Some(Place { directory, name: name.to_owned(), fat: false }))
+        let any_mount = self.tree.is_running_system();
+        Ok(Some(Place { directory, name: name.to_owned(), fat: false, any_mount }))
     }
 
     /// Where the set-up stands.
@@ -318,6 +319,10 @@ impl<'r> Store<'r> {
         &mut self.view.tree
     }
 
+    pub(super) fn hand_mut(&mut self) -> &mut Hand<'r> {
+        &mut self.hand
+    }
+
     pub(super) fn interrupt_mut(&mut self) -> &mut (dyn Interrupt + 'r) {
         self.hand.0.as_mut()
     }
@@ -423,7 +428,7 @@ impl<'r> Store<'r> {
         let owner = Owner { uid: geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
         let content = Content::Regular { bytes: bytes.to_vec(), mode: 0o644, owner, xattrs: Xattrs::new() };
         self.hand
-            .remove(&unfinished)
+            .discard(&unfinished)
             .and_then(|()| self.hand.put(&place, &content, UNFINISHED))
             .map_err(ApplyError::io("write", name))
     }
@@ -458,6 +463,7 @@ fn open_trusted(place: &Place) -> Result<Option<OwnedFd>, ApplyError> {
         Err(Errno::ENOTDIR | Errno::ELOOP) => {
             return Err(ApplyError::refused(&path, "it is not a directory but something else"));
         }
+        Err(Errno::EXDEV) => return Err(ApplyError::refused(&path, UNDECLARED)),
         Err(errno) => return Err(ApplyError::io("open", path)(errno.into())),
     };
     let stat = fstat(directory.as_fd()).map_err(|errno| ApplyError::io("examine", &path)(errno.into()))?;

@@ -131,6 +131,14 @@ impl Hand<'_> {
         Ok(())
     }
 
+    /// Takes away what nobody needs: a power cut that brings it back does no harm, so nothing is flushed.
+    pub(super) fn discard(&mut self, place: &Place) -> io::Result<()> {
+        self.perform(&format!("discard {}", place.name), || {
+            unless_missing(unlinkat(&place.directory, place.name.as_str(), UnlinkatFlags::NoRemoveDir))
+        })?;
+        Ok(())
+    }
+
     pub(super) fn sync_directory(&mut self, directory: &OwnedFd, name: &str) -> io::Result<()> {
         self.perform(&format!("fsync directory of {name}"), || nix::unistd::fsync(directory))
     }

@@ -74,7 +74,7 @@ pub(super) fn everything(inputs: &Inputs<'_>, draft: &mut Draft) {
     let menus = loaders::rebuilds(inputs, draft);
     draft.steps.extend(menus);
     draft.steps.extend(trial::cleared(inputs));
-    draft.rebuilds_last();
+    draft.in_order();
 }
 
 /// Names the files of ours that somebody changed and that this plan writes anew.

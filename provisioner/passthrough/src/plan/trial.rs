@@ -214,7 +214,7 @@ pub(super) fn confirm(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<
         loaders::steps(inputs, &Parameters { set, remove: Vec::new(), host }, draft)?;
         draft.steps.extend(cleared(inputs));
     }
-    draft.rebuilds_last();
+    draft.in_order();
     Ok(())
 }
 

@@ -8,3 +8,4 @@ mod full_or_read_only;
 mod property;
 mod renewal;
 mod undo;
+mod way_back;

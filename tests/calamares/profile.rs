@@ -1,0 +1,199 @@
+//! The sequence of `iso-profile`, with its own configuration, onto what its medium would copy.
+//!
+//! The jobs that touch a disk or copy the medium are left out: the target is a folder that holds
+//! what they would have left there, the profile's `airootfs` over a small system. Whether units are
+//! enabled is not looked at: 3.2 has other keys for that than the profile's 3.3.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::installation::Installation;
+use crate::installer::{Installer, here, is_other_suite, say};
+
+const MACHINE: &str = "z390m-9900k-rtx2080s-usbc";
+const CARD: &str = "0000:01:00.0";
+
+/// What the package mkinitcpio has; the clean-up makes a preset of it.
+const PRESET: &str = "# mkinitcpio preset file for the '%PKGBASE%' package
+PRESETS=('default')
+ALL_kver=\"/boot/vmlinuz-%PKGBASE%\"
+default_image=\"/boot/initramfs-%PKGBASE%.img\"
+";
+
+/// Stands for a program of the target: notes how it was called.
+const NOTES: &str = "#!/bin/sh\necho \"${0##*/} $*\" >>/var/log/stand-ins\n";
+const NOTING: [&str; 3] = ["pacman-key", "userdel", "systemd-machine-id-setup"];
+
+/// What the stock module asks for in Calamares 3.2; the profile is written for 3.3 and later.
+const OLDER: &str = "\nkernel: /boot/vmlinuz-linux\nimg: /boot/initramfs-linux.img\ntimeout: 5\n";
+
+/// Jobs that work on disks, on the running system, or with what is asked on a page.
+const LEFT_OUT: [&str; 9] =
+    ["mount", "unpackfs", "fstab", "locale", "keyboard", "localecfg", "users", "networkcfg", "hwclock"];
+
+/// The profile for one boot loader of the new system, as `build-iso` lays it out.
+struct Medium {
+    folder: tempfile::TempDir,
+}
+
+impl Medium {
+    fn new(loader: &str) -> Self {
+        let medium = Self { folder: tempfile::tempdir().unwrap() };
+        let profile = here().join("../../iso-profile");
+        copy(&profile.join("airootfs"), medium.folder.path());
+        if loader != "grub" {
+            copy(&profile.join(loader).join("airootfs"), medium.folder.path());
+        }
+        medium
+    }
+
+    fn calamares(&self) -> PathBuf {
+        self.folder.path().join("etc/calamares")
+    }
+
+    /// The jobs of the last `exec`, without those left out and with the stand-in for the end.
+    fn jobs(&self) -> Vec<String> {
+        let settings = fs::read_to_string(self.calamares().join("settings.conf")).unwrap();
+        let last = settings.rsplit_once("- exec:").unwrap().1;
+        let names = last.split("\n- show:").next().unwrap().lines();
+        let names = names.filter_map(|line| line.strip_prefix("  - ")).filter(|name| *name != "umount");
+        let mut jobs: Vec<String> =
+            names.filter(|name| !LEFT_OUT.contains(name)).map(str::to_owned).collect();
+        jobs.push("standin-verdict".to_owned());
+        jobs
+    }
+
+    /// Every file and link of it, relative to the root.
+    fn files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() && !path.is_symlink() {
+                    folders.push(path);
+                } else {
+                    found.push(path.strip_prefix(self.folder.path()).unwrap().display().to_string());
+                }
+            }
+        }
+        found
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let done = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
+    assert!(done.success(), "cp -a {} {}", from.display(), to.display());
+}
+
+/// A target as `unpackfs` leaves it.
+fn unpacked(medium: &Medium, target: &str, loader: &str) -> Installation {
+    let installation = Installation::new(MACHINE, target, loader);
+    let root = installation.installer.target();
+    copy(medium.folder.path(), &root);
+    fs::create_dir_all(root.join("usr/share/mkinitcpio")).unwrap();
+    fs::write(root.join("usr/share/mkinitcpio/hook.preset"), PRESET).unwrap();
+    fs::create_dir_all(root.join("etc/pacman.d")).unwrap();
+    fs::write(root.join("etc/pacman.d/mirrorlist"), "#Server = https://mirror.example/$repo\n").unwrap();
+    fs::create_dir_all(root.join("var/log")).unwrap();
+    for name in NOTING {
+        let program = root.join("usr/bin").join(name);
+        fs::write(&program, NOTES).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    for name in ["rm", "sed"] {
+        if !root.join("usr/bin").join(name).exists() {
+            std::os::unix::fs::symlink("busybox", root.join("usr/bin").join(name)).unwrap();
+        }
+    }
+    configure(medium, &installation.installer);
+    installation
+}
+
+/// The profile's own configuration, but for another machine and for the jobs that are left out.
+fn configure(medium: &Medium, installer: &Installer) {
+    for entry in fs::read_dir(medium.calamares().join("modules")).unwrap() {
+        let path = entry.unwrap().path();
+        let instance = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if LEFT_OUT.contains(&instance.as_str()) {
+            continue;
+        }
+        let mut text = fs::read_to_string(&path).unwrap().replace("---\n", "");
+        if instance.starts_with("vfio-setup") {
+            write!(text, "\nmachineRoot: {}", installer.path("machine").display()).unwrap();
+        }
+        if instance == "bootloader" {
+            text += OLDER;
+        }
+        installer.configure(&instance, &text);
+    }
+}
+
+/// Runs the sequence with a choice, and gives what the programs of the target were called with.
+fn install(medium: &Medium, installation: &Installation, choice: &str) -> Vec<String> {
+    installation.stored(Some(choice));
+    let jobs = medium.jobs();
+    let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
+    installation.installer.sequence(&[("exec", &jobs), ("show", &["finished"])]);
+    installation.installer.run().globals();
+    let calls = installation.file("var/log/stand-ins").unwrap_or_default();
+    calls.lines().map(str::to_owned).collect()
+}
+
+/// What of the medium is still in the target, beside what the profile lets stay.
+fn left_of(medium: &Medium, installation: &Installation) -> Vec<String> {
+    let stays = |file: &str| {
+        ["etc/hostname", "etc/locale.conf", "etc/mkinitcpio.d/linux.preset"].contains(&file)
+            || file.starts_with("etc/systemd/system/")
+    };
+    let root = installation.installer.target();
+    let there = |file: &str| root.join(file).symlink_metadata().is_ok();
+    medium.files().into_iter().filter(|file| !stays(file) && there(file)).collect()
+}
+
+fn check(loader: &str, target: &str, parameters_in: &str) {
+    if is_other_suite() {
+        say("SKIPPED in this suite: the profile's sequence (the stock modules want other stand-ins)");
+        return;
+    }
+    let medium = Medium::new(loader);
+    let with = unpacked(&medium, target, loader);
+    assert!(left_of(&medium, &with).len() > 10, "the target does not hold what the medium would copy");
+    let calls = install(&medium, &with, CARD);
+
+    assert_eq!(left_of(&medium, &with), Vec::<String>::new());
+    let preset = with.file("etc/mkinitcpio.d/linux.preset").unwrap();
+    assert_eq!(preset, PRESET.replace("%PKGBASE%", "linux"));
+    assert_eq!(with.file("etc/pacman.d/mirrorlist").unwrap(), "Server = https://mirror.example/$repo\n");
+    for wanted in ["pacman-key --init", "pacman-key --populate archlinux", "userdel -f -r live"] {
+        assert!(calls.iter().any(|call| call == wanted), "{wanted}: {calls:?}");
+    }
+    // One image is built; that it comes after ours is held by tests/iso_profile.
+    let built = calls.iter().filter(|call| call.starts_with("mkinitcpio")).count();
+    assert_eq!(built, 1, "{calls:?}");
+
+    let modprobe = with.file("etc/modprobe.d/vfio.conf").unwrap_or_default();
+    assert!(modprobe.contains("10de:1e81"), "{modprobe}");
+    let parameters = with.file(parameters_in).unwrap();
+    assert!(parameters.contains("intel_iommu=on iommu=pt"), "{parameters_in}: {parameters}");
+
+    // Said no: the same sequence sets the system up, without any of it.
+    let without = unpacked(&medium, target, loader);
+    install(&medium, &without, "none");
+    assert_eq!(left_of(&medium, &without), Vec::<String>::new());
+    assert_eq!(without.file("etc/modprobe.d/vfio.conf"), None);
+    assert!(!without.file(parameters_in).unwrap().contains("iommu"));
+}
+
+#[test]
+fn the_profile_installs_with_grub() {
+    check("grub", "arch-grub", "etc/default/grub");
+}
+
+#[test]
+fn the_profile_installs_with_systemd_boot() {
+    check("systemd-boot", "arch-systemd-boot", "boot/loader/entries/Plain.conf");
+}

@@ -13,5 +13,8 @@ mod iommu;
 mod kernel;
 mod leftovers;
 mod machine;
+mod mutations;
 mod program;
 mod qemu;
+mod table;
+mod truth;

@@ -20,6 +20,7 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     let status = provision::status(&machine, &target)?;
     let nothing = status.files.is_empty() && status.due_rebuilds.is_empty() && !status.interrupted;
     if nothing && !status.in_progress {
+        boots::forget(&target).map_err(ProvisionError::from)?;
         let nothing = ResultReport::new(false, false, Vec::new());
         return Ok(apply::told(finish(common, &nothing), code(&nothing)));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -15,16 +15,45 @@ use crate::kernel::{Kernel, run};
 use crate::machine::{Function, Machine};
 use crate::program;
 use crate::qemu::{self, Boot};
+use crate::table::{self, Row};
 
 /// The early hook, as it is installed.
 const HOOK: &str = "../archiso-hooks/neuron-initcpio-hooks/usr/lib/initcpio/hooks/neuron-vfio";
 const CLAIM: &str = "../archiso-hooks/neuron-initcpio-hooks/usr/lib/neuron/neuron-vfio-claim";
+
+/// What the hook reads.
+const LIST: &str = "/etc/neuron/vfio-devices";
+
+/// A file that a mutation breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shipped {
+    /// mkinitcpio's runtime hook.
+    Hook,
+    /// The claim.
+    Claim,
+    /// The list that the program writes.
+    List,
+}
+
+/// A text after sed; what does not change it is an error.
+pub(crate) fn mutate(text: &str, sed: &str) -> io::Result<String> {
+    let mut file = tempfile::NamedTempFile::new()?;
+    file.write_all(text.as_bytes())?;
+    let changed = run(Command::new("sed").args(["-e", sed]).arg(file.path()))?;
+    if changed == text {
+        return Err(io::Error::other(format!(
+            "`{sed}` changes nothing: what it broke is written otherwise now"
+        )));
+    }
+    Ok(changed)
+}
 
 /// What is booted, and what is asked of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     machine: Machine,
     files: BTreeMap<String, (u32, Vec<u8>)>,
+    mutations: Vec<(Shipped, &'static str)>,
     parameters: String,
     checks: Vec<(String, String)>,
     hook: bool,
@@ -42,6 +71,7 @@ impl Case {
         let mut case = Self {
             machine,
             files: BTreeMap::new(),
+            mutations: Vec::new(),
             parameters: String::new(),
             checks: Vec::new(),
             hook: true,
@@ -64,7 +94,7 @@ impl Case {
 
     /// What stands in the list, whatever it is.
     pub(crate) fn list(mut self, content: &[u8]) -> Self {
-        self.put("/etc/neuron/vfio-devices", content);
+        self.put(LIST, content);
         self
     }
 
@@ -77,6 +107,30 @@ impl Case {
         }
         self.put("/etc/modprobe.d/vfio.conf", text.as_bytes());
         self
+    }
+
+    /// Breaks a file of this case.
+    pub(crate) fn mutated(mut self, file: Shipped, sed: &'static str) -> io::Result<Self> {
+        if file == Shipped::List {
+            let (_, content) =
+                self.files.get(LIST).ok_or_else(|| io::Error::other("the case has no list"))?;
+            let changed = mutate(&String::from_utf8_lossy(content), sed)?;
+            self.put(LIST, changed.as_bytes());
+        } else {
+            self.mutations.push((file, sed));
+            self.shipped(file)?;
+        }
+        Ok(self)
+    }
+
+    /// A shipped file, byte for byte but for the mutations.
+    fn shipped(&self, file: Shipped) -> io::Result<Vec<u8>> {
+        let path = if file == Shipped::Hook { HOOK } else { CLAIM };
+        let mut text = std::fs::read_to_string(neuron_tests::tests_folder().join(path))?;
+        for (_, sed) in self.mutations.iter().filter(|(of, _)| *of == file) {
+            text = mutate(&text, sed)?;
+        }
+        Ok(text.into_bytes())
     }
 
     /// More on the kernel command line.
@@ -207,6 +261,12 @@ impl Case {
         Ok(self)
     }
 
+    /// What the machine's owner answers.
+    pub(crate) fn answers(mut self, text: &str) -> Self {
+        self.put("/etc/neuron/provisioner.toml", text.as_bytes());
+        self
+    }
+
     /// Boots, and gives what was found.
     pub(crate) fn run(&self, name: &str) -> io::Result<Report> {
         let kernel = kernel()?;
@@ -219,7 +279,33 @@ impl Case {
         let boot = qemu::boot(kernel, &self.machine, &image, &self.parameters)?;
         let names = self.checks.iter().map(|(name, _)| name.clone()).collect();
         // isa-debug-exit: twice what was written, and one.
-        Report::read(name, boot, names, [33, 35])
+        let report = Report::read(name, boot, names, [33, 35])?;
+        self.record(name, kernel, &report)?;
+        Ok(report)
+    }
+
+    /// A row of the table.
+    fn record(&self, name: &str, kernel: &Kernel, report: &Report) -> io::Result<()> {
+        let image = match (self.dracut, self.hook) {
+            (None, true) => "tiny",
+            (None, false) => "tiny, no hook",
+            (Some(modules), _) if modules.contains(&"systemd") => "dracut, systemd",
+            (Some(_), _) => "dracut",
+        };
+        let held = report.checks.len() - report.failed().len();
+        let proved = match report.failed().as_slice() {
+            [] => format!("{held} held"),
+            failed => format!("{held} held; not: {}", failed.join(", ")),
+        };
+        let row = Row {
+            part: "The early claim and inspect",
+            name,
+            machine: self.machine.summary(),
+            image,
+            proved,
+            took: report.took,
+        };
+        table::add(&row, &qemu::with(kernel)?)
     }
 
     /// The image as dracut makes it from the drop-in that our program writes; where the hook's package
@@ -278,10 +364,9 @@ impl Case {
             archive.file(path, *mode, content);
         }
         if self.hook {
-            let tests = neuron_tests::tests_folder();
             // mkinitcpio makes what it copies to /hooks executable.
-            archive.file("/hooks/neuron-vfio", 0o755, &std::fs::read(tests.join(HOOK))?);
-            archive.copy_to(&tests.join(CLAIM), "/usr/lib/neuron/neuron-vfio-claim")?;
+            archive.file("/hooks/neuron-vfio", 0o755, &self.shipped(Shipped::Hook)?);
+            archive.file("/usr/lib/neuron/neuron-vfio-claim", 0o755, &self.shipped(Shipped::Claim)?);
         }
         let modules = format!("/lib/modules/{}", kernel.release);
         let vfio = kernel.root.join(format!("lib/modules/{}", kernel.release));
@@ -307,6 +392,8 @@ pub(crate) struct Report {
     pub(crate) checks: BTreeMap<String, bool>,
     /// Everything on the console.
     pub(crate) console: String,
+    /// How long the boot took.
+    took: Duration,
 }
 
 impl Report {
@@ -346,7 +433,7 @@ impl Report {
             took.as_secs_f32(),
             hook_time(&console)
         );
-        Ok(Self { checks, console })
+        Ok(Self { checks, console, took })
     }
 
     /// Those that did not hold.

@@ -43,10 +43,16 @@ pub(crate) fn does_not_hold(name: &str, case: &Case, expected: &[&str]) {
     assert_eq!(report.failed(), expected, "{name}\n{}", report.console);
 }
 
+/// What a set-up machine does.
+pub(crate) fn plain() -> Case {
+    let case = set_up(two_gpus()).with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]);
+    case.says("claimed", "0000:01:00.0 0000:01:00.1")
+}
+
 #[test]
 fn the_listed_functions_are_claimed() {
     let case = set_up(two_gpus()).with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]);
-    holds("plain claim", &case.clone().says("claimed", "0000:01:00.0 0000:01:00.1"));
+    holds("plain claim", &plain());
     let missing = ["0000:01:00.0 is with vfio-pci", "0000:01:00.1 is with vfio-pci"];
     let bare = Case::new(two_gpus()).with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]);
     does_not_hold("control: neither hook nor ids", &bare.without_hook(), &missing);
@@ -139,11 +145,20 @@ fn without_a_list_nothing_is_claimed() {
     holds("no list in the image", &nothing_claimed(case, &[HOST, GUEST, AUDIO], "doubt", reason));
 }
 
+/// A machine as in [`plain`] on which the hook has to claim nothing.
+fn refused(case: Case, result: &str, reason: &str) -> Case {
+    nothing_claimed(case, &[HOST, GUEST, AUDIO], result, reason)
+}
+
+pub(crate) fn kill_switch() -> Case {
+    refused(set_up(two_gpus()), "off", "neuron.passthrough=off").parameters("neuron.passthrough=off")
+}
+
+/// The kill switch holds in the root as well, where vfio.conf has ids.
 #[test]
 fn the_kill_switch_gives_everything_back() {
-    let here = [HOST, GUEST, AUDIO];
-    let case = nothing_claimed(set_up(two_gpus()), &here, "off", "neuron.passthrough=off");
-    holds("kill switch", &case.clone().parameters("neuron.passthrough=off"));
+    let case = refused(set_up(two_gpus()), "off", "neuron.passthrough=off");
+    holds("kill switch", &kill_switch());
     let ids = "vfio-pci.ids=1af4:1050,8086:293e";
     holds(
         "kill switch against ids on the kernel command line",
@@ -159,8 +174,40 @@ fn the_kill_switch_gives_everything_back() {
     does_not_hold("control: the switch is on", &case.parameters("neuron.passthrough=on"), &all);
 }
 
+/// Lists in which one thing is not as it is in the machine; the ids would take it all the same.
+fn with_list(from: &str, to: &str) -> Case {
+    let good = recorded();
+    assert!(good.contains(from), "{from}");
+    Case::new(two_gpus()).list(good.replacen(from, to, 1).as_bytes()).ids(&[GUEST, AUDIO])
+}
+
+pub(crate) fn another_identity() -> Case {
+    refused(with_list("1af4:1050", "10de:2204"), "doubt", "is not what was recorded")
+}
+
+pub(crate) fn companion_gone() -> Case {
+    refused(with_list("0000:01:00.1", "0000:01:00.7"), "doubt", "0000:01:00.7 is not there")
+}
+
+pub(crate) fn without_host_in_list() -> Case {
+    refused(with_list(&HOST.line("host"), ""), "doubt", "no host GPU")
+}
+
+pub(crate) fn iommu_off() -> Case {
+    refused(set_up(Machine { iommu: Iommu::IntelOff, ..two_gpus() }), "doubt", "the IOMMU is off")
+}
+
+/// A doubt of the hook itself takes back the ids as well, and does so after the switch to the root.
 #[test]
-fn a_function_that_has_a_driver_is_taken_from_it() {
+fn a_doubt_gives_back_the_ids_too() {
+    holds("another identity", &another_identity());
+    holds("a companion that is not there", &companion_gone());
+    let all = ["0000:01:00.0 is with virtio-pci", "0000:01:00.1 is with snd_hda_intel"];
+    let control = with_list("1af4:1050", "10de:2204").with_host(&[HOST, GUEST, AUDIO]).without_hook();
+    does_not_hold("control: without the hook the ids take them", &control, &all);
+}
+
+pub(crate) fn driver_was_first() -> Case {
     let serial = function("0000:01:00.2", Model::Serial);
     let mut machine = two_gpus();
     machine.functions.push(serial);
@@ -168,25 +215,36 @@ fn a_function_that_has_a_driver_is_taken_from_it() {
     // Without modprobe.d, else its softdeps would bring vfio-pci first.
     let early = "/usr/bin/modprobe -C /dev/null -a virtio_pci virtio-gpu snd-hda-intel";
     let case = Case::new(machine).listed(&guests, HOST).ids(&guests).before(early);
-    let case = case.with_vfio(&guests).with_host(&[HOST]);
-    holds("a built-in driver, and drivers that were first", &case);
-    let lost: Vec<String> = guests.iter().map(|one| format!("{} is with vfio-pci", one.address)).collect();
+    case.with_vfio(&guests).with_host(&[HOST])
+}
+
+#[test]
+fn a_function_that_has_a_driver_is_taken_from_it() {
+    holds("a built-in driver, and drivers that were first", &driver_was_first());
+    let lost = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2"].map(|one| format!("{one} is with vfio-pci"));
     let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
-    does_not_hold("control: ids alone come too late", &case.without_hook(), &lost);
+    does_not_hold("control: ids alone come too late", &driver_was_first().without_hook(), &lost);
+}
+
+/// Loads vfio-pci before the hook runs, with the ids of vfio.conf.
+const VFIO_FIRST: &str = "/usr/bin/modprobe vfio-pci";
+
+pub(crate) fn taken_too_early() -> Case {
+    kill_switch().before(VFIO_FIRST)
+}
+
+pub(crate) fn twins_taken_too_early() -> Case {
+    let case = Case::new(twins()).listed(&[TWIN_GUEST, AUDIO], TWIN_HOST).ids(&[TWIN_GUEST]);
+    case.before(VFIO_FIRST).with_vfio(&[TWIN_GUEST, AUDIO]).with_host(&[TWIN_HOST])
 }
 
 #[test]
 fn what_was_taken_too_early_is_given_back() {
-    let early = "/usr/bin/modprobe vfio-pci";
-    let here = [HOST, GUEST, AUDIO];
-    let case = set_up(two_gpus()).before(early).parameters("neuron.passthrough=off");
-    holds("vfio-pci was first, kill switch", &nothing_claimed(case, &here, "off", ""));
-    let case = Case::new(twins()).listed(&[TWIN_GUEST, AUDIO], TWIN_HOST).ids(&[TWIN_GUEST]);
-    let case = case.before(early).with_vfio(&[TWIN_GUEST, AUDIO]).with_host(&[TWIN_HOST]);
-    holds("vfio-pci was first and has both twins", &case);
+    holds("vfio-pci was first, kill switch", &taken_too_early());
+    holds("vfio-pci was first and has both twins", &twins_taken_too_early());
     does_not_hold(
         "control: it does have both",
-        &case.without_hook(),
+        &twins_taken_too_early().without_hook(),
         &["0000:01:00.1 is with vfio-pci", "0000:02:00.0 is with bochs-drm"],
     );
 }

@@ -1,46 +1,99 @@
-//! The IOMMU: on, off and absent, as the hook sees it and as the program tells it.
+//! Groups, drivers and the IOMMU itself: as the hook sees them and as the program tells them, on
+//! machines of all kinds.
 
 use serde_json::Value;
 
-use crate::case::{Case, Report};
-use crate::claim::{AUDIO, GUEST, HOST, holds, nothing_claimed, set_up, two_gpus};
-use crate::machine::{Iommu, Machine};
+use crate::case::Case;
+use crate::claim::{AUDIO, GUEST, HOST, holds, nothing_claimed, set_up, twins, two_gpus};
+use crate::machine::{Function, Iommu, Machine, Model, function};
+use crate::truth::{Account, disagreements, inspected};
 
-fn machine(iommu: Iommu) -> Case {
-    set_up(Machine { iommu, ..two_gpus() }).inspects().unwrap()
+/// Boots; the program has to agree with the kernel, and the kernel with what was described.
+fn told(name: &str, case: Case, described: &[Function]) -> (Value, Account) {
+    let report = holds(name, &case.inspects().unwrap());
+    let (document, kernel) = (inspected(&report), Account::of(&report));
+    kernel.has(described);
+    assert_eq!(disagreements(&document, &kernel), Vec::<String>::new(), "{name}\n{document:#}");
+    (document, kernel)
 }
 
-/// What `inspect --json` printed.
-fn inspected(report: &Report) -> Value {
-    let (_, rest) = report.console.split_once("INSPECT-BEGIN").expect(&report.console);
-    let (document, _) = rest.split_once("INSPECT-END").expect(&report.console);
-    serde_json::from_str(document).unwrap_or_else(|error| panic!("{error}\n{}", report.console))
-}
-
-#[test]
-fn with_an_iommu_the_guest_is_claimed_and_inspect_sees_groups() {
-    for (name, iommu) in [("Intel, on", Iommu::Intel), ("AMD, on without a parameter", Iommu::Amd)] {
-        let case = machine(iommu).says("claimed", GUEST.address);
-        let document = inspected(&holds(name, &case.with_vfio(&[GUEST, AUDIO]).with_host(&[HOST])));
-        assert_eq!(document["iommu"]["state"], "on", "{document:#}");
-        assert!(document["iommu"]["groups"].as_u64().unwrap() > 3, "{document:#}");
-        let gpus = document["gpus"].as_array().unwrap();
-        let addresses: Vec<&Value> = gpus.iter().map(|gpu| &gpu["address"]).collect();
-        assert_eq!(addresses, [HOST.address, GUEST.address]);
-        assert!(gpus.iter().all(|gpu| gpu["iommu_group"].is_u64()), "{document:#}");
-        assert_ne!(gpus[0]["iommu_group"], gpus[1]["iommu_group"]);
-        assert_eq!(gpus[0]["boot_vga"], true, "{document:#}");
-        assert_eq!(gpus[1]["driver"], "vfio-pci", "{document:#}");
-    }
+fn gpu(document: &Value, one: Function) -> &Value {
+    let gpus = document["gpus"].as_array().unwrap();
+    gpus.iter().find(|gpu| gpu["address"] == one.address).unwrap_or_else(|| panic!("{document:#}"))
 }
 
 #[test]
-fn without_an_iommu_nothing_is_claimed_and_inspect_sees_no_group() {
-    for (name, iommu) in [("Intel, off on the command line", Iommu::IntelOff), ("no IOMMU", Iommu::Absent)] {
-        let case = nothing_claimed(machine(iommu), &[HOST, GUEST, AUDIO], "doubt", "the IOMMU is off");
-        let document = inspected(&holds(name, &case));
-        assert_ne!(document["iommu"]["state"], "on", "{document:#}");
-        assert_eq!(document["iommu"]["groups"], 0, "{document:#}");
-        assert_eq!(document["decision"]["bind"], Value::Array(Vec::new()), "{document:#}");
+fn with_an_iommu_the_guest_is_claimed_and_without_one_nothing() {
+    let here = [HOST, GUEST, AUDIO];
+    let machine = |iommu| set_up(Machine { iommu, ..two_gpus() });
+    let on =
+        [("Intel, on", Iommu::Intel), ("AMD, on without a parameter", Iommu::Amd)].map(|(name, iommu)| {
+            let case = machine(iommu).says("claimed", GUEST.address);
+            let told = told(name, case.with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]), &here);
+            assert!(told.1.groups() > 3, "{name}: {:#?}", told.1);
+            assert_eq!(gpu(&told.0, GUEST)["functions"], serde_json::json!([GUEST.address, AUDIO.address]));
+            told
+        });
+    let off = [("Intel, off on the command line", Iommu::IntelOff), ("no IOMMU", Iommu::Absent)].map(
+        |(name, iommu)| {
+            let case = nothing_claimed(machine(iommu), &here, "doubt", "the IOMMU is off");
+            let told = told(name, case, &here);
+            assert_eq!(told.1.groups(), 0, "{name}: {:#?}", told.1);
+            assert_eq!(told.0["decision"]["bind"], Value::Array(Vec::new()), "{name}: {:#}", told.0);
+            told
+        },
+    );
+    // Controls: what was told of one machine is not true of another.
+    for ((document, _), (_, other)) in on.iter().zip(&off) {
+        assert!(disagreements(document, other).len() >= 5, "{:?}", disagreements(document, other));
     }
+    for ((document, _), (_, other)) in off.iter().zip(&on) {
+        assert!(disagreements(document, other).len() >= 5, "{:?}", disagreements(document, other));
+    }
+}
+
+/// Answers that give this GPU away.
+fn guest_is(gpu: Function) -> String {
+    format!("schema = 1\n[passthrough]\nguest_gpus = [\"{}\"]\n", gpu.address)
+}
+
+const BRIDGE: Function = function("0000:01:00.0", Model::Bridge);
+const BEHIND: Function = function("0000:02:01.0", Model::Virtio);
+const BESIDE: Function = function("0000:02:02.0", Model::Serial);
+
+#[test]
+fn a_gpu_in_a_shared_group_is_refused() {
+    let here = vec![HOST, BRIDGE, BEHIND, BESIDE];
+    let machine = Machine { iommu: Iommu::Intel, functions: here.clone() };
+    let case = Case::new(machine).with_host(&[HOST, BEHIND]).answers(&guest_is(BEHIND));
+    let (document, _) = told("a GPU behind a bridge, and another function", case, &here);
+    assert_eq!(document["decision"]["verdict"], "refused", "{document:#}");
+    let shared = gpu(&document, BEHIND);
+    assert!(shared["findings"].to_string().contains("group-shared"), "{document:#}");
+    assert_eq!(shared["viability"], "blocked", "{document:#}");
+    assert_eq!(shared["group_peers"], serde_json::json!([BESIDE.address]), "{document:#}");
+    assert_eq!(document["decision"]["bind"], Value::Array(Vec::new()), "{document:#}");
+}
+
+#[test]
+fn twins_a_gpu_without_driver_and_virtual_functions_are_told() {
+    let added = [function("0000:03:00.0", Model::Driverless), function("0000:04:00.0", Model::Nvme)];
+    let mut machine = twins();
+    machine.functions.push(HOST);
+    machine.functions.extend(added);
+    let here = machine.functions.clone();
+    let before = "/usr/bin/modprobe nvme\n\
+                  echo 0 >/sys/bus/pci/devices/0000:04:00.0/sriov_drivers_autoprobe\n\
+                  echo 4 >/sys/bus/pci/devices/0000:04:00.0/sriov_numvfs\n";
+    let case = Case::new(machine.clone()).with_host(&added).answers(&guest_is(machine.functions[0]));
+    let (bare, without) = told("twins, a GPU without a driver", case.clone(), &here);
+    let (document, with) = told("the same with virtual functions", case.before(before), &here);
+    assert_eq!(gpu(&document, added[0])["driver"], Value::Null, "{document:#}");
+    assert_eq!(with.groups(), without.groups() + 4, "{with:#?}");
+    // Controls: four groups more are noticed; a GPU with a driver is not told to have none.
+    assert_ne!(disagreements(&bare, &with), Vec::<String>::new());
+    assert_ne!(gpu(&document, HOST)["driver"], Value::Null, "{document:#}");
+    let twin = |one: usize| &gpu(&document, machine.functions[one])["findings"];
+    assert!(twin(0).to_string().contains("identical-ids"), "{document:#}");
+    assert!(!gpu(&document, added[0])["findings"].to_string().contains("identical-ids"), "{document:#}");
 }

@@ -26,7 +26,17 @@ pub(crate) enum Model {
     Audio,
     /// A serial port: Debian's kernels have its driver built in.
     Serial,
+    /// A GPU that no driver of this kernel takes: the modules are not in the image.
+    Driverless,
+    /// From PCI Express to PCI; what is behind it shares its group.
+    Bridge,
+    /// A disk controller with virtual functions.
+    Nvme,
 }
+
+/// Four virtual functions, as many as fit the queues and vectors of the fifth.
+const NVME: &str = "nvme,subsys=disks,serial=lab,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4,\
+                    max_ioqpairs=10,msix_qsize=9";
 
 impl Model {
     /// QEMU's name of the device.
@@ -37,7 +47,15 @@ impl Model {
             Self::Virtio => "virtio-gpu-pci",
             Self::Audio => "ich9-intel-hda",
             Self::Serial => "pci-serial",
+            Self::Driverless => "ati-vga",
+            Self::Bridge => "pcie-pci-bridge",
+            Self::Nvme => NVME,
         }
+    }
+
+    /// The same without its settings.
+    fn name(self) -> &'static str {
+        self.device().split(',').next().unwrap_or_default()
     }
 
     /// vendor:device.
@@ -47,16 +65,21 @@ impl Model {
             Self::Virtio => "1af4:1050",
             Self::Audio => "8086:293e",
             Self::Serial => "1b36:0002",
+            Self::Driverless => "1002:5046",
+            Self::Bridge => "1b36:000e",
+            Self::Nvme => "1b36:0010",
         }
     }
 
     /// The class, with its programming interface.
-    fn class(self) -> &'static str {
+    pub(crate) fn class(self) -> &'static str {
         match self {
             Self::Bochs | Self::Virtio => "038000",
-            Self::Vga => "030000",
+            Self::Vga | Self::Driverless => "030000",
             Self::Audio => "040300",
             Self::Serial => "070002",
+            Self::Bridge => "060400",
+            Self::Nvme => "010802",
         }
     }
 
@@ -67,6 +90,8 @@ impl Model {
             Self::Virtio => "virtio-pci",
             Self::Audio => "snd_hda_intel",
             Self::Serial => "serial",
+            Self::Driverless | Self::Bridge => "",
+            Self::Nvme => "nvme",
         }
     }
 }
@@ -93,6 +118,9 @@ impl Function {
     }
 }
 
+/// The bus behind a bridge, which is the first card of a machine that has one.
+const BEHIND_THE_BRIDGE: &str = "02";
+
 /// A machine to boot.
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
@@ -117,11 +145,17 @@ impl Machine {
             Iommu::Amd => add("-device", "amd-iommu".to_owned()),
             Iommu::Absent => {}
         }
+        if self.functions.iter().any(|function| function.model == Model::Nvme) {
+            add("-device", "nvme-subsys,id=disks".to_owned());
+        }
         let mut buses = Vec::new();
+        let mut bridge = None;
         for Function { address, model } in &self.functions {
             let (bus, slot, index) = (&address[5..7], &address[8..10], &address[11..]);
             let place = if bus == "00" {
                 format!("bus=pcie.0,addr=0x{slot}.{index}")
+            } else if bridge == Some(bus) {
+                format!("bus=bridge,addr=0x{slot}.{index}")
             } else {
                 if !buses.contains(&bus) {
                     buses.push(bus);
@@ -133,9 +167,28 @@ impl Machine {
                 }
                 format!("bus=port{bus},addr=0x{slot}.{index},multifunction=on")
             };
+            let place = if *model == Model::Bridge {
+                // One in a machine: what is on the next bus is behind it.
+                bridge = Some(BEHIND_THE_BRIDGE);
+                format!("{place},id=bridge")
+            } else {
+                place
+            };
             add("-device", format!("{},{place}", model.device()));
         }
         arguments
+    }
+
+    /// The machine in a few words.
+    pub(crate) fn summary(&self) -> String {
+        let models: Vec<&str> = self.functions.iter().map(|one| one.model.name()).collect();
+        let iommu = match self.iommu {
+            Iommu::Intel => "Intel",
+            Iommu::IntelOff => "Intel, off",
+            Iommu::Amd => "AMD",
+            Iommu::Absent => "no IOMMU",
+        };
+        format!("{iommu}: {}", models.join(", "))
     }
 
     /// What the kernel has to be told about the IOMMU.

@@ -14,5 +14,8 @@ mod iommu;
 mod kernel;
 mod leftovers;
 mod machine;
+mod mutations;
 mod program;
 mod qemu;
+mod table;
+mod truth;

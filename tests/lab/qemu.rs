@@ -14,7 +14,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::kernel::{Kernel, cache};
+use crate::kernel::{self, Kernel, cache};
 use crate::machine::Machine;
 
 /// How long a boot may take at least. Emulated it is some five seconds, on a busy machine thirty.
@@ -190,6 +190,21 @@ pub(crate) fn forever(arguments: &[String]) -> io::Result<()> {
     println!("started");
     running.wait(DEADLINE * 1_000)?;
     Ok(())
+}
+
+/// What every boot of this run had in common.
+pub(crate) fn with(kernel: &Kernel) -> io::Result<String> {
+    static VERSIONS: OnceLock<Result<String, String>> = OnceLock::new();
+    let versions = VERSIONS.get_or_init(|| {
+        let version = kernel::run(Command::new("qemu-system-x86_64").arg("--version"));
+        let version = version.map_err(|error| error.to_string())?;
+        let system = fs::read_to_string("/etc/os-release").map_err(|error| error.to_string())?;
+        let name = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+        let qemu = version.split_whitespace().nth(3).unwrap_or("of unknown version");
+        Ok(format!("{}, QEMU {qemu}", name.unwrap_or("an unknown system").trim_matches('"')))
+    });
+    let versions = versions.clone().map_err(io::Error::other)?;
+    Ok(format!("Linux {}, {versions}, accelerator {}.", kernel.release, accelerator(&kernel.image)?))
 }
 
 /// A file without a name: whatever ends the tests, it goes with them.

@@ -72,6 +72,31 @@ fn what_somebody_changed_is_told_and_left_alone() {
 }
 
 #[test]
+fn answers_that_were_not_applied_are_not_followed() {
+    let root = Root::new();
+    root.put("etc/neuron/provisioner.toml", "schema = 1\n");
+    let (code, said) = root.provisioner(&["apply", "--yes"]);
+    assert_eq!(code, 4, "{said}");
+    root.called();
+    let before = fs::read_to_string(root.path("etc/default/grub")).unwrap();
+    root.put("etc/neuron/provisioner.toml", "schema = 1\n[passthrough]\niommu_pt = false\n");
+    let (is_fine, said) = root.install(&[("linux", "2")], &[]);
+    assert!(is_fine && said.contains("would be written anew"), "{said}");
+    assert_eq!(fs::read_to_string(root.path("etc/default/grub")).unwrap(), before);
+    assert_eq!(root.called(), Vec::<String>::new());
+}
+
+#[test]
+fn in_the_entry_without_passthrough_nothing_is_said() {
+    let root = applied();
+    let line = fs::read_to_string(root.path("proc/cmdline")).unwrap();
+    root.put("proc/cmdline", &format!("{} neuron.passthrough=off\n", line.trim()));
+    let (is_fine, said) = root.install(&[("linux", "2")], &[]);
+    assert!(is_fine && said.contains("Checking GPU passthrough"), "{said}");
+    assert!(!said.contains("GPU passthrough:") && !said.contains("failed"), "{said}");
+}
+
+#[test]
 fn a_machine_that_changed_is_told_and_nothing_else_is_given_away() {
     let root = applied();
     fs::remove_dir_all(root.path("sys/kernel/iommu_groups")).unwrap();

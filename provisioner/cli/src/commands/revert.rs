@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use neuron_passthrough::apply::Reverted;
+use neuron_passthrough::apply::{Reverted, StepResult};
 use neuron_passthrough::boots;
 use neuron_passthrough::provision::{self, ProvisionError};
 
@@ -20,6 +20,7 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     let status = provision::status(&machine, &target)?;
     let nothing = status.files.is_empty() && status.due_rebuilds.is_empty() && !status.interrupted;
     if nothing && !status.in_progress {
+        boots::forget(&target).map_err(ProvisionError::from)?;
         let nothing = ResultReport::new(false, false, Vec::new());
         return Ok(apply::told(finish(common, &nothing), code(&nothing)));
     }
@@ -43,8 +44,11 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     };
     match reverted {
         Ok(reverted) => {
-            boots::forget(&target).map_err(ProvisionError::from)?;
             let (report, code) = outcome(reverted);
+            // While an image or a menu is still to be made, what boots next may claim all the same.
+            if !is_something_due(&report) {
+                boots::forget(&target).map_err(ProvisionError::from)?;
+            }
             Ok(apply::told(finish(common, &report), code))
         }
         Err(error) => Err(apply::ended(error, &stop)),
@@ -80,12 +84,19 @@ fn code(report: &ResultReport) -> ExitCode {
     }
 }
 
+/// Whether a program that makes an image or a menu was left to others.
+fn is_something_due(report: &ResultReport) -> bool {
+    report.steps.iter().any(|step| step.outcome == StepResult::Deferred)
+}
+
 /// How a revert ended, for a person.
 pub(crate) fn text(report: &ResultReport) -> String {
     let mut text = apply::deferred(report) + &left(report);
     text.push_str(if report.changed { "\nReverted.\n" } else { "Nothing to revert.\n" });
     if report.reboot_needed {
-        text.push_str(if report.left.is_empty() && report.merged.is_empty() {
+        text.push_str(if is_something_due(report) {
+            "Next: have that done first: until then the machine still boots with what was built before.\n"
+        } else if report.left.is_empty() && report.merged.is_empty() {
             "Next: reboot, and the GPU is the host's again.\n"
         } else {
             "Next: look at these files, since they may still give the GPU away; then reboot.\n"

@@ -108,8 +108,9 @@ impl Store<'_> {
             Course { begin, jobs, forgotten, directories, on_rebuild_failure: OnRebuildFailure::GoOn };
         let done = self.execute(&course, runner, progress);
         let mut left = left;
-        // Also where a program failed and all files are back.
-        if self.ledger().last.as_ref().is_some_and(|last| last.transaction == course.begin.transaction) {
+        // A menu that could not be made anew still names the copies: they are the way back then, and
+        // stay until a later revert has it made.
+        if done.is_ok() {
             left.extend(self.take_copies_away());
         }
         let mut outcome = done?;

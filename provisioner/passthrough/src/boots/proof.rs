@@ -23,6 +23,20 @@ pub struct Session {
     properties: BTreeMap<String, String>,
 }
 
+/// The PAM services by which display managers log in somebody who was asked. Every other one may
+/// have asked nobody: agetty's and greetd's first session bear the same name either way.
+const ASKS: [&str; 9] = [
+    "gdm-password",
+    "gdm-fingerprint",
+    "gdm-smartcard",
+    "sddm",
+    "lightdm",
+    "lxdm",
+    "ly",
+    "plasmalogin",
+    "cosmic-greeter",
+];
+
 impl Session {
     /// Reads what `loginctl show-session` prints for one or several: `KEY=VALUE`, and an empty line
     /// between two.
@@ -51,10 +65,8 @@ impl Session {
         if !(is_here && is_person && is_shown) {
             return None;
         }
-        // The PAM service by which display managers log in whom nobody asked: gdm-autologin,
-        // sddm-autologin, lightdm-autologin.
         let service = self.properties.get("Service").map_or("", String::as_str);
-        Some(if service.contains("autologin") { AUTOLOGIN_HOLD } else { Duration::ZERO })
+        Some(if ASKS.contains(&service) { Duration::ZERO } else { AUTOLOGIN_HOLD })
     }
 }
 

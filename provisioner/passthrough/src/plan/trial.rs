@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Draft, Inputs, Parameters, host_entry, is_due, loaders, retire};
 use crate::binding;
-use crate::bootloader::{self, Once};
+use crate::bootloader::{self, HostEntry, Once};
 use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity, Verdict};
@@ -210,7 +210,8 @@ pub(super) fn confirm(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<
     retire::one(inputs, TRIAL, draft);
     if record.once.is_some() {
         let set = inputs.ours.tokens.clone();
-        let host = Some(host_entry(inputs, &set));
+        // Of the answers only what was applied counts: the trial said passthrough.
+        let host = Some(HostEntry { is_default: false, ..host_entry(inputs, &set) });
         loaders::steps(inputs, &Parameters { set, remove: Vec::new(), host }, draft)?;
         draft.steps.extend(cleared(inputs));
     }

@@ -6,11 +6,12 @@
 use super::{Occasion, Planned, ProvisionError, Source, plan_with};
 use crate::apply::{Applied, State, View};
 use crate::binding::{VFIO_CONF, VFIO_DEVICES};
+use crate::bootloader;
 use crate::facts::{Machine, Target};
 use crate::id::TargetPath;
 use crate::initramfs;
 use crate::plan::{ANSWERS, CANDIDATE, Stage};
-use crate::policy::Severity;
+use crate::policy::{KILL_SWITCH, Severity};
 use crate::root::{ReadError, Root};
 use crate::step::{Action, Step};
 
@@ -48,6 +49,10 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         State::Applied => {}
     }
     let occasion = Occasion { due: stale_images(machine, target, changed)?, ..Occasion::default() };
+    if occasion.due.is_empty() && runs_without(machine)? {
+        // The entry without passthrough: nothing is judged here, and nothing is missing for it.
+        return Ok(Upkeep::Nothing);
+    }
     let planned = plan_with(machine, target, &Source::Target, Stage::All, occasion)?;
     if !planned.plan.is_allowed() {
         return Ok(Upkeep::ByHand(forbidden(&planned)));
@@ -56,6 +61,12 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         return Ok(Upkeep::ByHand(why));
     }
     if planned.plan.steps.is_empty() { Ok(Upkeep::Nothing) } else { Ok(Upkeep::Due(Box::new(planned))) }
+}
+
+/// Whether this boot has the kill switch.
+fn runs_without(machine: &Root) -> Result<bool, ProvisionError> {
+    let line = machine.attribute("proc/cmdline")?.unwrap_or_default();
+    Ok(line.split_whitespace().any(|token| token == KILL_SWITCH))
 }
 
 fn forbidden(planned: &Planned) -> String {
@@ -70,8 +81,18 @@ fn forbidden(planned: &Planned) -> String {
 fn goes_beyond(steps: &[Step], applied: &Applied) -> Option<String> {
     let decides = [VFIO_CONF, VFIO_DEVICES, ANSWERS, CANDIDATE];
     let paths = || steps.iter().filter_map(|step| step.action.path());
-    if let Some(path) = paths().find(|path| decides.contains(&path.as_str())) {
-        return Some(format!("{path} would be written anew: this machine or its answers changed"));
+    // What stands as we wrote it would be other only if the answers, the machine or this program were.
+    // The host entries follow the kernels that are there; which entry is the default is no matter of those.
+    let is_ours = |path: &&TargetPath| applied.files.iter().any(|file| file.path == **path && !file.is_copy);
+    let follows = |path: &TargetPath| bootloader::is_for_host(path) && path.file_name() != "loader.conf";
+    let anew = |path: &&TargetPath| {
+        decides.contains(&path.as_str())
+            || (is_ours(path) && !applied.drifted.contains(path) && !follows(path))
+    };
+    if let Some(path) = paths().find(anew) {
+        return Some(format!(
+            "{path} would be written anew: this machine, its answers or this program changed"
+        ));
     }
     // Somebody may have meant it.
     let theirs = |path: &&TargetPath| applied.drifted.contains(path);

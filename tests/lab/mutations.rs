@@ -1,0 +1,95 @@
+//! Breaking the product breaks the lab: each mutation must make the matching case fail.
+//!
+//! A mutation is a sed expression over a shipped file. One that changes nothing any more, and one
+//! that nobody notices, are failures.
+
+use crate::case::{Case, Shipped, mutate};
+use crate::claim::{
+    another_identity, companion_gone, driver_was_first, iommu_off, kill_switch, plain, taken_too_early,
+    twins_taken_too_early, without_host_in_list,
+};
+
+/// A way to break a shipped file, and the case that has to notice.
+struct Mutation {
+    name: &'static str,
+    file: Shipped,
+    sed: &'static str,
+    case: fn() -> Case,
+}
+
+const fn of(name: &'static str, file: Shipped, sed: &'static str, case: fn() -> Case) -> Mutation {
+    Mutation { name, file, sed, case }
+}
+
+/// These are tried in every run of the lab.
+const CHEAP: [Mutation; 3] = [
+    of("the early claim is gone", Shipped::Claim, "2,$d", plain),
+    of(
+        "the kill switch is ignored",
+        Shipped::Claim,
+        "s/passthrough=[*]) switch=off/passthrough=*) /",
+        kill_switch,
+    ),
+    of("identity is not checked", Shipped::Claim, r#"/^    is_recorded "\$2"/d"#, another_identity),
+];
+
+/// These by name: `tests/run --tier mutations`.
+const OTHERS: [Mutation; 10] = [
+    of("mkinitcpio's hook calls nothing", Shipped::Hook, "s/.bin.sh .*/:/", plain),
+    of("the list has other ids", Shipped::List, "s/1af4:1050/10de:2204/", plain),
+    of("the list has another address", Shipped::List, "s/^guest 0000:01:00.1/guest 0000:01:00.7/", plain),
+    of("the ids are not neutralised", Shipped::Claim, "s/^options vfio-pci ids=/# &/", kill_switch),
+    of(
+        "not all or nothing",
+        Shipped::Claim,
+        r#"s/^    is_recorded "\$2".*/    is_recorded "$2" "$3" "$4" "$5" || { reason= guests=${guests% *}; return 0; }/"#,
+        companion_gone,
+    ),
+    of("a list without host will do", Shipped::Claim, r#"/\[ -n "\$hosts" \] ||/d"#, without_host_in_list),
+    of("the IOMMU is not asked for", Shipped::Claim, r#"s/if \[ "\$1" = guest \]/if false/"#, iommu_off),
+    of("nothing is given back", Shipped::Claim, "s/bounded give_back/true/", taken_too_early),
+    of(
+        "a twin that vfio-pci has is left there",
+        Shipped::Claim,
+        r"s/release \$guests/:/",
+        twins_taken_too_early,
+    ),
+    of(
+        "a driver is not asked to let go",
+        Shipped::Claim,
+        "s|put .*device/driver/unbind.*|:|",
+        driver_was_first,
+    ),
+];
+
+/// What survived.
+fn survivors(mutations: &[Mutation]) -> Vec<&'static str> {
+    let survives = |one: &&Mutation| {
+        let case = (one.case)().mutated(one.file, one.sed).unwrap();
+        // A hook that is broken may also break the boot: that is noticed as well.
+        match case.run(&format!("mutation: {}", one.name)) {
+            Ok(report) => report.failed().is_empty(),
+            Err(error) => panic!("{}: the boot showed nothing to judge by: {error}", one.name),
+        }
+    };
+    mutations.iter().filter(survives).map(|one| one.name).collect()
+}
+
+#[test]
+fn every_mutation_still_applies() {
+    for one in CHEAP.iter().chain(&OTHERS) {
+        (one.case)().mutated(one.file, one.sed).unwrap_or_else(|error| panic!("{}: {error}", one.name));
+    }
+    mutate("nothing of this is there\n", "s/neuron/other/").unwrap_err();
+}
+
+#[test]
+fn breaking_the_hook_breaks_its_case() {
+    assert_eq!(survivors(&CHEAP), Vec::<&str>::new());
+}
+
+#[test]
+#[ignore = "by name, it takes some minutes: tests/run --tier mutations"]
+fn breaking_anything_breaks_its_case() {
+    assert_eq!(survivors(&OTHERS), Vec::<&str>::new());
+}

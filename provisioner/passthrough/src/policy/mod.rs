@@ -37,6 +37,11 @@ use crate::id::PciAddress;
 /// What the kernel command line says to give everything back to the host.
 pub const KILL_SWITCH: &str = "neuron.passthrough=off";
 
+/// Whether a kernel command line says so.
+pub fn has_kill_switch(line: &str) -> bool {
+    line.split_whitespace().any(|token| token == KILL_SWITCH)
+}
+
 /// Whether it can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -206,11 +211,7 @@ fn mode(machine: &Machine, wished: Mode, notes: &mut Notes) -> Mode {
     if wished == Mode::Off {
         return Mode::Off;
     }
-    if machine
-        .command_line
-        .as_deref()
-        .is_some_and(|line| line.split_whitespace().any(|token| token == KILL_SWITCH))
-    {
+    if machine.command_line.as_deref().is_some_and(has_kill_switch) {
         notes.find(Finding::kill_switch());
         return Mode::Off;
     }

@@ -7,7 +7,7 @@ use crate::apply::{
 };
 use crate::facts::{Machine, boot_id, firmware_version};
 use crate::plan::{self, OwnFile, Plan, Stage};
-use crate::policy::{Identity, KILL_SWITCH, Verdict};
+use crate::policy::{Identity, KILL_SWITCH, Verdict, has_kill_switch};
 use crate::root::Root;
 use crate::verify::Reboot;
 
@@ -31,7 +31,7 @@ pub fn still_holds(machine: &Root, plan: &Plan) -> Result<(), ProvisionError> {
         }
     }
     let line = facts.command_line.as_deref().unwrap_or_default();
-    if line.split_whitespace().any(|token| token == KILL_SWITCH) {
+    if has_kill_switch(line) {
         return Err(ProvisionError::MachineChanged(format!("this boot runs with {KILL_SWITCH}")));
     }
     if plan.decision.verdict == Verdict::Ready

@@ -11,7 +11,7 @@ use crate::facts::{Machine, Target};
 use crate::id::TargetPath;
 use crate::initramfs;
 use crate::plan::{ANSWERS, CANDIDATE, Stage};
-use crate::policy::{KILL_SWITCH, Severity};
+use crate::policy::{Severity, has_kill_switch};
 use crate::root::{ReadError, Root};
 use crate::step::{Action, Step};
 
@@ -66,7 +66,7 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
 /// Whether this boot has the kill switch.
 fn runs_without(machine: &Root) -> Result<bool, ProvisionError> {
     let line = machine.attribute("proc/cmdline")?.unwrap_or_default();
-    Ok(line.split_whitespace().any(|token| token == KILL_SWITCH))
+    Ok(has_kill_switch(&line))
 }
 
 fn forbidden(planned: &Planned) -> String {

@@ -292,20 +292,15 @@ impl Case {
             (Some(modules), _) if modules.contains(&"systemd") => "dracut, systemd",
             (Some(_), _) => "dracut",
         };
-        let held = report.checks.len() - report.failed().len();
-        let proved = match report.failed().as_slice() {
-            [] => format!("{held} held"),
-            failed => format!("{held} held; not: {}", failed.join(", ")),
-        };
         let row = Row {
             part: "The early claim and inspect",
             name,
             machine: self.machine.summary(),
             image,
-            proved,
+            proved: report.proved(),
             took: report.took,
         };
-        table::add(&row, &qemu::with(kernel)?)
+        table::add(&row, &qemu::with(&format!("Linux {}", kernel.release), &kernel.image)?)
     }
 
     /// The image as dracut makes it from the drop-in that our program writes; where the hook's package
@@ -393,7 +388,7 @@ pub(crate) struct Report {
     /// Everything on the console.
     pub(crate) console: String,
     /// How long the boot took.
-    took: Duration,
+    pub(crate) took: Duration,
 }
 
 impl Report {
@@ -434,6 +429,15 @@ impl Report {
             hook_time(&console)
         );
         Ok(Self { checks, console, took })
+    }
+
+    /// For the table: how many checks held, and which did not.
+    pub(crate) fn proved(&self) -> String {
+        let held = self.checks.len() - self.failed().len();
+        match self.failed().as_slice() {
+            [] => format!("{held} held"),
+            failed => format!("{held} held; not: {}", failed.join(", ")),
+        }
     }
 
     /// Those that did not hold.

@@ -135,9 +135,8 @@ impl Machine {
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut add = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
-        let cpu = if self.iommu == Iommu::Amd { "EPYC" } else { "max" };
         add("-M", "q35".to_owned());
-        add("-cpu", cpu.to_owned());
+        add("-cpu", self.processor().to_owned());
         match self.iommu {
             Iommu::Intel | Iommu::IntelOff => {
                 add("-device", "intel-iommu,intremap=on,caching-mode=on".to_owned());
@@ -177,6 +176,21 @@ impl Machine {
             add("-device", format!("{},{place}", model.device()));
         }
         arguments
+    }
+
+    /// Whether a firmware that knows only VGA can show anything.
+    pub(crate) fn has_vga(&self) -> bool {
+        self.functions.iter().any(|function| function.model == Model::Vga)
+    }
+
+    /// QEMU's processor. An emulated one says that it is AMD's unless it is told otherwise, and what
+    /// is planned for the IOMMU follows from that.
+    fn processor(&self) -> &'static str {
+        match self.iommu {
+            Iommu::Intel | Iommu::IntelOff => "max,vendor=GenuineIntel",
+            Iommu::Amd => "EPYC",
+            Iommu::Absent => "max",
+        }
     }
 
     /// The machine in a few words.

@@ -14,6 +14,7 @@ mod iommu;
 mod kernel;
 mod leftovers;
 mod machine;
+mod monitor;
 mod mutations;
 mod program;
 mod qemu;

@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 
 use crate::kernel::{self, Kernel, cache};
 use crate::machine::Machine;
+use crate::monitor::Monitor;
 
 /// How long a boot may take at least. Emulated it is some five seconds, on a busy machine thirty.
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -55,10 +56,20 @@ impl Running {
 
     /// The exit code, unless the deadline comes first.
     fn wait(&mut self, deadline: Duration) -> io::Result<Option<i32>> {
-        let end = Instant::now() + deadline;
-        while Instant::now() < end {
+        self.watched(deadline, &mut || ())
+    }
+
+    /// The same with somebody who looks on, about every second.
+    fn watched(&mut self, deadline: Duration, look: &mut dyn FnMut()) -> io::Result<Option<i32>> {
+        let begun = Instant::now();
+        let mut looked = begun;
+        while begun.elapsed() < deadline {
             if let Some(status) = self.0.try_wait()? {
                 return Ok(Some(status.code().unwrap_or(-1)));
+            }
+            if looked.elapsed() > Duration::from_secs(1) {
+                looked = Instant::now();
+                look();
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -116,7 +127,12 @@ pub(crate) fn accelerator(kernel: &Path) -> io::Result<&'static str> {
 
 /// How long a boot may take here: what is slow or busy gets more.
 pub(crate) fn deadline(kernel: &Path) -> io::Result<Duration> {
-    Ok(DEADLINE.max(measured(kernel)?.probe * PROBES))
+    limit(kernel, DEADLINE, PROBES)
+}
+
+/// At least so long, and so many times what a kernel needs to find that it has no root.
+pub(crate) fn limit(kernel: &Path, least: Duration, probes: u32) -> io::Result<Duration> {
+    Ok(least.max(measured(kernel)?.probe * probes))
 }
 
 /// How long a kernel took to panic for want of a root, which ends QEMU.
@@ -149,7 +165,7 @@ pub(crate) fn boot(
     let mut image = anonymous()?;
     image.write_all(initramfs)?;
     let limit = deadline(&kernel.image)?;
-    run(&kernel.image, arguments, image.into(), limit)
+    run(&kernel.image, arguments, image.into(), limit, None)
 }
 
 /// What makes an emulated boot shorter and has to do with neither PCI nor modules.
@@ -161,8 +177,15 @@ pub(crate) fn direct(kernel: &Path, initramfs: &Path, parameters: &str) -> [Stri
     ["-kernel", &kernel, "-initrd", &initramfs, "-append", parameters].map(str::to_owned)
 }
 
-/// Runs a machine to its end, or to the deadline. The kernel shows which accelerator works.
-pub(crate) fn run(kernel: &Path, machine: Vec<String>, input: Stdio, limit: Duration) -> io::Result<Boot> {
+/// Runs a machine to its end, or to the deadline. The kernel shows which accelerator works. With a
+/// monitor, what hangs says what it does.
+pub(crate) fn run(
+    kernel: &Path,
+    machine: Vec<String>,
+    input: Stdio,
+    limit: Duration,
+    monitor: Option<&Monitor>,
+) -> io::Result<Boot> {
     let accelerator = accelerator(kernel)?;
     fs::create_dir_all(cache())?;
     let lock = File::create(cache().join("one-at-a-time"))?;
@@ -171,11 +194,21 @@ pub(crate) fn run(kernel: &Path, machine: Vec<String>, input: Stdio, limit: Dura
     let mut arguments = words("-display none -nodefaults -no-reboot -vga none -serial file:/dev/stdout");
     arguments.extend(["-accel".to_owned(), accelerator.to_owned()]);
     arguments.extend(machine);
+    arguments.extend(monitor.map(Monitor::arguments).into_iter().flatten());
     let begun = Instant::now();
     let mut running = Running::start(&arguments, input, &console)?;
-    let code = running.wait(limit)?;
+    let mut watch = || {
+        if let (Some(monitor), Ok(shown)) = (monitor, content(&console)) {
+            // A machine that is just over answers nobody; a key that did not come shows in what it does.
+            let _ = monitor.look(&shown);
+        }
+    };
+    let code = running.watched(limit, &mut watch)?;
     let took = begun.elapsed();
     let mut complaints = String::new();
+    if let (None, Some(monitor)) = (code, monitor) {
+        complaints = format!("\n{}", monitor.state());
+    }
     if let Some(mut stderr) = running.0.stderr.take() {
         drop(running);
         stderr.read_to_string(&mut complaints)?;
@@ -192,8 +225,8 @@ pub(crate) fn forever(arguments: &[String]) -> io::Result<()> {
     Ok(())
 }
 
-/// What every boot of this run had in common.
-pub(crate) fn with(kernel: &Kernel) -> io::Result<String> {
+/// What every boot of this run had in common: what is booted, and on what.
+pub(crate) fn with(system: &str, image: &Path) -> io::Result<String> {
     static VERSIONS: OnceLock<Result<String, String>> = OnceLock::new();
     let versions = VERSIONS.get_or_init(|| {
         let version = kernel::run(Command::new("qemu-system-x86_64").arg("--version"));
@@ -204,7 +237,7 @@ pub(crate) fn with(kernel: &Kernel) -> io::Result<String> {
         Ok(format!("{}, QEMU {qemu}", name.unwrap_or("an unknown system").trim_matches('"')))
     });
     let versions = versions.clone().map_err(io::Error::other)?;
-    Ok(format!("Linux {}, {versions}, accelerator {}.", kernel.release, accelerator(&kernel.image)?))
+    Ok(format!("{system}, {versions}, accelerator {}.", accelerator(image)?))
 }
 
 /// A file without a name: whatever ends the tests, it goes with them.

@@ -8,16 +8,21 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::medium::{TURNED_OFF, drive, new_variables, overlay, uefi, whole};
-use super::roots;
+use super::medium::{PART, TURNED_OFF, drive, new_variables, overlay, uefi, whole};
+use super::roots::{self, Root};
 use super::steps::{Steps, copy, project};
 use crate::case::Report;
 use crate::claim::two_gpus;
 use crate::kernel::{cache, run};
+use crate::machine::{Iommu, Machine};
+use crate::monitor::Monitor;
 use crate::qemu::{self, QUICK, direct};
+use crate::table::{self, Row};
 
 /// Copying a system and building its initramfs under emulation takes minutes.
 const DEADLINE: Duration = Duration::from_secs(1500);
+/// How many times as long as a kernel needs to find that it has no root.
+const PROBES: u32 = 600;
 
 /// What starts the installed system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +40,23 @@ impl Loader {
             Self::SystemdBoot => "systemd-boot",
         }
     }
+
+    /// Its own name.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Grub => "GRUB",
+            Self::SystemdBoot => "systemd-boot",
+        }
+    }
+
+    /// The machine that it is tried on: one of each maker's.
+    pub(super) fn machine(self) -> Machine {
+        let iommu = match self {
+            Self::Grub => Iommu::Intel,
+            Self::SystemdBoot => Iommu::Amd,
+        };
+        Machine { iommu, ..two_gpus() }
+    }
 }
 
 /// A disk that Calamares installed a system on.
@@ -42,6 +64,8 @@ impl Loader {
 pub(super) struct Installed {
     /// How it is started.
     pub(super) loader: Loader,
+    /// What it was installed with, and what is in it.
+    pub(super) with: String,
     folder: PathBuf,
 }
 
@@ -79,25 +103,33 @@ fn install(loader: Loader) -> io::Result<Installed> {
     let steps = live_steps()?;
     steps.archive(&folder, &archive)?;
     let mut hash = DefaultHasher::new();
-    (fs::read(&archive)?, &live.key, &target.key, loader, whole(&two_gpus())).hash(&mut hash);
+    (fs::read(&archive)?, &live.key, &target.key, loader, whole(&loader.machine())).hash(&mut hash);
     let kept = cache().join(format!("installed-{}-{:016x}", loader.name(), hash.finish()));
-    let installed = Installed { loader, folder: kept };
-    if installed.folder.exists() {
+    if kept.exists() {
         println!("lab: {}: the installation of exactly these files is taken again", loader.name());
-        return Ok(installed);
+    } else {
+        let made = scratch.path().join("made");
+        fs::create_dir(&made)?;
+        let report = run_calamares(loader, [&live, &target], &archive, &made)?;
+        fs::write(made.join("console"), &report.console)?;
+        fs::write(made.join("took"), report.took.as_secs().to_string())?;
+        fs::rename(&made, &kept)?;
     }
-    let made = scratch.path().join("made");
-    fs::create_dir(&made)?;
-    let (disk, variables) = (made.join("disk.qcow2"), made.join("variables"));
+    told(loader, &live, kept)
+}
+
+/// Starts the live medium beside an empty disk.
+fn run_calamares(loader: Loader, roots: [&Root; 2], archive: &Path, made: &Path) -> io::Result<Report> {
+    let (live, disk, variables) = (roots[0], made.join("disk.qcow2"), made.join("variables"));
     run(Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(&disk).arg("4G"))?;
-    let mut arguments = whole(&two_gpus());
-    for (index, (name, root)) in [("live", &live), ("target", &target)].into_iter().enumerate() {
-        let file = scratch.path().join(format!("{name}.qcow2"));
+    let mut arguments = whole(&loader.machine());
+    for (index, (name, root)) in ["live", "target"].into_iter().zip(roots).enumerate() {
+        let file = made.with_file_name(format!("{name}.qcow2"));
         overlay(&root.image, &file)?;
         arguments.extend(drive(index, &file, "qcow2", name));
     }
     arguments.extend(drive(2, &disk, "qcow2", "installed"));
-    arguments.extend(drive(3, &archive, "raw", "lab"));
+    arguments.extend(drive(3, archive, "raw", "lab"));
     if loader == Loader::SystemdBoot {
         new_variables(&variables)?;
         arguments.extend(uefi(&variables));
@@ -105,15 +137,38 @@ fn install(loader: Loader) -> io::Result<Installed> {
     let parameters =
         format!("root=/dev/disk/by-id/virtio-live rw console=ttyS0 quiet no_timer_check {QUICK}");
     arguments.extend(direct(&live.kernel, &live.initramfs, &parameters));
-    let boot = qemu::run(&live.kernel, arguments, Stdio::null(), DEADLINE)?;
-    let name = format!("installation with {}", loader.name());
+    let (limit, steps) = (qemu::limit(&live.kernel, DEADLINE, PROBES)?, live_steps()?);
+    let monitor = Monitor::new(made.parent().unwrap_or(made));
+    let boot = qemu::run(&live.kernel, arguments, Stdio::null(), limit, Some(&monitor))?;
+    let name = format!("installation with {}", loader.title());
     let report = Report::read(&name, boot, steps.names(), TURNED_OFF)?;
-    if !report.failed().is_empty() {
-        return Err(io::Error::other(format!("{name}: {:?}\n{}", report.failed(), report.console)));
+    if report.failed().is_empty() {
+        Ok(report)
+    } else {
+        Err(io::Error::other(format!("{name}: {:?}\n{}", report.failed(), report.console)))
     }
-    fs::write(made.join("console"), &report.console)?;
-    fs::rename(&made, &installed.folder)?;
-    Ok(installed)
+}
+
+/// The installation as the table tells it, whenever it was made.
+fn told(loader: Loader, live: &Root, folder: PathBuf) -> io::Result<Installed> {
+    let [console, took] = ["console", "took"].map(|name| fs::read_to_string(folder.join(name)));
+    let (console, took) = (console?, took?);
+    let with = console.lines().find_map(|line| line.strip_prefix("LAB-WITH: "));
+    let with = with.ok_or_else(|| {
+        io::Error::other(format!("{}: the console does not say what was installed", folder.display()))
+    })?;
+    let with = qemu::with(with.trim(), &live.kernel)?;
+    let seconds = took.parse().map_err(|error| io::Error::other(format!("{took}: {error}")))?;
+    let row = Row {
+        part: PART,
+        name: &format!("{}, installation", loader.title()),
+        machine: loader.machine().summary(),
+        image: "live medium",
+        proved: "Calamares came to the end".to_owned(),
+        took: Duration::from_secs(seconds),
+    };
+    table::add(&row, &with)?;
+    Ok(Installed { loader, with, folder })
 }
 
 fn live_steps() -> io::Result<Steps> {
@@ -132,12 +187,25 @@ fn lay_out(loader: Loader, folder: &Path) -> io::Result<()> {
     for from in [live.join(name).join("modules"), example] {
         copy(&from, &calamares.join("modules"))?;
     }
+    answered(&calamares.join("modules"))?;
     copy(&project("tests/calamares/branding"), &calamares.join("branding/plain"))?;
     let modules = folder.join("modules");
     copy(&live.join("modules"), &modules)?;
     copy(&project("tests/calamares/standins/standin-verdict"), &modules.join("standin-verdict"))?;
     copy(&built_module()?, &modules.join("vfio-setup"))?;
     packages(loader, &folder.join("overlay"))
+}
+
+/// Nobody sits before these machines, so the examples get an answer more: a trial has a case of its own.
+fn answered(modules: &Path) -> io::Result<()> {
+    let answers = fs::read_to_string(project("tests/lab/install/live/answers"))?;
+    for name in ["vfio-setup.conf", "vfio-setup@files.conf", "vfio-setup@cmdline.conf"] {
+        let path = modules.join(name);
+        if path.exists() {
+            fs::write(&path, fs::read_to_string(&path)? + &answers)?;
+        }
+    }
+    Ok(())
 }
 
 /// The project's packages as they would be unpacked, and what the lab adds for a loader.

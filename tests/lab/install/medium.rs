@@ -11,10 +11,20 @@ use super::steps::Steps;
 use crate::case::Report;
 use crate::kernel::run;
 use crate::machine::Machine;
-use crate::qemu::{self, words};
+use crate::monitor::Monitor;
+use crate::qemu::{self, Boot, words};
+use crate::table::{self, Row};
 
-/// How long a boot and its steps may take: a revert builds the initramfs anew, emulated in minutes.
+/// How long a boot and its steps may take at least: a revert builds the initramfs anew, emulated in
+/// minutes.
 const DEADLINE: Duration = Duration::from_secs(900);
+/// How many times as long as a kernel needs to find that it has no root.
+const PROBES: u32 = 300;
+
+/// What the kernel says last when a machine starts again.
+const RESTARTS: &str = "reboot: Restarting system";
+/// What systemd shows after some seconds of a boot in which somebody is asked.
+const ASKED: &str = "A start job is running for Ask at the screen whether to keep GPU passthrough";
 
 /// The code of UEFI's firmware, and its variables as they are in a new machine.
 const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"];
@@ -24,17 +34,36 @@ const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVM
 pub(super) struct Medium {
     scratch: tempfile::TempDir,
     loader: Loader,
+    installed_with: String,
 }
 
 impl Medium {
     /// A fresh one.
     pub(super) fn of(installed: &Installed) -> io::Result<Self> {
-        let medium = Self { scratch: neuron_tests::scratch()?, loader: installed.loader };
+        let medium = Self {
+            scratch: neuron_tests::scratch()?,
+            loader: installed.loader,
+            installed_with: installed.with.clone(),
+        };
         overlay(&installed.disk(), &medium.disk())?;
         if installed.loader == Loader::SystemdBoot {
             std::fs::copy(installed.variables(), medium.variables())?;
         }
         Ok(medium)
+    }
+
+    /// Another one that has been through the same.
+    pub(super) fn copy(&self) -> io::Result<Self> {
+        let copy = Self {
+            scratch: neuron_tests::scratch()?,
+            loader: self.loader,
+            installed_with: self.installed_with.clone(),
+        };
+        std::fs::copy(self.disk(), copy.disk())?;
+        if self.loader == Loader::SystemdBoot {
+            std::fs::copy(self.variables(), copy.variables())?;
+        }
+        Ok(copy)
     }
 
     fn disk(&self) -> PathBuf {
@@ -47,6 +76,33 @@ impl Medium {
 
     /// Starts a machine from it and goes through the steps.
     pub(super) fn boot(&self, name: &str, machine: &Machine, steps: &Steps) -> io::Result<Report> {
+        self.finish(name, machine, steps, self.start(machine, steps, &self.monitor())?)
+    }
+
+    /// The same while somebody sits there and presses a key as soon as he is asked.
+    pub(super) fn boot_with_a_key(&self, name: &str, machine: &Machine, steps: &Steps) -> io::Result<Report> {
+        self.finish(name, machine, steps, self.start(machine, steps, &self.monitor().key_at(ASKED))?)
+    }
+
+    /// Starts a machine that starts itself again before it comes to any steps.
+    pub(super) fn boot_that_ends_itself(&self, name: &str, machine: &Machine) -> io::Result<()> {
+        let report = self.start(machine, &Steps::default(), &self.monitor())?;
+        let ended = report.code == Some(TURNED_OFF[0]) && report.console.contains(RESTARTS);
+        if !ended || report.console.contains("LAB-RESULT") {
+            let Boot { console, code, .. } = report;
+            return Err(io::Error::other(format!(
+                "{name}: it did not start itself again ({code:?})\n{console}"
+            )));
+        }
+        println!("lab: {name}: started itself again, {:.1} s", report.took.as_secs_f32());
+        self.record(name, machine, "starts itself again".to_owned(), report.took)
+    }
+
+    fn monitor(&self) -> Monitor {
+        Monitor::new(self.scratch.path())
+    }
+
+    fn start(&self, machine: &Machine, steps: &Steps, monitor: &Monitor) -> io::Result<Boot> {
         let archive = self.scratch.path().join("archive");
         let folder = tempfile::tempdir_in(self.scratch.path())?;
         steps.behind_firmware().archive(folder.path(), &archive)?;
@@ -56,10 +112,27 @@ impl Medium {
         if self.loader == Loader::SystemdBoot {
             arguments.extend(uefi(&self.variables()));
         }
-        let boot = qemu::run(&roots::live()?.kernel, arguments, Stdio::null(), DEADLINE)?;
-        Report::read(name, boot, steps.names(), TURNED_OFF)
+        let kernel = roots::live()?.kernel;
+        let limit = qemu::limit(&kernel, DEADLINE, PROBES)?;
+        qemu::run(&kernel, arguments, Stdio::null(), limit, Some(monitor))
+    }
+
+    fn finish(&self, name: &str, machine: &Machine, steps: &Steps, boot: Boot) -> io::Result<Report> {
+        let took = boot.took;
+        let report = Report::read(name, boot, steps.names(), TURNED_OFF)?;
+        self.record(name, machine, report.proved(), took)?;
+        Ok(report)
+    }
+
+    fn record(&self, name: &str, machine: &Machine, proved: String, took: Duration) -> io::Result<()> {
+        let image = self.loader.title();
+        let row = Row { part: PART, name, machine: machine.summary(), image, proved, took };
+        table::add(&row, &self.installed_with)
     }
 }
+
+/// The heading in the table.
+pub(super) const PART: &str = "A system that Calamares installed";
 
 /// QEMU's exit code when the machine turned itself off, whatever was found.
 pub(super) const TURNED_OFF: [i32; 2] = [0, 0];
@@ -68,6 +141,10 @@ pub(super) const TURNED_OFF: [i32; 2] = [0, 0];
 pub(super) fn whole(machine: &Machine) -> Vec<String> {
     // A second processor costs as much as the first where both are emulated.
     let mut arguments = words("-m 2048 -smp 1");
+    if !machine.has_vga() {
+        // A BIOS without any VGA has its text on the serial port; without that, GRUB has nowhere to write.
+        arguments.extend(words("-machine graphics=off"));
+    }
     arguments.extend(machine.arguments());
     arguments
 }

@@ -10,3 +10,4 @@ mod installed;
 mod medium;
 mod roots;
 mod steps;
+mod trial;

@@ -17,6 +17,7 @@ mod machine;
 mod monitor;
 mod mutations;
 mod program;
+mod provision;
 mod qemu;
 mod table;
 mod truth;

@@ -97,11 +97,13 @@ fn a_credential_that_says_no_is_handed_on_too() {
 #[test]
 fn where_the_installer_cannot_the_answers_are_there_for_the_first_boot() {
     let installation = on("dual-gtx480-identical");
-    installation.put("machine", CREDENTIAL, &CARD.replace("01:00", "02:00"));
+    let answers = CARD.replace("01:00", "02:00");
+    installation.put("machine", ANSWERS, &answers);
+    installation.put("target", ANSWERS, &answers);
     installation.installs_unasked();
     assert!(installation.file("etc/modprobe.d/vfio.conf").is_none());
     assert!(installation.file(&format!("{STATE}/refusal.json")).is_some());
-    assert!(installation.file(ANSWERS).unwrap().contains("0000:02:00.0"));
+    assert_eq!(installation.file(ANSWERS).unwrap(), answers);
 }
 
 #[test]

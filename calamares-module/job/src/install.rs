@@ -48,11 +48,6 @@ impl Installation<'_> {
         };
         self.take_back(runner, progress, &reasons(&decision))?;
         provision::keep_reason(self.target, &decision);
-        // The first boot may see more than the installer did, and nobody is to be asked there either.
-        if let Source::Text { text, .. } = source {
-            provision::keep_answers(self.machine, self.target, text, runner)
-                .map_err(|error| trouble(&error))?;
-        }
         Ok(Ended::Refused(reasons(&decision)))
     }
 

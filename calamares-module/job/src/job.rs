@@ -92,14 +92,11 @@ impl Job {
         };
         let source = match handed(&machine)? {
             Some(source) => source,
-            None => {
-                let answers = chosen(config, globals)?;
-                if answers.passthrough.mode == Mode::Off {
-                    return Ok(Map::new());
-                }
-                Source::Given(Box::new(answers))
-            }
+            None => Source::Given(Box::new(chosen(config, globals)?)),
         };
+        if matches!(&source, Source::Given(answers) if answers.passthrough.mode == Mode::Off) {
+            return Ok(Map::new());
+        }
         let path = target(globals)?;
         let target = Root::directory(path).map_err(|error| Kind::Surroundings.with(error.to_string()))?;
         let is_continued = globals.get(WRITTEN) == globals.get(TARGET);

@@ -357,34 +357,22 @@ fn answers_head() -> String {
 
 fn answers(inputs: &Inputs<'_>) -> Option<Step> {
     let path: TargetPath = ANSWERS.parse().ok()?;
-    let before = inputs.target.state(&path);
-    match inputs.answers_text {
-        Some(given) => answers_step(given, before),
-        // The target's own, followed as they are; of interest only where they were ours before.
-        None => {
-            let text = before.text().filter(|_| inputs.ours.files.contains_key(&path))?.to_owned();
-            Some(kept_answers(path, before, text))
-        }
-    }
-}
-
-/// The step that writes answers which somebody handed in; `before` is what the target has of its own.
-pub fn answers_step(given: &str, before: &FileState) -> Option<Step> {
     let head = answers_head();
-    let is_whole = given.starts_with(&head) || before.text() == Some(given);
-    let text = if is_whole { given.to_owned() } else { format!("{head}{given}") };
-    Some(kept_answers(ANSWERS.parse().ok()?, before, text))
-}
-
-fn kept_answers(path: TargetPath, before: &FileState, text: String) -> Step {
-    Step::write(
+    let before = inputs.target.state(&path);
+    let text = match inputs.answers_text {
+        Some(given) if given.starts_with(&head) => given.to_owned(),
+        Some(given) => format!("{head}{given}"),
+        // The target's own, followed as they are; of interest only where they were ours before.
+        None => before.text().filter(|_| inputs.ours.files.contains_key(&path))?.to_owned(),
+    };
+    Some(Step::write(
         "answers",
         "Keep the answers",
         "later runs follow them, and a person can read and change them",
-        path,
+        path.clone(),
         before,
         text,
-    )
+    ))
 }
 
 /// Claims for a ready machine, the candidate for a pending one; what is of the other kind goes.

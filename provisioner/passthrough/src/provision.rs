@@ -32,7 +32,7 @@ mod upkeep;
 pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
 pub use doctor::doctor;
 pub use guest::domain;
-pub use handed::{handed, keep_answers};
+pub use handed::handed;
 pub use refusal::{REFUSAL, keep_reason, unreadable};
 pub use renew::{Renewed, renew};
 pub use status::status;
@@ -304,6 +304,8 @@ fn answers_text(
     answers: &Answers,
 ) -> Result<Option<String>, ProvisionError> {
     match source {
+        // A new system that is a copy of the medium has it too, and it stays as it is.
+        Source::Text { text, .. } if target.text(ANSWERS) == Some(text) => Ok(None),
         Source::Text { text, .. } => Ok(Some(text.clone())),
         Source::Target if target.text(ANSWERS).is_some() => Ok(None),
         Source::Target | Source::Given(_) => answers

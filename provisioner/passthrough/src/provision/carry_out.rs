@@ -117,7 +117,7 @@ fn forget_refusal(store: &mut Store<'_>) {
 }
 
 impl Note {
-    pub(super) fn value(&self) -> serde_json::Value {
+    fn value(&self) -> serde_json::Value {
         serde_json::json!({ "verdict": self.verdict, "reboot_needed": self.reboot_needed })
     }
 }

@@ -27,7 +27,7 @@ default_image=\"/boot/initramfs-%PKGBASE%.img\"
 const NOTES: &str = "#!/bin/sh\necho \"${0##*/} $*\" >>/var/log/stand-ins\n";
 const NOTING: [&str; 3] = ["pacman-key", "userdel", "systemctl"];
 
-/// Stands for systemd-machine-id-setup: entries are called by the machine.
+/// Stands for systemd-machine-id-setup, which 3.2 calls: entries are called by the machine.
 const MACHINE_ID: &str = "#!/bin/sh\necho 4ddbf9bcd4f94b2aa4f9b1f6d6c2d7a1 >/etc/machine-id\n";
 
 /// What the stock module asks for in Calamares 3.2; the profile is written for 3.3 and later.
@@ -158,7 +158,7 @@ fn left_of(medium: &Medium, installation: &Installation) -> Vec<String> {
     medium.files().into_iter().filter(|file| !stays(file) && there(file)).collect()
 }
 
-fn check(loader: &str, target: &str, parameters_in: &str) {
+fn check(loader: &str, target: &str, parameters_in: fn(&Installation) -> String) {
     let medium = Medium::new(loader);
     let with = unpacked(&medium, target, loader);
     assert!(left_of(&medium, &with).len() > 10, "the target does not hold what the medium would copy");
@@ -181,15 +181,25 @@ fn check(loader: &str, target: &str, parameters_in: &str) {
 
     let modprobe = with.file("etc/modprobe.d/vfio.conf").unwrap_or_default();
     assert!(modprobe.contains("10de:1e81"), "{modprobe}");
-    let parameters = with.file(parameters_in).unwrap();
-    assert!(parameters.contains("intel_iommu=on iommu=pt"), "{parameters_in}: {parameters}");
+    let (place, parameters) = parameters_of(&with, parameters_in);
+    assert!(parameters.contains("intel_iommu=on iommu=pt"), "{place}: {parameters}");
 
     // Said no: the same sequence sets the system up, without any of it.
     let without = unpacked(&medium, target, loader);
     install(&medium, &without, "none");
     assert_eq!(left_of(&medium, &without), Vec::<String>::new());
     assert_eq!(without.file("etc/modprobe.d/vfio.conf"), None);
-    assert!(!without.file(parameters_in).unwrap().contains("iommu"));
+    assert!(!parameters_of(&without, parameters_in).1.contains("iommu"));
+}
+
+/// Where the kernel parameters are, and what is there.
+fn parameters_of(installation: &Installation, place: fn(&Installation) -> String) -> (String, String) {
+    let place = place(installation);
+    let text = installation.file(&place);
+    let entries = || fs::read_dir(installation.installer.target().join("boot/loader/entries")).unwrap();
+    let entries = || entries().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    let text = text.unwrap_or_else(|| panic!("{place} is not there: {:?}", entries()));
+    (place, text)
 }
 
 /// As `build-iso --answers` makes it: nobody is asked, and the new system has the answers.
@@ -212,13 +222,16 @@ fn the_profile_with_answers_installs_without_a_choice() {
 
 #[test]
 fn the_profile_installs_with_grub() {
-    check("grub", "arch-grub", "etc/default/grub");
+    check("grub", "arch-grub", |_| "etc/default/grub".to_owned());
 }
 
 #[test]
 fn the_profile_installs_with_systemd_boot() {
-    // From 3.3 on kernel-install makes the entry, which 3.2 writes itself.
-    let entry =
-        if is_other_suite() { "4ddbf9bcd4f94b2aa4f9b1f6d6c2d7a1-6.12.1-arch1-1.conf" } else { "Plain.conf" };
-    check("systemd-boot", "arch-systemd-boot", &format!("boot/loader/entries/{entry}"));
+    check("systemd-boot", "arch-systemd-boot", |installation| {
+        // From 3.3 on kernel-install makes the entry, which 3.2 writes itself.
+        let machine = installation.file("etc/machine-id").unwrap_or_default();
+        let entry =
+            if is_other_suite() { machine.trim().to_owned() + "-6.12.1-arch1-1" } else { "Plain".into() };
+        format!("boot/loader/entries/{entry}.conf")
+    });
 }

@@ -17,7 +17,6 @@ mod machine;
 mod monitor;
 mod mutations;
 mod program;
-mod provision;
 mod qemu;
 mod table;
 mod truth;

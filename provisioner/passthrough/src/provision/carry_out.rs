@@ -31,7 +31,8 @@ pub fn still_holds(machine: &Root, plan: &Plan) -> Result<(), ProvisionError> {
         }
     }
     let line = facts.command_line.as_deref().unwrap_or_default();
-    if has_kill_switch(line) {
+    // What gives nothing away anew may be carried out in such a boot, too.
+    if has_kill_switch(line) && !plan.assignments.is_empty() {
         return Err(ProvisionError::MachineChanged(format!("this boot runs with {KILL_SWITCH}")));
     }
     if plan.decision.verdict == Verdict::Ready
@@ -83,7 +84,9 @@ pub fn apply(
     let outcome = store.apply(&transaction, runner, progress)?;
     forget_refusal(&mut store);
     keep_firmware(machine, &mut store);
-    let reboot_needed = if outcome.changed { note.reboot_needed } else { owed };
+    // What was left to somebody else takes effect at the same reboot.
+    let has_acted = outcome.steps.iter().any(|step| step.outcome != StepResult::Unchanged);
+    let reboot_needed = if has_acted { note.reboot_needed } else { owed };
     Ok(Done { changed: outcome.changed, reboot_needed, outcome: with_settled(plan, outcome) })
 }
 

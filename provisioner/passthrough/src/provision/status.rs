@@ -2,7 +2,7 @@
 
 use super::carry_out::reboot_owed;
 use super::doctor::recorded;
-use super::{Note, ProvisionError, REFUSAL, Standing, Status};
+use super::{Note, ProvisionError, REFUSAL, Standing, Status, TrialStage, again, runs_without};
 use crate::apply::{Applied, State, View};
 use crate::facts::boot_id;
 use crate::id::TargetPath;
@@ -46,6 +46,8 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
     }
     Ok(Status {
         standing,
+        trial: trial_stage(machine, target, &view, owed)?,
+        runs_without: runs_without(machine)?,
         boots,
         reboot_needed: owed,
         files: ours,
@@ -58,6 +60,27 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
         not_in_force,
         refusal: refusal.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
     })
+}
+
+/// Where the trial stands that is on. A record that cannot be understood is no reason to say nothing of
+/// everything else.
+fn trial_stage(
+    machine: &Root,
+    target: &Root,
+    view: &View<'_>,
+    owed: bool,
+) -> Result<Option<TrialStage>, ProvisionError> {
+    let recorded = again::recorded(view).unwrap_or_else(|error| {
+        tracing::warn!("{error}");
+        None
+    });
+    let Some(record) = recorded else { return Ok(None) };
+    Ok(Some(match (owed, boots::in_force(machine, target)?, record.once) {
+        (true, ..) => TrialStage::Waits,
+        (false, Some(_), _) => TrialStage::Runs,
+        (false, None, Some(_)) => TrialStage::Over,
+        (false, None, None) => TrialStage::Aside,
+    }))
 }
 
 /// Files that say that we wrote them and of which the journal knows nothing: it was lost, as after

@@ -6,6 +6,7 @@ mod again;
 mod cut_off;
 mod pty;
 mod trial;
+mod way_back;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -228,6 +228,8 @@ pub(crate) struct StatusReport {
     pub(crate) reboot_needed: bool,
     /// Whether a run was cut off in the middle.
     pub(crate) interrupted: bool,
+    /// Whether a revert left something in place; the next one goes on.
+    pub(crate) reverting: bool,
     /// Files of ours.
     pub(crate) files: Vec<TargetPath>,
     /// Files of ours that somebody changed.
@@ -279,6 +281,7 @@ impl From<Status> for StatusReport {
             runs_without: status.runs_without,
             reboot_needed: status.reboot_needed,
             interrupted: status.interrupted,
+            reverting: status.reverting,
             files: status.files,
             drifted: status.drifted,
             parameters: status.parameters,

@@ -201,6 +201,9 @@ pub struct Status {
     pub in_progress: bool,
     /// Whether a run was cut off in the middle.
     pub interrupted: bool,
+    /// Whether a revert left something in place: what somebody changed, or the way back while a program
+    /// has not run. The next one goes on.
+    pub reverting: bool,
     /// What is in place and without effect, in sentences.
     pub not_in_force: Vec<String>,
     /// Why the last run did nothing.

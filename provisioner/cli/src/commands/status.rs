@@ -45,6 +45,10 @@ fn sentence(report: &StatusReport) -> &'static str {
             "nothing was set up here. `neuron-provisioner inspect` looks at the machine."
         }
         _ if report.in_progress => "another run is writing right now.",
+        Standing::Pending if report.reverting => {
+            "a revert is not finished: what is below is still in place, with the entry without passthrough in the \
+             boot menu. Have run what has to run, then `neuron-provisioner revert` again."
+        }
         Standing::Pending
             if !report.due_rebuilds.is_empty() && report.runs_without && report.trial.is_none() =>
         {

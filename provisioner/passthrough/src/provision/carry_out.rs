@@ -1,6 +1,7 @@
 //! What writes: apply, revert, and putting back what a run that was cut off left.
 
 use super::{Done, Note, ProvisionError, REFUSAL, keep_reason};
+use crate::answers::Mode;
 use crate::apply::{
     Applied, ChangedFile, Options, Outcome, Progress, RevertRequest, Reverted, Runner, State, StepOutcome,
     StepResult, Store, Transaction, View,
@@ -62,8 +63,13 @@ pub fn apply(
     let owed = reboot_owed(&store.view().status()?, now.as_deref());
     if plan.steps.is_empty() {
         forget_refusal(&mut store);
-        if !store.view().status()?.files.is_empty() {
+        let applied = store.view().status()?;
+        if !applied.files.is_empty() {
             keep_firmware(machine, &mut store);
+        }
+        if applied.rebuilds_due.is_empty() {
+            // Copies that stayed while a menu was left to somebody else.
+            store.drop_unwanted_copies(&plan.copies)?;
         }
         return Ok(Done {
             changed: false,
@@ -79,6 +85,7 @@ pub fn apply(
         steps: plan.steps.clone(),
         tokens: plan.tokens.clone(),
         copies: plan.copies.clone(),
+        retires: plan.decision.mode == Mode::Off,
         note: note.value(),
     };
     let outcome = store.apply(&transaction, runner, progress)?;

@@ -3,7 +3,7 @@
 use super::carry_out::reboot_owed;
 use super::doctor::recorded;
 use super::{Note, ProvisionError, REFUSAL, Standing, Status, TrialStage, again, runs_without};
-use crate::apply::{Applied, State, View};
+use crate::apply::{Applied, Operation, State, View};
 use crate::facts::boot_id;
 use crate::id::TargetPath;
 use crate::plan::{ANSWERS, TRIAL};
@@ -56,10 +56,17 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
         open_rebuilds: applied.rebuilds_open.clone(),
         due_rebuilds: applied.rebuilds_due.clone(),
         interrupted: applied.state == State::Interrupted && !busy,
+        reverting: is_reverting(&applied) && !busy,
         in_progress: busy,
         not_in_force,
         refusal: refusal.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
     })
+}
+
+/// Whether the last thing that was done is a revert that is not whole.
+pub(super) fn is_reverting(applied: &Applied) -> bool {
+    let last = applied.last.as_ref().map(|last| last.operation);
+    applied.state == State::Applied && last == Some(Operation::Revert)
 }
 
 /// Where the trial stands that is on. A record that cannot be understood is no reason to say nothing of
@@ -116,6 +123,7 @@ fn standing(
         _ if !applied.rebuilds_due.is_empty() => Standing::Pending,
         State::Unconfigured => Standing::Unconfigured,
         State::Reverted => Standing::Reverted,
+        State::Applied if is_reverting(applied) => Standing::Pending,
         // Also before the reboot: from the apply that began it until somebody confirms it.
         State::Applied if ours.iter().any(|path| path.as_str() == TRIAL) => Standing::Trial,
         State::Applied if reboot_owed || verdict == Some(Verdict::Pending) => Standing::Pending,

@@ -3,6 +3,7 @@
 //! Nothing is decided anew here. What was agreed to once is put in place again where an update undid
 //! it; as soon as anything else would change, a person has to look.
 
+use super::status::is_reverting;
 use super::{Occasion, Planned, ProvisionError, Source, plan_with, runs_without};
 use crate::apply::{Applied, State, View};
 use crate::binding::{VFIO_CONF, VFIO_DEVICES};
@@ -45,6 +46,9 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         State::Unconfigured | State::Reverted => return Ok(Upkeep::Nothing),
         State::Interrupted => {
             return Ok(Upkeep::ByHand("an earlier run was cut off in the middle".to_owned()));
+        }
+        State::Applied if is_reverting(&applied) => {
+            return Ok(Upkeep::ByHand("a revert is not finished; run it again".to_owned()));
         }
         State::Applied => {}
     }

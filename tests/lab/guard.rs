@@ -24,10 +24,10 @@ boots() {
 drivers() { echo \"$(driver 0000:01:00.0) $(driver 0000:01:00.1)\"; }
 ";
 
-/// A person at the screen, as logind tells it.
+/// Somebody who was asked for a password at the screen, as logind tells it.
 const LOGIN: &[u8] = b"#!/bin/sh
 [ \"$1\" = list-sessions ] && { echo '2 1000 user seat0 tty2'; exit; }
-printf '%s\\n' Id=2 Class=user Seat=seat0 Remote=no Active=yes State=active Service=login
+printf '%s\\n' Id=2 Class=user Seat=seat0 Remote=no Active=yes State=active Service=gdm-password
 ";
 
 const NATIVE: &str = "virtio-pci snd_hda_intel";

@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 pub use command::{Chroot, Deferred, Postponed, RunResult, Runner};
 pub use error::{ApplyError, ErrorKind, Failure};
 pub use revert::{ChangedFile, RevertRequest, Reverted};
-pub use store::{Options, Store, View};
+pub use store::{Notes, Options, Store, View};
 pub use write::{Interrupt, Uninterrupted};
 
 use crate::id::TargetPath;

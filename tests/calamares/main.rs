@@ -8,6 +8,8 @@ mod cases;
 #[cfg(test)]
 mod effective;
 #[cfg(test)]
+mod handed;
+#[cfg(test)]
 mod installation;
 #[cfg(test)]
 mod installer;

@@ -1,8 +1,8 @@
 //! The sequence of `iso-profile`, with its own configuration, onto what its medium would copy.
 //!
 //! The jobs that touch a disk or copy the medium are left out: the target is a folder that holds
-//! what they would have left there, the profile's `airootfs` over a small system. Whether units are
-//! enabled is not looked at: 3.2 has other keys for that than the profile's 3.3.
+//! what they would have left there, the profile's `airootfs` over a small system. The profile is
+//! written for Calamares 3.3 and later; what is called otherwise in 3.2 is added, or not looked at.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::installation::Installation;
-use crate::installer::{Installer, here, is_other_suite, say};
+use crate::installer::{Installer, here, is_other_suite};
 
 const MACHINE: &str = "z390m-9900k-rtx2080s-usbc";
 const CARD: &str = "0000:01:00.0";
@@ -25,7 +25,10 @@ default_image=\"/boot/initramfs-%PKGBASE%.img\"
 
 /// Stands for a program of the target: notes how it was called.
 const NOTES: &str = "#!/bin/sh\necho \"${0##*/} $*\" >>/var/log/stand-ins\n";
-const NOTING: [&str; 3] = ["pacman-key", "userdel", "systemd-machine-id-setup"];
+const NOTING: [&str; 3] = ["pacman-key", "userdel", "systemctl"];
+
+/// Stands for systemd-machine-id-setup, which 3.2 calls: entries are called by the machine.
+const MACHINE_ID: &str = "#!/bin/sh\necho 4ddbf9bcd4f94b2aa4f9b1f6d6c2d7a1 >/etc/machine-id\n";
 
 /// What the stock module asks for in Calamares 3.2; the profile is written for 3.3 and later.
 const OLDER: &str = "\nkernel: /boot/vmlinuz-linux\nimg: /boot/initramfs-linux.img\ntimeout: 5\n";
@@ -99,9 +102,10 @@ fn unpacked(medium: &Medium, target: &str, loader: &str) -> Installation {
     fs::create_dir_all(root.join("etc/pacman.d")).unwrap();
     fs::write(root.join("etc/pacman.d/mirrorlist"), "#Server = https://mirror.example/$repo\n").unwrap();
     fs::create_dir_all(root.join("var/log")).unwrap();
-    for name in NOTING {
+    let programs = NOTING.map(|name| (name, NOTES));
+    for (name, text) in programs.into_iter().chain([("systemd-machine-id-setup", MACHINE_ID)]) {
         let program = root.join("usr/bin").join(name);
-        fs::write(&program, NOTES).unwrap();
+        fs::write(&program, text).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     }
     for name in ["rm", "sed"] {
@@ -125,7 +129,7 @@ fn configure(medium: &Medium, installer: &Installer) {
         if instance.starts_with("vfio-setup") {
             write!(text, "\nmachineRoot: {}", installer.path("machine").display()).unwrap();
         }
-        if instance == "bootloader" {
+        if instance == "bootloader" && !is_other_suite() {
             text += OLDER;
         }
         installer.configure(&instance, &text);
@@ -154,11 +158,7 @@ fn left_of(medium: &Medium, installation: &Installation) -> Vec<String> {
     medium.files().into_iter().filter(|file| !stays(file) && there(file)).collect()
 }
 
-fn check(loader: &str, target: &str, parameters_in: &str) {
-    if is_other_suite() {
-        say("SKIPPED in this suite: the profile's sequence (the stock modules want other stand-ins)");
-        return;
-    }
+fn check(loader: &str, target: &str, parameters_in: fn(&Installation) -> String) {
     let medium = Medium::new(loader);
     let with = unpacked(&medium, target, loader);
     assert!(left_of(&medium, &with).len() > 10, "the target does not hold what the medium would copy");
@@ -168,7 +168,11 @@ fn check(loader: &str, target: &str, parameters_in: &str) {
     let preset = with.file("etc/mkinitcpio.d/linux.preset").unwrap();
     assert_eq!(preset, PRESET.replace("%PKGBASE%", "linux"));
     assert_eq!(with.file("etc/pacman.d/mirrorlist").unwrap(), "Server = https://mirror.example/$repo\n");
-    for wanted in ["pacman-key --init", "pacman-key --populate archlinux", "userdel -f -r live"] {
+    let mut wanted = vec!["pacman-key --init", "pacman-key --populate archlinux", "userdel -f -r live"];
+    if is_other_suite() {
+        wanted.extend(["systemctl enable NetworkManager.service", "systemctl enable libvirtd.socket"]);
+    }
+    for wanted in wanted {
         assert!(calls.iter().any(|call| call == wanted), "{wanted}: {calls:?}");
     }
     // One image is built; that it comes after ours is held by tests/iso_profile.
@@ -177,23 +181,57 @@ fn check(loader: &str, target: &str, parameters_in: &str) {
 
     let modprobe = with.file("etc/modprobe.d/vfio.conf").unwrap_or_default();
     assert!(modprobe.contains("10de:1e81"), "{modprobe}");
-    let parameters = with.file(parameters_in).unwrap();
-    assert!(parameters.contains("intel_iommu=on iommu=pt"), "{parameters_in}: {parameters}");
+    let (place, parameters) = parameters_of(&with, parameters_in);
+    assert!(parameters.contains("intel_iommu=on iommu=pt"), "{place}: {parameters}");
 
     // Said no: the same sequence sets the system up, without any of it.
     let without = unpacked(&medium, target, loader);
     install(&medium, &without, "none");
     assert_eq!(left_of(&medium, &without), Vec::<String>::new());
     assert_eq!(without.file("etc/modprobe.d/vfio.conf"), None);
-    assert!(!without.file(parameters_in).unwrap().contains("iommu"));
+    assert!(!parameters_of(&without, parameters_in).1.contains("iommu"));
+}
+
+/// Where the kernel parameters are, and what is there.
+fn parameters_of(installation: &Installation, place: fn(&Installation) -> String) -> (String, String) {
+    let place = place(installation);
+    let text = installation.file(&place);
+    let entries = || fs::read_dir(installation.installer.target().join("boot/loader/entries")).unwrap();
+    let entries = || entries().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    let text = text.unwrap_or_else(|| panic!("{place} is not there: {:?}", entries()));
+    (place, text)
+}
+
+/// As `build-iso --answers` makes it: nobody is asked, and the new system has the answers.
+#[test]
+fn the_profile_with_answers_installs_without_a_choice() {
+    let answers = format!("[passthrough]\nguest_gpus = [\"{CARD}\"]\ntrial = false\n");
+    let place = Path::new("etc/neuron/provisioner.toml");
+    let medium = Medium::new("grub");
+    let with = unpacked(&medium, "arch-grub", "grub");
+    // The live system is what the target is a copy of.
+    for root in [with.installer.path("machine"), with.installer.target()] {
+        fs::create_dir_all(root.join("etc/neuron")).unwrap();
+        fs::write(root.join(place), &answers).unwrap();
+    }
+    install(&medium, &with, "none");
+    assert!(with.file("etc/modprobe.d/vfio.conf").unwrap_or_default().contains("10de:1e81"));
+    assert!(with.file("etc/default/grub").unwrap().contains("intel_iommu=on iommu=pt"));
+    assert_eq!(with.file("etc/neuron/provisioner.toml").unwrap(), answers);
 }
 
 #[test]
 fn the_profile_installs_with_grub() {
-    check("grub", "arch-grub", "etc/default/grub");
+    check("grub", "arch-grub", |_| "etc/default/grub".to_owned());
 }
 
 #[test]
 fn the_profile_installs_with_systemd_boot() {
-    check("systemd-boot", "arch-systemd-boot", "boot/loader/entries/Plain.conf");
+    check("systemd-boot", "arch-systemd-boot", |installation| {
+        // From 3.3 on kernel-install makes the entry, which 3.2 writes itself.
+        let machine = installation.file("etc/machine-id").unwrap_or_default();
+        let entry =
+            if is_other_suite() { machine.trim().to_owned() + "-6.12.1-arch1-1" } else { "Plain".into() };
+        format!("boot/loader/entries/{entry}.conf")
+    });
 }

@@ -44,6 +44,18 @@ pub(crate) const ALL: &[Fault] = &[
     fault("img_dev= and img_loop= are missing", |to| {
         write(to, "grub/loopback.cfg", "menuentry a {\n  linux /vmlinuz archisobasedir=neuron\n}\n");
     }),
+    fault("line 2: unknown field `guest_gpu`", |to| {
+        write(to, "airootfs/etc/neuron/provisioner.toml", "[passthrough]\nguest_gpu = \"all\"\n");
+    }),
+    fault("whose first boot needs it", |to| {
+        write(to, "airootfs/etc/neuron/provisioner.toml", "");
+        edit(
+            to,
+            &format!("{MODULES}/shellprocess@live.conf"),
+            "- rm -rf /etc/calamares\n",
+            "- rm -rf /etc/calamares /etc/neuron\n",
+        );
+    }),
     // What mkarchiso looks at itself.
     fault("profiledef.sh:", |to| fs::remove_file(to.join("profiledef.sh")).unwrap()),
     fault("packages.x86_64 is missing", |to| fs::remove_file(to.join("packages.x86_64")).unwrap()),

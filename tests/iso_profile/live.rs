@@ -2,12 +2,15 @@
 
 use std::fs;
 
+use neuron_passthrough::answers::Answers;
+
 use crate::profile::Profile;
 
 /// What an installation leaves where it is: written anew by the installer, or right on any system.
-const STAYS: [&str; 4] = [
+const STAYS: [&str; 5] = [
     "etc/hostname",
     "etc/locale.conf",
+    "etc/neuron/provisioner.toml",
     "etc/systemd/system/display-manager.service",
     "etc/systemd/system/multi-user.target.wants/NetworkManager.service",
 ];
@@ -63,18 +66,32 @@ pub(crate) fn locale(profile: &Profile) -> Vec<String> {
     vec!["airootfs/etc/locale.conf: LANG= is missing".to_owned()]
 }
 
+/// Answers in a profile are for the installer and for the first boot of the new system.
+pub(crate) fn answers(profile: &Profile) -> Vec<String> {
+    let name = "airootfs/etc/neuron/provisioner.toml";
+    let Some(text) = profile.text(name) else { return Vec::new() };
+    let mut found: Vec<String> =
+        Answers::parse(&text).err().map(|problem| format!("{name}: {problem}")).into_iter().collect();
+    if is_taken_out(profile, "etc/neuron/provisioner.toml") {
+        found.push(format!("{name}: {CLEAN_UP} takes it out of the new system, whose first boot needs it"));
+    }
+    found
+}
+
+/// Whether the clean-up names a file of the medium, or a folder that it lies in.
+fn is_taken_out(profile: &Profile, file: &str) -> bool {
+    let script = profile.text(CLEAN_UP).unwrap_or_default();
+    let mut words = script.lines().filter(|line| line.starts_with("- ")).flat_map(str::split_whitespace);
+    words.any(|word| {
+        let path = word.trim_start_matches('>').trim_start_matches('/');
+        path == file || file.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+    })
+}
+
 /// The new system is a copy of the medium: what is for the medium alone has to be taken out of it.
 pub(crate) fn nothing_of_it_is_installed(profile: &Profile) -> Vec<String> {
-    let script = profile.text(CLEAN_UP).unwrap_or_default();
-    let is_gone = |file: &str| {
-        let words = || script.lines().filter(|line| line.starts_with("- ")).flat_map(str::split_whitespace);
-        words().any(|word| {
-            let path = word.trim_start_matches('>').trim_start_matches('/');
-            path == file || file.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
-        })
-    };
     let files = profile.files("airootfs").into_iter();
-    let left = files.filter(|file| !STAYS.contains(&file.as_str()) && !is_gone(file));
+    let left = files.filter(|file| !STAYS.contains(&file.as_str()) && !is_taken_out(profile, file));
     left.map(|file| format!("airootfs/{file} would stay in the new system: take it out in {CLEAN_UP}"))
         .collect()
 }

@@ -33,6 +33,7 @@ const RULES: &[Rule] = &[
     live::permissions,
     live::nothing_is_downloaded,
     live::locale,
+    live::answers,
     live::nothing_of_it_is_installed,
     installer::instances,
     installer::sequence,
@@ -69,6 +70,16 @@ fn run(command: &mut Command) -> String {
 #[test]
 fn nothing_is_wrong_with_the_profile() {
     for variant in variants() {
+        assert_eq!(problems(variant.path()), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn answers_may_be_in_it() {
+    for variant in variants() {
+        let folder = variant.path().join("airootfs/etc/neuron");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("provisioner.toml"), "[passthrough]\nguest_gpus = \"all\"\n").unwrap();
         assert_eq!(problems(variant.path()), Vec::<String>::new());
     }
 }

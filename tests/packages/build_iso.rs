@@ -117,6 +117,25 @@ fn a_check_says_the_same_and_makes_no_image() {
 }
 
 #[test]
+fn answers_are_looked_at_and_lie_in_the_image() {
+    let builder = Builder::new();
+    let answers = builder.path("my answers.toml");
+    let name = answers.display().to_string();
+    let (is_fine, said) = builder.run(&["--answers", &name], &[]);
+    assert!(!is_fine && said.contains("there is no such file"), "{said}");
+    fs::write(&answers, "[passthrough]\nguest_gpu = \"all\"\n").unwrap();
+    let (is_fine, said) = builder.run(&["--answers", &name], &[]);
+    assert!(!is_fine && said.contains("line 2") && said.contains("did you mean `guest_gpus`?"), "{said}");
+    assert!(said.contains("it is not valid") && !builder.path("out/seen").exists(), "{said}");
+
+    let valid = "[passthrough]\nguest_gpus = \"all\"\ntrial = false\n";
+    fs::write(&answers, valid).unwrap();
+    let (is_fine, said) = builder.run(&["--answers", &name], &[]);
+    assert!(is_fine, "{said}");
+    assert_eq!(text(&builder.path("out/seen/airootfs/etc/neuron/provisioner.toml")), valid);
+}
+
+#[test]
 fn packages_of_the_builder_are_in_the_repository() {
     let builder = Builder::new();
     let extra = builder.path("extra");

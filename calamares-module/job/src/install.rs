@@ -1,6 +1,5 @@
 //! The stages that write: `files`, `cmdline` and `all`.
 
-use neuron_passthrough::answers::Answers;
 use neuron_passthrough::apply::{Chroot, Deferred, ErrorKind, Options, Progress, Runner};
 use neuron_passthrough::id::TargetPath;
 use neuron_passthrough::plan::Stage;
@@ -32,12 +31,12 @@ pub(crate) struct Installation<'a> {
 impl Installation<'_> {
     /// Carries out the stage, or takes back what the earlier ones wrote: a system with half of a
     /// set-up would have its card bound by nobody or by the wrong driver.
-    pub(crate) fn run(&self, answers: Answers, progress: &dyn Fn(f64)) -> Result<Ended, Trouble> {
+    pub(crate) fn run(&self, source: &Source, progress: &dyn Fn(f64)) -> Result<Ended, Trouble> {
         let mut deferred = Deferred { who: "a later job of the installer".into() };
         let mut chroot = Chroot::new(self.target);
         // Behind the job that installs the boot loader nobody makes its menu anew but we.
         let runner: &mut dyn Runner = if self.stage == Stage::Cmdline { &mut chroot } else { &mut deferred };
-        let decision = match self.attempt(answers, runner, progress) {
+        let decision = match self.attempt(source, runner, progress) {
             Ok(()) => return Ok(Ended::Done),
             Err(ProvisionError::Refused(decision)) => *decision,
             Err(ProvisionError::Machine(error)) => provision::unreadable(&error),
@@ -54,15 +53,14 @@ impl Installation<'_> {
 
     fn attempt(
         &self,
-        answers: Answers,
+        source: &Source,
         runner: &mut dyn Runner,
         progress: &dyn Fn(f64),
     ) -> Result<(), ProvisionError> {
-        let answers = Source::Given(Box::new(answers));
         let mut tell = |step: Progress<'_>| progress(fraction(&step));
         // An installer that was killed leaves half of a set-up, and no plan fits that.
         provision::recover(self.target, Options::default(), runner, &mut tell)?;
-        let planned = provision::plan(self.machine, self.target, &answers, self.stage)?;
+        let planned = provision::plan(self.machine, self.target, source, self.stage)?;
         progress(0.2);
         provision::apply(self.machine, self.target, &planned.plan, Options::default(), runner, &mut tell)?;
         Ok(())
@@ -115,7 +113,7 @@ fn reasons(decision: &Decision) -> String {
     lines.join("\n")
 }
 
-fn trouble(error: &ProvisionError) -> Trouble {
+pub(crate) fn trouble(error: &ProvisionError) -> Trouble {
     let mut detail = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -127,9 +125,12 @@ fn trouble(error: &ProvisionError) -> Trouble {
         ProvisionError::Apply(error) if error.kind() == ErrorKind::NotPutBack => Kind::NotPutBack,
         _ => Kind::Target,
     };
-    if let ProvisionError::Apply(error) = error
-        && let Some(hint) = error.hint()
-    {
+    let hint = match error {
+        ProvisionError::Apply(error) => error.hint(),
+        ProvisionError::Answers { problem, .. } => problem.hint.clone(),
+        _ => None,
+    };
+    if let Some(hint) = hint {
         detail = format!("{detail}\n{hint}");
     }
     kind.with(detail)

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use neuron_passthrough::answers::{Answers, Mode};
 use neuron_passthrough::plan;
+use neuron_passthrough::provision::{self, Source};
 use neuron_passthrough::root::Root;
 use serde_json::{Map, Value};
 
@@ -77,6 +78,9 @@ impl Job {
             Root::directory(&config.machine_root).map_err(|error| Kind::Fault.with(error.to_string()))?;
         let stage = match config.stage {
             Stage::Detect => {
+                if handed(&machine)?.is_some() {
+                    return Ok(stored(&detect::nothing("the answers are given: nobody is asked".into())));
+                }
                 let answers = answered(config, Choice::NotAsked)?;
                 let system =
                     Root::directory(Path::new("/")).map_err(|error| Kind::Fault.with(error.to_string()))?;
@@ -86,18 +90,18 @@ impl Job {
             Stage::Cmdline => plan::Stage::Cmdline,
             Stage::All => plan::Stage::All,
         };
-        let key = config.choice.as_deref();
-        let choice = Choice::read(key, key.and_then(|key| globals.get(key)))
-            .map_err(|error| Kind::Surroundings.with(error.to_string()))?;
-        let answers = answered(config, choice)?;
-        if answers.passthrough.mode == Mode::Off {
+        let source = match handed(&machine)? {
+            Some(source) => source,
+            None => Source::Given(Box::new(chosen(config, globals)?)),
+        };
+        if matches!(&source, Source::Given(answers) if answers.passthrough.mode == Mode::Off) {
             return Ok(Map::new());
         }
         let path = target(globals)?;
         let target = Root::directory(path).map_err(|error| Kind::Surroundings.with(error.to_string()))?;
         let is_continued = globals.get(WRITTEN) == globals.get(TARGET);
         let installation = Installation { machine: &machine, target: &target, stage, is_continued };
-        let stored = match installation.run(answers, progress)? {
+        let stored = match installation.run(&source, progress)? {
             Ended::Done => Map::from_iter([(WRITTEN.to_owned(), globals[TARGET].clone())]),
             Ended::Refused(reasons) => {
                 install::refused(reasons, config.on_refused)?;
@@ -107,6 +111,20 @@ impl Job {
         progress(1.0);
         Ok(stored)
     }
+}
+
+/// The answers that this system was started with. Where there are any the page is skipped, and what
+/// it leaves in global storage then is nobody's choice.
+fn handed(machine: &Root) -> Result<Option<Source>, Trouble> {
+    provision::handed(machine).map_err(|error| install::trouble(&error))
+}
+
+/// The configured answers, with the user's choice.
+fn chosen(config: &Config, globals: &Map<String, Value>) -> Result<Answers, Trouble> {
+    let key = config.choice.as_deref();
+    let choice = Choice::read(key, key.and_then(|key| globals.get(key)))
+        .map_err(|error| Kind::Surroundings.with(error.to_string()))?;
+    answered(config, choice)
 }
 
 fn answered(config: &Config, choice: Choice) -> Result<Answers, Trouble> {

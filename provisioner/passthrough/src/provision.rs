@@ -23,6 +23,7 @@ mod again;
 mod carry_out;
 mod doctor;
 mod guest;
+mod handed;
 mod refusal;
 mod renew;
 mod status;
@@ -32,6 +33,7 @@ mod upkeep;
 pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
 pub use doctor::doctor;
 pub use guest::domain;
+pub use handed::handed;
 pub use refusal::{REFUSAL, keep_reason, unreadable};
 pub use renew::{Renewed, renew};
 pub use status::status;
@@ -218,32 +220,34 @@ pub fn answers(target: &Root, source: &Source) -> Result<Answers, ProvisionError
     match source {
         Source::Given(answers) => Ok(answers.as_ref().clone()),
         Source::Text { name, text } => parse(name, text),
-        Source::Target => match target.file_state(ANSWERS)? {
-            FileState::Regular { bytes, mode, owner } => {
-                let running = target.path() == Some(std::path::Path::new("/"));
-                if running && (owner.uid != 0 || mode & 0o022 != 0) {
-                    return Err(ProvisionError::Untrusted { path: ANSWERS.to_owned() });
-                }
-                let text = String::from_utf8(bytes).map_err(|_| ProvisionError::Answers {
-                    name: ANSWERS.to_owned(),
-                    problem: InvalidAnswers {
-                        line: None,
-                        message: "it is not UTF-8 text".to_owned(),
-                        hint: Some("write it anew as plain text".to_owned()),
-                    },
-                })?;
-                parse(ANSWERS, &text)
-            }
-            FileState::Absent => Ok(Answers::default()),
-            FileState::Symlink { points_to } => Err(ProvisionError::Answers {
-                name: ANSWERS.to_owned(),
-                problem: InvalidAnswers {
-                    line: None,
-                    message: format!("it is a symlink to {points_to}, and no file is there"),
-                    hint: Some("mount what it points to, or put a file there".to_owned()),
-                },
-            }),
+        Source::Target => match own_text(target, ANSWERS)? {
+            Some(text) => parse(ANSWERS, &text),
+            None => Ok(Answers::default()),
         },
+    }
+}
+
+/// Answers that lie in a system; those of the running one must not have been written by others than root.
+fn own_text(system: &Root, path: &str) -> Result<Option<String>, ProvisionError> {
+    let wrong = |message: String, hint: &str| ProvisionError::Answers {
+        name: path.to_owned(),
+        problem: InvalidAnswers { line: None, message, hint: Some(hint.to_owned()) },
+    };
+    match system.file_state(path)? {
+        FileState::Regular { bytes, mode, owner } => {
+            let running = system.path() == Some(std::path::Path::new("/"));
+            if running && (owner.uid != 0 || mode & 0o022 != 0) {
+                return Err(ProvisionError::Untrusted { path: path.to_owned() });
+            }
+            let text = String::from_utf8(bytes)
+                .map_err(|_| wrong("it is not UTF-8 text".to_owned(), "write it anew as plain text"))?;
+            Ok(Some(text))
+        }
+        FileState::Absent => Ok(None),
+        FileState::Symlink { points_to } => Err(wrong(
+            format!("it is a symlink to {points_to}, and no file is there"),
+            "mount what it points to, or put a file there",
+        )),
     }
 }
 
@@ -336,6 +340,8 @@ fn answers_text(
     answers: &Answers,
 ) -> Result<Option<String>, ProvisionError> {
     match source {
+        // A new system that is a copy of the medium has it too, and it stays as it is.
+        Source::Text { text, .. } if target.text(ANSWERS) == Some(text) => Ok(None),
         Source::Text { text, .. } => Ok(Some(text.clone())),
         Source::Target if target.text(ANSWERS).is_some() => Ok(None),
         Source::Target | Source::Given(_) => answers

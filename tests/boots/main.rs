@@ -119,6 +119,29 @@ fn a_damaged_count_leaves_one_try() {
     assert!(begin(&ground).contains("boot 2 of 3"));
 }
 
+/// What was applied is not known any more then; that a boot begins is.
+#[test]
+fn a_damaged_journal_does_not_keep_boots_from_being_counted() {
+    let ground = booted("claimed");
+    let journal = ground.target().join("var/lib/neuron-provisioner/journal.jsonl");
+    let whole = fs::read_to_string(&journal).unwrap();
+    let mut lines: Vec<&str> = whole.lines().collect();
+    let middle = lines.len() / 2;
+    lines[middle] = "{\"record\":";
+    fs::write(&journal, lines.join("\n") + "\n").unwrap();
+    let said = ends(&ground, &["status"], 3).stderr;
+    assert!(said.contains("journal"), "{said}");
+    for number in 1..=3 {
+        boot(&ground, number, "claimed");
+        let said = begin(&ground);
+        assert!(said.contains(&format!("boot {number} of 3")), "{said}");
+    }
+    boot(&ground, 4, "claimed");
+    assert!(begin(&ground).contains("goes back to the host"));
+    boot(&ground, 5, "claimed");
+    assert!(begin(&ground).contains("nobody said otherwise"));
+}
+
 /// A function of a made machine does not move: that has to be told, with its name.
 #[test]
 fn what_could_not_be_given_back_is_told() {

@@ -111,6 +111,31 @@ fn in_the_host_entry_everything_with_the_host_is_no_failure() {
     assert!(checks.iter().any(|check| check.id == "bound" && check.evidence.contains("nouveau")));
 }
 
+/// There an apply judges nothing: what needs one needs the other entry first.
+#[test]
+fn in_the_host_entry_what_an_apply_mends_needs_the_other_entry_first() {
+    let first = "choose the passthrough entry in the boot menu";
+    for (end, is_host) in [("rw neuron.passthrough=off", true), ("rw intel_iommu=on iommu=pt", false)] {
+        let ground = healthy(Hook::Ran);
+        crate::machine::line(&ground, end);
+        remove(&ground.target(), "etc/neuron/vfio-devices");
+        let (code, checks) = doctor(&ground);
+        assert_eq!(code, 1);
+        for id in ["list", "files"] {
+            let hints: Vec<&str> = checks
+                .iter()
+                .filter(|check| check.id == id)
+                .filter_map(|check| check.hint.as_deref())
+                .collect();
+            assert!(!hints.is_empty(), "{id}: {checks:#?}");
+            for hint in hints {
+                assert!(hint.contains("`neuron-provisioner apply`"), "{id}: {hint}");
+                assert_eq!(hint.contains(first), is_host, "{id}: {hint}");
+            }
+        }
+    }
+}
+
 /// Of every loader, and of both generators' files: right after an apply nothing is without effect.
 #[test]
 fn whatever_was_applied_is_in_force_in_every_scenario() {

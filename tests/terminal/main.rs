@@ -2,9 +2,11 @@
 //! or succeed. The programs are stand-ins: shell scripts in a target that has a static busybox.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails right there")]
 
+mod again;
 mod cut_off;
 mod pty;
 mod trial;
+mod way_back;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

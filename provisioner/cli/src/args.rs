@@ -193,8 +193,11 @@ pub(crate) struct AskOptions {
     pub(crate) seconds: u16,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct ConfirmOptions {
+    /// Also where passthrough is not in force in this boot: nothing shows that there is a picture with it
+    #[arg(long)]
+    pub(crate) unproven: bool,
     /// Leave making the boot menu to somebody else
     #[arg(long)]
     pub(crate) no_reload: bool,

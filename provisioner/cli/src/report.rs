@@ -8,7 +8,7 @@ use neuron_passthrough::facts::{Chassis, CpuVendor, Firmware, Machine};
 use neuron_passthrough::guest::domain::{Domain, Problem};
 use neuron_passthrough::id::{GroupId, PciAddress, PciId, TargetPath};
 use neuron_passthrough::policy::{Code, Decision, Gpu, GpuKind, GpuRole, IommuState, Judgement, Viability};
-use neuron_passthrough::provision::{Standing, Status};
+use neuron_passthrough::provision::{Standing, Status, TrialStage};
 use neuron_passthrough::verify::Check;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -220,10 +220,16 @@ pub(crate) struct StatusReport {
     schema: String,
     /// In a word.
     pub(crate) state: Standing,
+    /// Where the trial stands; null while none is on.
+    pub(crate) trial: Option<TrialStage>,
+    /// Whether this boot was told to leave everything with the host: then nothing new can be applied.
+    pub(crate) runs_without: bool,
     /// Whether a reboot is owed.
     pub(crate) reboot_needed: bool,
     /// Whether a run was cut off in the middle.
     pub(crate) interrupted: bool,
+    /// Whether a revert left something in place; the next one goes on.
+    pub(crate) reverting: bool,
     /// Files of ours.
     pub(crate) files: Vec<TargetPath>,
     /// Files of ours that somebody changed.
@@ -271,8 +277,11 @@ impl From<Status> for StatusReport {
         Self {
             schema: "neuron-status/1".to_owned(),
             state: status.standing,
+            trial: status.trial,
+            runs_without: status.runs_without,
             reboot_needed: status.reboot_needed,
             interrupted: status.interrupted,
+            reverting: status.reverting,
             files: status.files,
             drifted: status.drifted,
             parameters: status.parameters,

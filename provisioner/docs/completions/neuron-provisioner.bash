@@ -475,7 +475,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__confirm)
-            opts="-q -v -h -V --no-reload --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            opts="-q -v -h -V --unproven --no-reload --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -117,6 +117,7 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand co
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -l unproven -d 'Also where passthrough is not in force in this boot: nothing shows that there is a picture with it'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -l no-reload -d 'Leave making the boot menu to somebody else'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -l json -d 'Print the result as JSON'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand confirm" -s q -l quiet -d 'Print nothing but results and errors'

@@ -16,7 +16,7 @@ pub use files::proven;
 pub use in_force::{InForce, in_force};
 pub use proof::{AUTOLOGIN_HOLD, Held, PROPERTIES, Session, UNATTENDED_HOLD};
 
-use crate::apply::{ApplyError, Options, Store, View};
+use crate::apply::{ApplyError, Notes};
 use crate::facts::boot_id;
 use crate::root::{ReadError, Root};
 
@@ -39,7 +39,7 @@ pub enum BootsError {
 
 /// What was counted so far. What cannot be understood is told, and leaves one try.
 pub fn load(target: &Root) -> Result<Boots, ApplyError> {
-    let Some(bytes) = View::open(target)?.read_state_file(BOOTS)? else { return Ok(Boots::default()) };
+    let Some(bytes) = Notes::read(target, BOOTS)? else { return Ok(Boots::default()) };
     Ok(Boots::parse(&bytes).unwrap_or_else(|problem| {
         tracing::warn!("{BOOTS} in the state directory: {problem}; this boot gets one try");
         Boots::damaged()
@@ -57,14 +57,27 @@ pub struct Begun {
 
 /// Counts a boot in which passthrough is in force, and says what has to be done now.
 pub fn begin(machine: &Root, target: &Root) -> Result<Begun, BootsError> {
+    begin_with(machine, target, |id| files::note(machine, target, id))
+}
+
+/// The same, with who looks at the boot partitions: a look that hangs must not keep a boot from being
+/// counted, so the count is on disk before.
+fn begin_with(
+    machine: &Root,
+    target: &Root,
+    look: impl FnOnce(String) -> Option<BootFiles>,
+) -> Result<Begun, BootsError> {
     let before = load(target)?;
     let id = boot_id(machine).ok_or(BootsError::NoBootId)?;
     let mut boots = before.clone();
     let next = boots.begin(&id);
-    if matches!(next, Next::Try(_)) && boots.files.as_ref().is_none_or(|files| files.boot != id) {
-        boots.files = files::note(machine, target, id);
-    }
     let saved = if boots == before { Ok(()) } else { save(target, &boots) };
+    if matches!(next, Next::Try(_)) && boots.files.as_ref().is_none_or(|files| files.boot != id) {
+        boots.files = look(id);
+        if let Err(error) = save(target, &boots) {
+            tracing::warn!("what this boot started could not be remembered: {}", error.in_full());
+        }
+    }
     Ok(Begun { next, saved })
 }
 
@@ -107,13 +120,37 @@ pub fn clear(machine: &Root, target: &Root) -> Result<bool, ApplyError> {
 
 /// Nothing is set up any more: nothing is remembered either.
 pub fn forget(target: &Root) -> Result<(), ApplyError> {
-    if View::open(target)?.read_state_file(BOOTS)?.is_none() {
+    if Notes::read(target, BOOTS)?.is_none() {
         return Ok(());
     }
-    Store::open(target, Options::default())?.remove_state_file(BOOTS)
+    Notes::open(target)?.remove(BOOTS)
 }
 
 /// With the file's own safe way of writing: the old count or the new one, whenever the power goes.
 fn save(target: &Root, boots: &Boots) -> Result<(), ApplyError> {
-    Store::open(target, Options::default())?.write_state_file(BOOTS, boots.render().as_bytes())
+    Notes::open(target)?.write(BOOTS, boots.render().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_count_is_on_disk_before_the_boot_partitions_are_looked_at() {
+        let tree = tempfile::tempdir().unwrap();
+        let id = tree.path().join("proc/sys/kernel/random/boot_id");
+        std::fs::create_dir_all(id.parent().unwrap()).unwrap();
+        std::fs::write(id, "a\n").unwrap();
+        let root = Root::directory(tree.path()).unwrap();
+        let mut looked = false;
+        let begun = begin_with(&root, &root, |boot| {
+            looked = true;
+            assert_eq!(load(&root).unwrap().unproven, std::slice::from_ref(&boot));
+            Some(BootFiles { boot, stamps: std::collections::BTreeMap::new() })
+        });
+        assert_eq!((begun.unwrap().next, looked), (Next::Try(1), true));
+        assert_eq!(load(&root).unwrap().files.unwrap().boot, "a");
+        // Once is enough for a boot.
+        begin_with(&root, &root, |_| panic!("this boot was looked at already")).unwrap();
+    }
 }

@@ -84,8 +84,9 @@ pub struct Ours {
     /// Programs that failed or were put off, so that what they make is stale. What somebody else
     /// was to run is theirs: an installer's own job does, and once is enough.
     pub due_rebuilds: Vec<Vec<String>>,
-    /// Whether the card was given back to the host: who applies then wants another try.
-    pub given_back: bool,
+    /// Whether passthrough was tried and is not in force, or was given back: who applies then wants
+    /// another try.
+    pub wants_another_try: bool,
 }
 
 /// Every boot loader with every generator of the initramfs, by their names: each pair that a target
@@ -129,10 +130,15 @@ pub enum Purpose {
     /// back is not tried anew.
     #[default]
     KeepUp,
+    /// To start once more what was applied, from a boot without passthrough: nothing that such a boot
+    /// shows of the machine changes what is set up.
+    TryAgain,
     /// To end the trial: passthrough becomes the default.
     Confirm {
         /// Whether passthrough is in force in this boot, so that no other is needed.
         in_force: bool,
+        /// Whether a person wants it though no boot has shown it.
+        unproven: bool,
     },
 }
 
@@ -171,11 +177,18 @@ impl Plan {
 /// Makes the plan. A decision that forbids it makes a plan without steps, and so does a target
 /// that cannot carry it: the findings say why.
 pub fn make(inputs: Inputs<'_>) -> Plan {
-    let mut decision = inputs.judgement.decision.clone();
+    let is_judged = matches!(inputs.purpose, Purpose::SetUp | Purpose::KeepUp);
+    let mut decision = if is_judged { inputs.judgement.decision.clone() } else { trial::as_applied(&inputs) };
     let mut draft = Draft::default();
     if matches!(decision.verdict, Verdict::Ready | Verdict::Pending) {
         let made = match inputs.purpose {
-            Purpose::Confirm { .. } => trial::confirm(&inputs, &mut draft),
+            Purpose::Confirm { in_force, unproven } => {
+                trial::confirm(&inputs, in_force || unproven, &mut draft)
+            }
+            Purpose::TryAgain => {
+                trial::again(&inputs, &mut draft);
+                Ok(())
+            }
             Purpose::SetUp | Purpose::KeepUp if decision.mode == Mode::Off => {
                 retire::everything(&inputs, &mut draft);
                 Ok(())
@@ -198,7 +211,8 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
     let is_settled = |step: &Step| step.is_settled() && !is_adopted(&inputs, step);
     let (settled, steps): (Vec<Step>, Vec<Step>) = draft.steps.into_iter().partition(is_settled);
     let reboot_needed = match inputs.purpose {
-        Purpose::Confirm { in_force } => !in_force && !steps.is_empty(),
+        Purpose::Confirm { in_force, .. } => !in_force && !steps.is_empty(),
+        Purpose::TryAgain => !steps.is_empty(),
         // What is kept after a good boot changes nothing of the next one.
         Purpose::SetUp | Purpose::KeepUp => {
             inputs.renewal.is_none() && steps.iter().any(|step| !is_record(step))
@@ -208,8 +222,8 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         id: String::new(),
         stage: inputs.stage,
         decision,
-        assignments: inputs.judgement.assignments.clone(),
-        host: decision_host(&inputs),
+        assignments: if is_judged { inputs.judgement.assignments.clone() } else { Vec::new() },
+        host: decision_host(&inputs).filter(|_| is_judged),
         tokens: draft.tokens,
         copies: draft.copies,
         settled: settled.into_iter().map(|step| step.id).collect(),

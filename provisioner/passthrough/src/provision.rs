@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::answers::{Answers, InvalidAnswers};
-use crate::apply::{ApplyError, Outcome, State, View};
+use crate::apply::{Applied, ApplyError, Outcome, State, View};
 use crate::bootloader::Proven;
 use crate::boots::{self, Boots};
 use crate::facts::{FactsError, Machine, Running, Target};
@@ -19,6 +19,7 @@ use crate::policy::{self, Decision, Judgement, Verdict};
 use crate::root::{ReadError, Root};
 use crate::step::FileState;
 
+mod again;
 mod carry_out;
 mod doctor;
 mod guest;
@@ -161,11 +162,29 @@ pub enum Standing {
     Reverted,
 }
 
+/// Where a trial stands, by the boot that is running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrialStage {
+    /// The next boot begins it.
+    Waits,
+    /// This boot is it: passthrough is in force.
+    Runs,
+    /// The loader started it once, and nobody kept it: the next apply has it started again.
+    Over,
+    /// Passthrough is the default, and this boot is without it.
+    Aside,
+}
+
 /// Where a set-up stands, with the evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// In a word.
     pub standing: Standing,
+    /// Where the trial stands, while one is on.
+    pub trial: Option<TrialStage>,
+    /// Whether this boot was told to leave everything with the host: then nothing new can be applied.
+    pub runs_without: bool,
     /// Whether a reboot is still owed.
     pub reboot_needed: bool,
     /// Boots with passthrough, and whether they were good.
@@ -184,6 +203,9 @@ pub struct Status {
     pub in_progress: bool,
     /// Whether a run was cut off in the middle.
     pub interrupted: bool,
+    /// Whether a revert left something in place: what somebody changed, or the way back while a program
+    /// has not run. The next one goes on.
+    pub reverting: bool,
     /// What is in place and without effect, in sentences.
     pub not_in_force: Vec<String>,
     /// Why the last run did nothing.
@@ -244,10 +266,12 @@ pub fn plan(machine: &Root, target: &Root, source: &Source, stage: Stage) -> Res
 }
 
 /// Makes the plan that ends the trial: passthrough becomes the default. Nothing else that the answers
-/// say by now is followed; where no trial is on, it changes nothing.
-pub fn plan_confirm(machine: &Root, target: &Root) -> Result<Planned, ProvisionError> {
-    let in_force = boots::in_force(machine, target)?.is_some();
-    let occasion = Occasion { purpose: Purpose::Confirm { in_force }, ..Occasion::default() };
+/// say by now is followed; where no trial is on, it changes nothing. A boot that does not show
+/// passthrough is a reason to refuse, unless a person wants it though it is `unproven`.
+pub fn plan_confirm(machine: &Root, target: &Root, unproven: bool) -> Result<Planned, ProvisionError> {
+    let is_given_back = boots::load(target)?.given_back.is_some();
+    let in_force = !is_given_back && boots::in_force(machine, target)?.is_some();
+    let occasion = Occasion { purpose: Purpose::Confirm { in_force, unproven }, ..Occasion::default() };
     plan_with(machine, target, &Source::Target, Stage::All, occasion)
 }
 
@@ -271,16 +295,22 @@ fn plan_with(
     occasion: Occasion<'_>,
 ) -> Result<Planned, ProvisionError> {
     let view = View::open(target)?;
-    if view.status()?.state == State::Interrupted {
+    let applied = view.status()?;
+    if applied.state == State::Interrupted {
         return Err(if view.is_busy()? { view.busy().into() } else { ProvisionError::CutOff });
     }
     let answers = self::answers(target, source)?;
+    let purpose = match occasion.purpose {
+        Purpose::SetUp if stage == Stage::All => again::purpose(machine, target, &view, &applied, &answers)?,
+        other => other,
+    };
     let (facts, judgement) = inspect(machine, &answers)?;
     let running = Running::read(machine, target);
     let read = Target::read(target, &facts)?;
     let judgement = policy::target::judge(judgement, &facts, &answers, &read);
-    let mut ours = ours(&view)?;
-    ours.given_back = occasion.purpose == Purpose::SetUp && boots::load(target)?.given_back.is_some();
+    let mut ours = ours(&view, &applied)?;
+    ours.wants_another_try = matches!(purpose, Purpose::SetUp | Purpose::TryAgain)
+        && (boots::load(target)?.given_back.is_some() || again::is_over(machine, target, &applied)?);
     ours.due_rebuilds.extend(occasion.due);
     let text = answers_text(&read, source, &answers)?;
     let plan = plan::make(Inputs {
@@ -292,9 +322,15 @@ fn plan_with(
         renewal: occasion.renewal,
         stage,
         running: &running,
-        purpose: occasion.purpose,
+        purpose,
     });
     Ok(Planned { machine: facts, answers, judgement, plan })
+}
+
+/// Whether this boot has the kill switch.
+fn runs_without(machine: &Root) -> Result<bool, ProvisionError> {
+    let line = machine.attribute("proc/cmdline")?.unwrap_or_default();
+    Ok(policy::has_kill_switch(&line))
 }
 
 /// The answers file to write: what was handed in; nothing where the target has its own already.
@@ -316,8 +352,7 @@ fn answers_text(
 }
 
 /// What earlier applies left in the target.
-fn ours(view: &View<'_>) -> Result<Ours, ProvisionError> {
-    let applied = view.status()?;
+fn ours(view: &View<'_>, applied: &Applied) -> Result<Ours, ProvisionError> {
     let mut ours = Ours {
         tokens: applied.tokens.clone(),
         due_rebuilds: applied.rebuilds_due.clone(),

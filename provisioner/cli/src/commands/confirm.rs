@@ -19,7 +19,7 @@ pub(crate) fn run(common: &Common, options: &ConfirmOptions) -> Result<ExitCode,
     let was_on = provision::trial(&target)?.is_some();
     let done = {
         let steps = Steps::new(common);
-        carry_out(&machine, &target, options.no_reload, &mut |progress| steps.show(&progress))?
+        carry_out(&machine, &target, options, &mut |progress| steps.show(&progress))?
     };
     let (report, code) = apply::outcome(done);
     Ok(apply::told(finish(common, &report, was_on), code))
@@ -29,12 +29,12 @@ pub(crate) fn run(common: &Common, options: &ConfirmOptions) -> Result<ExitCode,
 pub(super) fn carry_out(
     machine: &Root,
     target: &Root,
-    no_reload: bool,
+    options: &ConfirmOptions,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Done, Failure> {
-    let planned = provision::plan_confirm(machine, target)?;
+    let planned = provision::plan_confirm(machine, target, options.unproven)?;
     let stop = Stop::watch()?;
-    let mut runner = apply::runner(no_reload, target, &stop);
+    let mut runner = apply::runner(options.no_reload, target, &stop);
     let done = provision::apply(machine, target, &planned.plan, stop.options(), runner.as_mut(), progress);
     let mut done = done.map_err(|error| apply::ended(error, &stop))?;
     done.reboot_needed |= boots::clear(machine, target).map_err(ProvisionError::from)?;

@@ -95,7 +95,8 @@ pub(crate) fn text(report: &ResultReport) -> String {
     text.push_str(if report.changed { "\nReverted.\n" } else { "Nothing to revert.\n" });
     if report.reboot_needed {
         text.push_str(if is_something_due(report) {
-            "Next: have that done first: until then the machine still boots with what was built before.\n"
+            "Next: have that done first: until then the machine still boots with what was built before. Then \
+             `neuron-provisioner revert` once more: the way back goes last.\n"
         } else if report.left.is_empty() && report.merged.is_empty() {
             "Next: reboot, and the GPU is the host's again.\n"
         } else {

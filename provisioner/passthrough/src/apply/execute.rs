@@ -67,6 +67,27 @@ pub(super) struct Course {
     /// Directories to take away, once the files are done, where they are empty.
     pub(super) directories: Vec<TargetPath>,
     pub(super) on_rebuild_failure: OnRebuildFailure,
+    /// Everything of ours goes: where an image could not be built, the menus stay as they are.
+    pub(super) retires: bool,
+}
+
+/// What was done, and what was not done of what was to be.
+#[derive(Default)]
+struct Progressed {
+    steps: Vec<StepOutcome>,
+    /// The program that has to run first, as a person would type it.
+    awaited: Option<String>,
+    /// The files that stay for now.
+    held: Vec<TargetPath>,
+    /// Whether something is perhaps not made that names what goes.
+    is_open: bool,
+}
+
+/// How a course ended.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    /// Whether a menu or an image may still name the copies.
+    pub(super) is_open: bool,
 }
 
 /// What became of putting a transaction back.
@@ -83,19 +104,20 @@ impl Store<'_> {
         course: &Course,
         runner: &mut dyn Runner,
         progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Outcome, ApplyError> {
+    ) -> Result<Ended, ApplyError> {
         self.prepare_state()?;
         self.append(&Record::Begin(course.begin.clone()))?;
         // Had an earlier run been put back without a record of it, this one now stands in its place.
         self.ledger_mut().unfinished = None;
         let mut run = Unfinished::new(course.begin.clone());
-        let mut steps = Vec::new();
-        if let Err(cause) = self.carry_out(course, &mut run, &mut steps, runner, progress) {
-            return Err(self.give_up(course, run, steps, cause, runner, progress));
+        let mut so_far = Progressed::default();
+        if let Err(cause) = self.carry_out(course, &mut run, &mut so_far, runner, progress) {
+            return Err(self.give_up(course, run, so_far.steps, cause, runner, progress));
         }
-        self.ledger_mut().commit(run, &course.forgotten);
+        let is_partial = !so_far.held.is_empty();
+        self.ledger_mut().commit(run, &forgotten(course, &so_far.held), is_partial);
         self.drop_unneeded();
-        still_to_run(course, steps)
+        still_to_run(course, so_far)
     }
 
     /// Every step, then the commit. The step that failed is the one after the last outcome.
@@ -103,12 +125,18 @@ impl Store<'_> {
         &mut self,
         course: &Course,
         run: &mut Unfinished,
-        steps: &mut Vec<StepOutcome>,
+        so_far: &mut Progressed,
         runner: &mut dyn Runner,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), ApplyError> {
         let total = course.jobs.len();
         for (index, job) in course.jobs.iter().enumerate() {
+            if let Some(command) = so_far.awaited.as_ref().filter(|_| self.turn(job) > Turn::Images) {
+                let why = Some(format!("the way back stays until `{command}` has run"));
+                so_far.steps.push(StepOutcome { why, ..StepOutcome::new(&job.id, StepResult::Unchanged) });
+                so_far.held.extend(job.change().map(|change| change.real.clone()));
+                continue;
+            }
             progress(Progress::Step { index, total, id: &job.id, title: &job.title });
             let outcome = match &job.work {
                 Work::Nothing => StepOutcome::new(&job.id, StepResult::Unchanged),
@@ -116,14 +144,38 @@ impl Store<'_> {
                 Work::Rebuild(argv, undo) => {
                     // Derived output is made from the tree as it will be.
                     self.remove_directories(&course.directories)?;
-                    self.rebuild(course, run, &job.id, (argv, undo), runner)?
+                    let (outcome, state) = self.rebuild(course, run, &job.id, (argv, undo), runner)?;
+                    let is_open = self.is_open(argv, state);
+                    so_far.is_open |= is_open;
+                    if course.retires && is_open && self.turn(job) == Turn::Images {
+                        so_far.awaited.get_or_insert_with(|| command_line(argv));
+                    }
+                    outcome
                 }
             };
-            steps.push(outcome);
+            so_far.steps.push(outcome);
         }
         self.remove_directories(&course.directories)?;
         let transaction = course.begin.transaction;
-        self.append(&Record::Commit { transaction, forgotten: course.forgotten.clone() })
+        let forgotten = forgotten(course, &so_far.held);
+        self.append(&Record::Commit { transaction, forgotten, partial: !so_far.held.is_empty() })
+    }
+
+    fn turn(&self, job: &Job) -> Turn {
+        order::of_job(job, &self.tree().fat_points)
+    }
+
+    /// Whether what a program makes is perhaps still what an apply had it make. What was left to
+    /// somebody else then, too, is theirs: nobody here ever knew what it made.
+    fn is_open(&self, argv: &[String], state: RebuildState) -> bool {
+        let known =
+            self.ledger().rebuilds.iter().find(|known| known.on_return() == argv || known.argv == argv);
+        let was_left = known.is_some_and(|known| known.state == RebuildState::Deferred);
+        match state {
+            RebuildState::Done => false,
+            RebuildState::Deferred => !was_left,
+            RebuildState::Failed => true,
+        }
     }
 
     fn change_one(
@@ -183,7 +235,7 @@ impl Store<'_> {
         step: &str,
         (argv, undo): (&[String], &[String]),
         runner: &mut dyn Runner,
-    ) -> Result<StepOutcome, ApplyError> {
+    ) -> Result<(StepOutcome, RebuildState), ApplyError> {
         let transaction = run.begin.transaction;
         let (step, argv, undo) = (step.to_owned(), argv.to_vec(), undo.to_vec());
         let rebuild = |state| Rebuild { step: step.clone(), argv: argv.clone(), undo: undo.clone(), state };
@@ -223,7 +275,7 @@ impl Store<'_> {
         };
         run.rebuilt(rebuild(state));
         self.append(&Record::Rebuilt { transaction, step, argv, undo, outcome: state })?;
-        Ok(outcome)
+        Ok((outcome, state))
     }
 
     /// Puts a transaction back that failed; the error says how that went.
@@ -385,14 +437,31 @@ impl Store<'_> {
     }
 }
 
+/// The paths that are no longer ours: not those that stay for now.
+fn forgotten(course: &Course, held: &[TargetPath]) -> Vec<TargetPath> {
+    course.forgotten.iter().filter(|path| !held.contains(path)).cloned().collect()
+}
+
 /// A revert whose files are back but whose programs failed is not done.
-fn still_to_run(course: &Course, steps: Vec<StepOutcome>) -> Result<Outcome, ApplyError> {
+fn still_to_run(course: &Course, so_far: Progressed) -> Result<Ended, ApplyError> {
+    let Progressed { steps, held, is_open, .. } = so_far;
     let Some(failed) = steps.iter().find(|step| step.outcome == StepResult::Failed) else {
-        return Ok(Outcome::of(steps));
+        return Ok(Ended { outcome: Outcome::of(steps), is_open });
+    };
+    let back = if held.is_empty() {
+        "the files are back"
+    } else {
+        "what images are built from is back, and the boot menu with its entry without passthrough stays as it is \
+         until then"
     };
     let commands = course.jobs.iter().zip(&steps).filter_map(|(job, step)| match &job.work {
         Work::Rebuild(argv, _) if step.outcome == StepResult::Failed => {
-            Some(format!("the files are back; run `{}` by hand or revert again", command_line(argv)))
+            let command = command_line(argv);
+            Some(if held.is_empty() {
+                format!("{back}; run `{command}` by hand or revert again")
+            } else {
+                format!("mend what made `{command}` fail, then revert again; {back}")
+            })
         }
         _ => None,
     });

@@ -57,11 +57,14 @@ pub(super) enum Record {
         undo: Vec<String>,
         outcome: RebuildState,
     },
-    /// The transaction is whole. `forgotten`: paths that are no longer ours.
+    /// The transaction is whole. `forgotten`: paths that are no longer ours; `partial`: what is in the
+    /// menus was to go, and stays for now.
     Commit {
         transaction: u64,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         forgotten: Vec<TargetPath>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        partial: bool,
     },
     /// A copy of ours is gone, after the transaction that no longer wanted it.
     Dropped {

@@ -110,9 +110,9 @@ impl Ledger {
                     open.rebuilt(Rebuild { step, argv, undo, state: outcome });
                 }
             }
-            Record::Commit { forgotten, .. } => {
+            Record::Commit { forgotten, partial, .. } => {
                 if let Some(open) = self.unfinished.take() {
-                    self.commit(open, &forgotten);
+                    self.commit(open, &forgotten, partial);
                 }
             }
             Record::Dropped { real } => self.drop_copy(&real),
@@ -124,12 +124,15 @@ impl Ledger {
         }
     }
 
-    pub(super) fn commit(&mut self, done: Unfinished, forgotten: &[TargetPath]) {
+    pub(super) fn commit(&mut self, done: Unfinished, forgotten: &[TargetPath], is_partial: bool) {
         self.newest = self.newest.max(done.begin.transaction);
         match done.begin.operation {
             Operation::Apply => {
-                // Whoever plans names all that are ours: one that is wanted no more is not ours.
-                self.tokens.clone_from(&done.begin.tokens);
+                // Whoever plans names all that are ours: one that is wanted no more is not ours, but
+                // for those that are in the menus still.
+                if !is_partial {
+                    self.tokens.clone_from(&done.begin.tokens);
+                }
                 done.intents.into_iter().for_each(|intent| self.own(intent));
             }
             Operation::Revert => self.files.retain(|real, _| !forgotten.contains(real)),

@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 pub use command::{Chroot, Deferred, Postponed, RunResult, Runner};
 pub use error::{ApplyError, ErrorKind, Failure};
 pub use revert::{ChangedFile, RevertRequest, Reverted};
-pub use store::{Options, Store, View};
+pub use store::{Notes, Options, Store, View};
 pub use write::{Interrupt, Uninterrupted};
 
 use crate::id::TargetPath;
@@ -55,6 +55,9 @@ pub struct Transaction {
     pub tokens: Vec<String>,
     /// All copies that are ours once this is done: others that were ours are taken away.
     pub copies: Vec<TargetPath>,
+    /// Whether everything of ours goes: then what is in the menus goes last, and stays for now where an
+    /// image could not be built.
+    pub retires: bool,
     /// Kept for the caller, never looked into.
     pub note: serde_json::Value,
 }

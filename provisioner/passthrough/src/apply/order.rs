@@ -13,6 +13,8 @@ const MENUS: [&str; 5] = ["/boot/", "/efi/", "/etc/default/grub", "/etc/default/
 /// When something goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Turn {
+    /// What a loader was told to start once: it must not start what is half taken back.
+    Once,
     /// What images are built from.
     Inputs,
     /// Building them.
@@ -42,7 +44,11 @@ pub(super) fn of_file(real: &TargetPath, fat: &[TargetPath], goes: bool) -> Turn
 /// entries as well (limine-mkinitcpio, kernel-install) would change them under our hands.
 pub(super) fn of_program(argv: &[String]) -> Turn {
     let name = argv.first().and_then(|program| program.rsplit('/').next()).unwrap_or_default();
-    if ["mkinitcpio", "dracut"].contains(&name) { Turn::Images } else { Turn::MenuBuilds }
+    match name {
+        "grub-editenv" | "bootctl" => Turn::Once,
+        "mkinitcpio" | "dracut" | "dracut-rebuild" => Turn::Images,
+        _ => Turn::MenuBuilds,
+    }
 }
 
 /// The turn of a job of a revert.
@@ -71,8 +77,13 @@ mod tests {
         assert_eq!(of_program(&["/usr/bin/grub-mkconfig".to_owned()]), Turn::MenuBuilds);
         assert_eq!(of_program(&["limine-mkinitcpio".to_owned()]), Turn::MenuBuilds);
         assert_eq!(of_program(&["mkinitcpio".to_owned(), "-P".to_owned()]), Turn::Images);
+        assert_eq!(of_program(&["dracut-rebuild".to_owned()]), Turn::Images);
+        assert_eq!(of_program(&["bootctl".to_owned(), "set-oneshot".to_owned()]), Turn::Once);
         assert!(
-            Turn::Inputs < Turn::Images && Turn::Images < Turn::Menus && Turn::Additions < Turn::MenuBuilds
+            Turn::Once < Turn::Inputs
+                && Turn::Inputs < Turn::Images
+                && Turn::Images < Turn::Menus
+                && Turn::Additions < Turn::MenuBuilds
         );
     }
 }

@@ -3,11 +3,12 @@
 use super::command::Runner;
 use super::content::Content;
 use super::error::ApplyError;
-use super::execute::{Change, Course, Job, OnRebuildFailure, Work};
+use super::execute::{Change, Course, Ended, Job, OnRebuildFailure, Work};
 use super::journal::Begin;
-use super::ledger::Owned;
+use super::ledger::{Owned, Rebuild};
+use super::order::{self, Turn};
 use super::store::Store;
-use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult, order, room};
+use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult, room};
 use crate::id::TargetPath;
 use crate::step::FileState;
 
@@ -77,16 +78,21 @@ impl Store<'_> {
         if !changes.is_empty() {
             room::check(self.tree(), &changes, &self.journal_path()?)?;
         }
-        let again = |state| !changes.is_empty() || state == RebuildState::Failed;
-        let rebuilds = self.ledger().rebuilds.iter().filter(|rebuild| again(rebuild.state));
-        let rebuilds: Vec<Job> = rebuilds
-            .map(|rebuild| Job {
-                id: rebuild.step.clone(),
-                title: format!("run {}", rebuild.on_return().first().map_or("", String::as_str)),
-                work: Work::Rebuild(rebuild.on_return().to_vec(), Vec::new()),
-            })
-            .collect();
-        jobs.extend(rebuilds);
+        let rebuilds = self.ledger().rebuilds.iter().filter(|rebuild| self.is_to_run(rebuild, &changes));
+        let mut programs: Vec<&Rebuild> = Vec::new();
+        for rebuild in rebuilds {
+            // What takes another one back may have run by itself, in a revert before.
+            if !programs.iter().any(|known| known.on_return() == rebuild.on_return()) {
+                programs.push(rebuild);
+            }
+        }
+        let programs = programs.into_iter().map(|rebuild| Job {
+            id: rebuild.step.clone(),
+            title: format!("run {}", rebuild.on_return().first().map_or("", String::as_str)),
+            work: Work::Rebuild(rebuild.on_return().to_vec(), Vec::new()),
+        });
+        let programs: Vec<Job> = programs.collect();
+        jobs.extend(programs);
         let fat = &self.tree().fat_points;
         jobs.sort_by_key(|job| order::of_job(job, fat));
         if jobs.is_empty() && forgotten.is_empty() {
@@ -104,22 +110,32 @@ impl Store<'_> {
             note: request.note.clone(),
         };
         let directories = self.ledger().directories.clone();
-        let course =
-            Course { begin, jobs, forgotten, directories, on_rebuild_failure: OnRebuildFailure::GoOn };
-        let done = self.execute(&course, runner, progress);
+        let on_rebuild_failure = OnRebuildFailure::GoOn;
+        let course = Course { begin, jobs, forgotten, directories, on_rebuild_failure, retires: true };
+        let Ended { mut outcome, is_open } = self.execute(&course, runner, progress)?;
         let mut left = left;
         // A menu that could not be made anew still names the copies: they are the way back then, and
         // stay until a later revert has it made.
-        if done.is_ok() {
+        if !is_open {
             left.extend(self.take_copies_away());
         }
-        let mut outcome = done?;
         let unchanged = |path: &TargetPath| StepOutcome {
             why: Some(format!("{path} was changed by somebody else since")),
             ..StepOutcome::new(path.as_str(), StepResult::Unchanged)
         };
         outcome.steps.extend(left.iter().map(unchanged));
         Ok(Reverted { outcome, left, merged })
+    }
+
+    /// Whether a program runs (once more) in a revert. Where an earlier one left only the menus, the images
+    /// were built then, or left to somebody who says by this one that they are.
+    fn is_to_run(&self, rebuild: &Rebuild, changes: &[&Change]) -> bool {
+        let fat = &self.tree().fat_points;
+        let turn = |change: &&Change| order::of_file(&change.real, fat, change.after == Content::Absent);
+        let went_on = self.ledger().last.as_ref().is_some_and(|last| last.operation == Operation::Revert);
+        let only_menus = went_on && changes.iter().all(|change| turn(change) > Turn::Images);
+        let is_built = only_menus && order::of_program(rebuild.on_return()) == Turn::Images;
+        rebuild.state == RebuildState::Failed || (!changes.is_empty() && !is_built)
     }
 
     /// When all else is back. Gives the copies that are still there: the next revert tries again.

@@ -66,13 +66,19 @@ impl<'r> View<'r> {
     }
 
     fn with_mounts(root: &'r Root, mounts: &[TargetPath]) -> Result<Self, ApplyError> {
+        let mut view = Self::without_journal(root, mounts)?;
+        view.read_journal()?;
+        Ok(view)
+    }
+
+    /// The state directory alone: nothing is known of what was applied.
+    fn without_journal(root: &'r Root, mounts: &[TargetPath]) -> Result<Self, ApplyError> {
         let tree = Tree::new(root, mounts)?;
         let mut view =
             Self { root, tree, directory: None, found: Contents::default(), ledger: Ledger::default() };
         if let Some(place) = view.tree.place(&view.state_directory()?)? {
             view.directory = open_trusted(&place)?;
         }
-        view.read_journal()?;
         Ok(view)
     }
 
@@ -438,6 +444,37 @@ impl<'r> Store<'r> {
         let name = state_file(name)?;
         let Some(place) = self.view.entry(name)? else { return Ok(()) };
         self.hand.remove(&place).map_err(ApplyError::io("remove", name))
+    }
+}
+
+/// Files that are kept beside the journal, whatever state that is in: a journal that is damaged must not
+/// keep a boot from being counted.
+pub struct Notes<'r>(Store<'r>);
+
+impl<'r> Notes<'r> {
+    /// Reads one; `None` when there is none. Takes no lock.
+    pub fn read(root: &'r Root, name: &str) -> Result<Option<Vec<u8>>, ApplyError> {
+        View::without_journal(root, &[])?.read_state_file(name)
+    }
+
+    /// Opens a target to write them; nobody else can write it meanwhile.
+    pub fn open(root: &'r Root) -> Result<Self, ApplyError> {
+        let view = View::without_journal(root, &[])?;
+        let mut store = Store { view, hand: Hand(Box::new(Uninterrupted)), lock: None, journal: None };
+        if store.view.directory.is_some() {
+            store.take_lock()?;
+        }
+        Ok(Self(store))
+    }
+
+    /// Writes one.
+    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), ApplyError> {
+        self.0.write_state_file(name, bytes)
+    }
+
+    /// Takes one away; one that is not there is no error.
+    pub fn remove(&mut self, name: &str) -> Result<(), ApplyError> {
+        self.0.remove_state_file(name)
     }
 }
 

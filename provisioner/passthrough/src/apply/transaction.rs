@@ -7,11 +7,11 @@ use nix::unistd::{getegid, geteuid};
 use super::command::Runner;
 use super::content::{Content, Keeps, Xattrs};
 use super::error::ApplyError;
-use super::execute::{Change, Course, Job, OnRebuildFailure, Work};
+use super::execute::{Change, Course, Ended, Job, OnRebuildFailure, Work};
 use super::journal::Begin;
 use super::place::Last;
 use super::store::Store;
-use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult, Transaction, room};
+use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult, Transaction, order, room};
 use crate::id::TargetPath;
 use crate::step::{Action, Owner, Step};
 
@@ -32,6 +32,10 @@ impl Store<'_> {
         let files = jobs.iter().any(|job| !matches!(job.work, Work::Rebuild(..)));
         if files && jobs.iter().all(|job| job.change().is_none()) {
             self.keep_due(&mut jobs);
+        }
+        if transaction.retires {
+            let fat = &self.tree().fat_points;
+            jobs.sort_by_key(|job| order::of_job(job, fat));
         }
         let changes: Vec<&Change> = jobs.iter().filter_map(Job::change).collect();
         if jobs.iter().all(|job| matches!(job.work, Work::Nothing)) {
@@ -54,9 +58,11 @@ impl Store<'_> {
             forgotten: Vec::new(),
             directories: Vec::new(),
             on_rebuild_failure: OnRebuildFailure::PutBack,
+            retires: transaction.retires,
         };
-        let outcome = self.execute(&course, runner, progress)?;
-        if let Err(error) = self.drop_copies(&transaction.copies) {
+        let Ended { outcome, is_open } = self.execute(&course, runner, progress)?;
+        // A menu that is not made anew may still start them.
+        if !is_open && let Err(error) = self.drop_copies(&transaction.copies) {
             // It only takes room, and the next run tries again.
             tracing::warn!(error = %error.in_full(), "a copy that nothing needs stays");
         }

@@ -8,12 +8,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Draft, Inputs, Parameters, host_entry, is_due, loaders, retire};
-use crate::binding;
+use crate::answers::Mode;
+use crate::binding::{self, VFIO_DEVICES};
 use crate::bootloader::{self, HostEntry, Once};
 use crate::facts::Target;
 use crate::id::TargetPath;
-use crate::policy::{Code, Finding, Severity, Verdict};
-use crate::step::{FileState, Step};
+use crate::policy::{Code, Decision, Finding, Matching, Severity, Verdict, has_kill_switch};
+use crate::step::{Action, FileState, Step};
+use crate::text::modprobe_conf;
+use crate::text::vfio_devices::{self, Role};
 
 /// The record's place in a target.
 pub const TRIAL: &str = "/var/lib/neuron-provisioner/trial.json";
@@ -109,13 +112,18 @@ fn once(inputs: &Inputs<'_>) -> Result<Once, String> {
     }
 }
 
-fn by_loader(target: &Target, once: Once) -> Course {
-    let then = if target.has_trial_unit() {
+/// What the boot does that is the trial.
+fn asks(target: &Target) -> &'static str {
+    if target.has_trial_unit() {
         "that boot asks on this machine's screen whether to keep it, and goes back after a minute without a \
          key"
     } else {
         "nobody asks there, since neuron-trial.service is not enabled"
-    };
+    }
+}
+
+fn by_loader(target: &Target, once: Once) -> Course {
+    let then = asks(target);
     let finding = Finding::new(
         Code::Trial,
         Severity::Info,
@@ -188,7 +196,7 @@ impl Course {
         }
         if let Some(once) = self.once {
             let step = once.step();
-            if self.begins || inputs.ours.given_back || is_due(inputs, &step) {
+            if self.begins || inputs.ours.wants_another_try || is_due(inputs, &step) {
                 draft.steps.push(step);
             }
         } else {
@@ -202,11 +210,15 @@ pub(super) fn cleared(inputs: &Inputs<'_>) -> Option<Step> {
     Some(recorded(inputs)?.once()?.clear_step())
 }
 
-/// Ends the trial: passthrough becomes the default. Everything else stays as it was applied.
-pub(super) fn confirm(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
+/// Ends the trial: passthrough becomes the default. Everything else stays as it was applied. Refused
+/// where no boot has shown it, unless a person wants it all the same.
+pub(super) fn confirm(inputs: &Inputs<'_>, is_meant: bool, draft: &mut Draft) -> Result<(), Vec<Finding>> {
     draft.tokens.clone_from(&inputs.ours.tokens);
     draft.copies.clone_from(&inputs.ours.copies);
     let Some(record) = recorded(inputs) else { return Ok(()) };
+    if !is_meant {
+        return Err(vec![not_shown(inputs, &record)]);
+    }
     retire::one(inputs, TRIAL, draft);
     if record.once.is_some() {
         let set = inputs.ours.tokens.clone();
@@ -217,6 +229,86 @@ pub(super) fn confirm(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<
     }
     draft.in_order();
     Ok(())
+}
+
+fn not_shown(inputs: &Inputs<'_>, record: &Record) -> Finding {
+    let without = inputs.machine.command_line.as_deref().is_some_and(has_kill_switch);
+    let first = match (record.once.is_some(), without) {
+        (true, _) => "`neuron-provisioner apply` has the next boot start it once (more), and",
+        (false, true) => "start again and choose the passthrough entry in the boot menu;",
+        (false, false) => "start again: passthrough is the default, and",
+    };
+    Finding::new(
+        Code::NotShown,
+        Severity::Blocker,
+        "passthrough is not in force in this boot, so nothing shows that there is a picture with it",
+        format!(
+            "{first} that boot is the one to confirm, at its question or from a shell; \
+             `neuron-provisioner confirm --unproven` makes it the default without that"
+        ),
+    )
+}
+
+/// Starts once more what was applied. Programs that have to run first do; nothing else changes.
+pub(super) fn again(inputs: &Inputs<'_>, draft: &mut Draft) {
+    draft.tokens.clone_from(&inputs.ours.tokens);
+    draft.copies.clone_from(&inputs.ours.copies);
+    let once = recorded(inputs).and_then(|record| record.once());
+    let of_trial = |argv: &[String]| once.as_ref().is_some_and(|once| once.set == argv || once.clear == argv);
+    let due = inputs.ours.due_rebuilds.iter().filter(|argv| !of_trial(argv));
+    draft.steps.extend(due.zip(1..).map(|(argv, number)| Step {
+        id: format!("due-{number}"),
+        title: "Run what failed or was put off".to_owned(),
+        because: "what it makes is older than what was applied".to_owned(),
+        action: Action::Rebuild { argv: argv.clone(), outputs: Vec::new(), undo: Vec::new() },
+    }));
+    let Some(once) = once else {
+        draft.findings.push(Finding::new(
+            Code::Trial,
+            Severity::Info,
+            "the next boot with passthrough tries it again, as it was applied; this boot judges nothing",
+            "start again, and leave the boot menu to itself",
+        ));
+        return;
+    };
+    draft.findings.push(Finding::new(
+        Code::Trial,
+        Severity::Info,
+        format!(
+            "this boot runs without passthrough and judges nothing: {} starts it once more at the next boot, as \
+             it was applied; {}",
+            once.loader,
+            asks(inputs.target)
+        ),
+        "to set up something else: `neuron-provisioner revert`, reboot, then apply that",
+    ));
+    let step = once.step();
+    if inputs.ours.wants_another_try || is_due(inputs, &step) {
+        draft.steps.push(step);
+    }
+}
+
+/// The decision that was applied, as far as its files tell. What this boot shows of the machine is
+/// no part of it.
+pub(super) fn as_applied(inputs: &Inputs<'_>) -> Decision {
+    let written = |path: &str| inputs.ours.files.get(&path.parse::<TargetPath>().ok()?)?.written.text();
+    let functions = written(VFIO_DEVICES).and_then(|text| vfio_devices::parse(text).ok()).unwrap_or_default();
+    let of = |role: Role| functions.iter().filter(move |one| one.role == role);
+    let ids = modprobe_conf::directives(written(binding::VFIO_CONF).unwrap_or_default());
+    let has_ids = ids.iter().any(|one| one.module == "vfio_pci" && one.option("ids").is_some());
+    Decision {
+        verdict: Verdict::Ready,
+        mode: Mode::AtBoot,
+        host_gpu: of(Role::Host).map(|one| one.address).next(),
+        guest_gpus: of(Role::Guest)
+            .filter(|one| one.class.starts_with("03"))
+            .map(|one| one.address)
+            .collect(),
+        bind: of(Role::Guest).map(|one| one.address).collect(),
+        matching: if has_ids { Matching::Ids } else { Matching::Address },
+        question: None,
+        findings: Vec::new(),
+    }
 }
 
 #[cfg(test)]

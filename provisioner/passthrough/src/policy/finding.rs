@@ -147,6 +147,8 @@ codes! {
     Trial,
     /// Passthrough boots from now on, without a trial.
     NoTrial,
+    /// No boot has shown yet that there is a picture with passthrough.
+    NotShown,
     /// Nothing may be given away now, and an earlier set-up still gives something away.
     StillApplied,
     /// A kernel parameter that the answers add must not be written.
@@ -196,7 +198,8 @@ impl Finding {
             Code::KillSwitch,
             Severity::Blocker,
             format!("this boot runs with {}: everything stays with the host", super::KILL_SWITCH),
-            "boot the passthrough entry, or take the parameter away, then try again",
+            "choose the passthrough entry in the boot menu, then try again; where that shows no picture, \
+             `neuron-provisioner revert` takes everything back, and after a reboot something else can be set up",
         )
     }
 

@@ -1,6 +1,7 @@
 //! What writes: apply, revert, and putting back what a run that was cut off left.
 
 use super::{Done, Note, ProvisionError, REFUSAL, keep_reason};
+use crate::answers::Mode;
 use crate::apply::{
     Applied, ChangedFile, Options, Outcome, Progress, RevertRequest, Reverted, Runner, State, StepOutcome,
     StepResult, Store, Transaction, View,
@@ -31,7 +32,8 @@ pub fn still_holds(machine: &Root, plan: &Plan) -> Result<(), ProvisionError> {
         }
     }
     let line = facts.command_line.as_deref().unwrap_or_default();
-    if has_kill_switch(line) {
+    // What gives nothing away anew may be carried out in such a boot, too.
+    if has_kill_switch(line) && !plan.assignments.is_empty() {
         return Err(ProvisionError::MachineChanged(format!("this boot runs with {KILL_SWITCH}")));
     }
     if plan.decision.verdict == Verdict::Ready
@@ -61,8 +63,13 @@ pub fn apply(
     let owed = reboot_owed(&store.view().status()?, now.as_deref());
     if plan.steps.is_empty() {
         forget_refusal(&mut store);
-        if !store.view().status()?.files.is_empty() {
+        let applied = store.view().status()?;
+        if !applied.files.is_empty() {
             keep_firmware(machine, &mut store);
+        }
+        if applied.rebuilds_due.is_empty() {
+            // Copies that stayed while a menu was left to somebody else.
+            store.drop_unwanted_copies(&plan.copies)?;
         }
         return Ok(Done {
             changed: false,
@@ -78,12 +85,15 @@ pub fn apply(
         steps: plan.steps.clone(),
         tokens: plan.tokens.clone(),
         copies: plan.copies.clone(),
+        retires: plan.decision.mode == Mode::Off,
         note: note.value(),
     };
     let outcome = store.apply(&transaction, runner, progress)?;
     forget_refusal(&mut store);
     keep_firmware(machine, &mut store);
-    let reboot_needed = if outcome.changed { note.reboot_needed } else { owed };
+    // What was left to somebody else takes effect at the same reboot.
+    let has_acted = outcome.steps.iter().any(|step| step.outcome != StepResult::Unchanged);
+    let reboot_needed = if has_acted { note.reboot_needed } else { owed };
     Ok(Done { changed: outcome.changed, reboot_needed, outcome: with_settled(plan, outcome) })
 }
 

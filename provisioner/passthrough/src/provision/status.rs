@@ -2,8 +2,8 @@
 
 use super::carry_out::reboot_owed;
 use super::doctor::recorded;
-use super::{Note, ProvisionError, REFUSAL, Standing, Status};
-use crate::apply::{Applied, State, View};
+use super::{Note, ProvisionError, REFUSAL, Standing, Status, TrialStage, again, runs_without};
+use crate::apply::{Applied, Operation, State, View};
 use crate::facts::boot_id;
 use crate::id::TargetPath;
 use crate::plan::{ANSWERS, TRIAL};
@@ -46,6 +46,8 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
     }
     Ok(Status {
         standing,
+        trial: trial_stage(machine, target, &view, owed)?,
+        runs_without: runs_without(machine)?,
         boots,
         reboot_needed: owed,
         files: ours,
@@ -54,10 +56,38 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
         open_rebuilds: applied.rebuilds_open.clone(),
         due_rebuilds: applied.rebuilds_due.clone(),
         interrupted: applied.state == State::Interrupted && !busy,
+        reverting: is_reverting(&applied) && !busy,
         in_progress: busy,
         not_in_force,
         refusal: refusal.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
     })
+}
+
+/// Whether the last thing that was done is a revert that is not whole.
+pub(super) fn is_reverting(applied: &Applied) -> bool {
+    let last = applied.last.as_ref().map(|last| last.operation);
+    applied.state == State::Applied && last == Some(Operation::Revert)
+}
+
+/// Where the trial stands that is on. A record that cannot be understood is no reason to say nothing of
+/// everything else.
+fn trial_stage(
+    machine: &Root,
+    target: &Root,
+    view: &View<'_>,
+    owed: bool,
+) -> Result<Option<TrialStage>, ProvisionError> {
+    let recorded = again::recorded(view).unwrap_or_else(|error| {
+        tracing::warn!("{error}");
+        None
+    });
+    let Some(record) = recorded else { return Ok(None) };
+    Ok(Some(match (owed, boots::in_force(machine, target)?, record.once) {
+        (true, ..) => TrialStage::Waits,
+        (false, Some(_), _) => TrialStage::Runs,
+        (false, None, Some(_)) => TrialStage::Over,
+        (false, None, None) => TrialStage::Aside,
+    }))
 }
 
 /// Files that say that we wrote them and of which the journal knows nothing: it was lost, as after
@@ -93,6 +123,7 @@ fn standing(
         _ if !applied.rebuilds_due.is_empty() => Standing::Pending,
         State::Unconfigured => Standing::Unconfigured,
         State::Reverted => Standing::Reverted,
+        State::Applied if is_reverting(applied) => Standing::Pending,
         // Also before the reboot: from the apply that began it until somebody confirms it.
         State::Applied if ours.iter().any(|path| path.as_str() == TRIAL) => Standing::Trial,
         State::Applied if reboot_owed || verdict == Some(Verdict::Pending) => Standing::Pending,

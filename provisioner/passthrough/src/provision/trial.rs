@@ -1,19 +1,14 @@
 //! Whether a trial is on, and whether this boot is one in which somebody has to answer.
 
-use super::{ProvisionError, Source, answers};
+use super::{ProvisionError, Source, again, answers};
 use crate::apply::View;
 use crate::boots;
-use crate::id::TargetPath;
-use crate::plan::{TRIAL, TrialRecord};
+use crate::plan::TrialRecord;
 use crate::root::Root;
-use crate::step::FileState;
 
 /// The trial that an apply began and nobody confirmed.
 pub fn trial(target: &Root) -> Result<Option<TrialRecord>, ProvisionError> {
-    let Ok(path) = TRIAL.parse::<TargetPath>() else { return Ok(None) };
-    let written = View::open(target)?.written(&path)?;
-    let Some(text) = written.as_ref().and_then(FileState::text) else { return Ok(None) };
-    TrialRecord::parse(text).map(Some).map_err(ProvisionError::Trial)
+    again::recorded(&View::open(target)?)
 }
 
 /// The trial that this boot belongs to: passthrough is in force, nobody kept it or gave it back, and

@@ -3,7 +3,8 @@
 //! Nothing is decided anew here. What was agreed to once is put in place again where an update undid
 //! it; as soon as anything else would change, a person has to look.
 
-use super::{Occasion, Planned, ProvisionError, Source, plan_with};
+use super::status::is_reverting;
+use super::{Occasion, Planned, ProvisionError, Source, plan_with, runs_without};
 use crate::apply::{Applied, State, View};
 use crate::binding::{VFIO_CONF, VFIO_DEVICES};
 use crate::bootloader;
@@ -11,7 +12,7 @@ use crate::facts::{Machine, Target};
 use crate::id::TargetPath;
 use crate::initramfs;
 use crate::plan::{ANSWERS, CANDIDATE, Stage};
-use crate::policy::{Severity, has_kill_switch};
+use crate::policy::Severity;
 use crate::root::{ReadError, Root};
 use crate::step::{Action, Step};
 
@@ -46,6 +47,9 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         State::Interrupted => {
             return Ok(Upkeep::ByHand("an earlier run was cut off in the middle".to_owned()));
         }
+        State::Applied if is_reverting(&applied) => {
+            return Ok(Upkeep::ByHand("a revert is not finished; run it again".to_owned()));
+        }
         State::Applied => {}
     }
     let occasion = Occasion { due: stale_images(machine, target, changed)?, ..Occasion::default() };
@@ -61,12 +65,6 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         return Ok(Upkeep::ByHand(why));
     }
     if planned.plan.steps.is_empty() { Ok(Upkeep::Nothing) } else { Ok(Upkeep::Due(Box::new(planned))) }
-}
-
-/// Whether this boot has the kill switch.
-fn runs_without(machine: &Root) -> Result<bool, ProvisionError> {
-    let line = machine.attribute("proc/cmdline")?.unwrap_or_default();
-    Ok(has_kill_switch(&line))
 }
 
 fn forbidden(planned: &Planned) -> String {

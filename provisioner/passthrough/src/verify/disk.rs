@@ -193,7 +193,7 @@ pub(super) fn image_configuration(seen: &Seen<'_>) -> Vec<Finding> {
             Ok(steps) => found.extend(unwritten(seen, &steps).map(|(path, step)| {
                 Finding::fail(
                     format!("{path} holds nothing of ours: {}", step.because),
-                    "run `neuron-provisioner apply` as root: it adds that and builds the images",
+                    format!("{}: it adds that and builds the images", seen.apply()),
                 )
             })),
         }
@@ -233,7 +233,7 @@ pub(super) fn entries(seen: &Seen<'_>) -> Vec<Finding> {
                     format!("{} cannot be judged: {error}", loader.name()),
                     "`neuron-provisioner plan` says what to do about that",
                 )),
-                Ok(steps) => found.extend(lacking(loader.name(), &steps, set)),
+                Ok(steps) => found.extend(lacking(seen, loader.name(), &steps, set)),
             }
         }
         if found.is_empty() {
@@ -246,7 +246,7 @@ pub(super) fn entries(seen: &Seen<'_>) -> Vec<Finding> {
 
 /// The files that would get a parameter of ours which they have not. That the host entry is not
 /// planned here, and would go, says nothing.
-fn lacking(loader: &str, steps: &[Step], set: &[String]) -> Vec<Finding> {
+fn lacking(seen: &Seen<'_>, loader: &str, steps: &[Step], set: &[String]) -> Vec<Finding> {
     let text = |state: Option<&FileState>| state.and_then(FileState::text).unwrap_or_default().to_owned();
     let count = |text: &str, token: &str| command_line::words(text).filter(|word| *word == token).count();
     let gains = |step: &&Step| {
@@ -262,7 +262,7 @@ fn lacking(loader: &str, steps: &[Step], set: &[String]) -> Vec<Finding> {
                 format!(
                     "{path} ({loader}) starts this system without our parameters: somebody wrote it anew"
                 ),
-                "run `neuron-provisioner apply` as root: it adds them",
+                format!("{}: it adds them", seen.apply()),
             )
         })
         .collect()

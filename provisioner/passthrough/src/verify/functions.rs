@@ -10,10 +10,9 @@ use crate::id::{GroupId, PciAddress};
 use crate::text::vfio_devices::{Recorded as Function, Role};
 
 const NVIDIA: u16 = 0x10de;
-const APPLY: &str = "run `neuron-provisioner apply` as root";
 
 pub(super) fn list(seen: &Seen<'_>) -> Vec<Finding> {
-    let anew = format!("{APPLY}: it writes the list anew; then reboot");
+    let anew = format!("{}: it writes the list anew; then reboot", seen.apply());
     vec![match &seen.list {
         List::Missing if seen.recorded.waits_for_iommu() => return Vec::new(),
         List::Missing => {

@@ -109,6 +109,16 @@ impl<'a> Seen<'a> {
         self.machine.as_ref().ok()?.functions.get(&address)
     }
 
+    /// What to do where something has to be applied (again): a boot that was told to leave everything
+    /// with the host judges nothing.
+    pub(super) fn apply(&self) -> &'static str {
+        if self.command_line().and_then(kill_switch).is_some() {
+            "choose the passthrough entry in the boot menu, and there run `neuron-provisioner apply` as root"
+        } else {
+            "run `neuron-provisioner apply` as root"
+        }
+    }
+
     /// Why nothing can be asked of this boot's binding; `None` where it can.
     pub(super) fn excuse(&self) -> Option<&'static str> {
         match self.boot {

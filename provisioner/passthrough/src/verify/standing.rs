@@ -63,10 +63,7 @@ fn waiting(seen: &Seen<'_>) -> Finding {
     let what = "the first half is applied: the parameters that turn the IOMMU on; nothing is given away yet";
     match seen.boot {
         Boot::Before => Finding::warn(what, format!("reboot, then {APPLY}")),
-        Boot::Host => Finding::warn(
-            format!("{what}, and this boot runs without them"),
-            format!("reboot into the usual entry, then {APPLY}"),
-        ),
+        Boot::Host => Finding::warn(format!("{what}, and this boot runs without them"), seen.apply()),
         Boot::Passthrough | Boot::GivenBack => {
             Finding::warn(what, format!("{APPLY} to go on: it judges the IOMMU groups"))
         }
@@ -135,7 +132,7 @@ pub(super) fn files(seen: &Seen<'_>) -> Vec<Finding> {
         let mut one = match seen.target_root.exists(path.as_str()) {
             Err(error) => Finding::unreadable(&super::seen::read_error(&error)),
             Ok(false) => {
-                Finding::fail(format!("{path} is gone"), format!("{APPLY}: it writes the file anew"))
+                Finding::fail(format!("{path} is gone"), format!("{}: it writes the file anew", seen.apply()))
             }
             Ok(true) => Finding::warn(
                 format!("{path} was changed since it was written"),
@@ -164,7 +161,7 @@ pub(super) fn rebuilds(seen: &Seen<'_>) -> Vec<Finding> {
         let command = argv.join(" ");
         found.push(Finding::fail(
             format!("`{command}` failed or was put off: what it makes is older than the set-up"),
-            format!("{APPLY}: it runs that"),
+            format!("{}: it runs that; or `neuron-provisioner revert`", seen.apply()),
         ));
     }
     // Whether they ran is not known; what they make is.

@@ -14,7 +14,7 @@ use neuron_passthrough::provision;
 use neuron_passthrough::rebind::{self, Bounded};
 use neuron_passthrough::root::Root;
 
-use crate::args::{AskOptions, Common};
+use crate::args::{AskOptions, Common, ConfirmOptions};
 use crate::commands::confirm;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
@@ -92,7 +92,7 @@ fn left_text(left: u16, of: u16, is_dumb: bool) -> String {
 fn keep(machine: &Root, target: &Root) -> Result<ExitCode, Failure> {
     say("  A key was pressed: passthrough stays. Making it the default ...\n");
     // Nothing moves on a console that may know only lines.
-    confirm::carry_out(machine, target, false, &mut |_| {})?;
+    confirm::carry_out(machine, target, &ConfirmOptions::default(), &mut |_| {})?;
     say("  Done.\n\n");
     Ok(ExitCode::Done)
 }

@@ -211,6 +211,7 @@ pub(super) fn transaction(steps: Vec<Step>) -> Transaction {
         steps,
         tokens: vec!["iommu=pt".to_owned()],
         copies: Vec::new(),
+        retires: false,
         note: serde_json::json!({"a": 1}),
     }
 }

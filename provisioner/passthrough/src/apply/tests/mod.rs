@@ -5,6 +5,7 @@ mod crash;
 mod escape;
 mod fixture;
 mod full_or_read_only;
+mod held;
 mod property;
 mod renewal;
 mod undo;

@@ -187,9 +187,9 @@ impl Machine {
     /// is planned for the IOMMU follows from that.
     fn processor(&self) -> &'static str {
         match self.iommu {
-            Iommu::Intel | Iommu::IntelOff => "max,vendor=GenuineIntel",
+            Iommu::Intel => "max,vendor=GenuineIntel",
             Iommu::Amd => "EPYC",
-            Iommu::Absent => "max",
+            Iommu::IntelOff | Iommu::Absent => "max",
         }
     }
 

@@ -46,7 +46,7 @@ fn hanging(ground: &Ground) -> Child {
 }
 
 /// A target in which an apply was killed in the middle of its build, and the target from before.
-fn killed() -> (Ground, Tree) {
+pub(super) fn killed() -> (Ground, Tree) {
     let ground = ground();
     mkinitcpio(&ground, HANGS_ONCE);
     fs::write(ground.target().join("boot/initramfs-linux.img"), "without\n").unwrap();

@@ -7,6 +7,7 @@ mod cut_off;
 mod pty;
 mod trial;
 mod way_back;
+mod wizard;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -49,7 +49,16 @@ impl End {
 impl Terminal {
     /// Starts the program with these arguments and this addition to its environment.
     pub(crate) fn start<S: AsRef<OsStr>>(arguments: &[S], environment: &[(&str, &str)]) -> Self {
-        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+        Self::start_sized(arguments, environment, (40, 120))
+    }
+
+    /// The same in a terminal with so many rows and columns.
+    pub(crate) fn start_sized<S: AsRef<OsStr>>(
+        arguments: &[S],
+        environment: &[(&str, &str)],
+        (rows, columns): (u16, u16),
+    ) -> Self {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let before = tcgetattr(&pty.slave).unwrap();
         assert!(before.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG));
@@ -76,6 +85,42 @@ impl Terminal {
             })
         };
         Self { master, slave: pty.slave, child, before, seen, reader }
+    }
+
+    /// How much went to the terminal by now.
+    pub(crate) fn seen(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
+    /// What went to it after that.
+    pub(crate) fn since(&self, seen: usize) -> String {
+        String::from_utf8_lossy(&self.seen.lock().unwrap()[seen..]).into_owned()
+    }
+
+    /// What somebody would see by now on a terminal with so many rows and columns.
+    pub(crate) fn picture(&self, (rows, columns): (u16, u16)) -> String {
+        let mut parser = vt100::Parser::new(rows, columns, 0);
+        parser.process(&self.seen.lock().unwrap());
+        parser.screen().contents()
+    }
+
+    /// Whether it listens for single keys.
+    pub(crate) fn is_raw(&self) -> bool {
+        !tcgetattr(&self.slave).unwrap().local_flags.contains(LocalFlags::ICANON)
+    }
+
+    /// Whether the program ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Somebody pulls at the window's corner. `stty` asks the kernel as a terminal does.
+    pub(crate) fn resize(&self, (rows, columns): (u16, u16)) {
+        let slave = Stdio::from(self.slave.try_clone().unwrap());
+        let (rows, columns) = (rows.to_string(), columns.to_string());
+        let done =
+            Command::new("stty").args(["rows", &rows, "cols", &columns]).stdin(slave).status().unwrap();
+        assert!(done.success());
     }
 
     fn screen(&self) -> String {

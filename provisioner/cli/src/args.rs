@@ -92,6 +92,17 @@ pub(crate) enum Verb {
     Plan(PlanOptions),
     /// Plan and write
     Apply(ApplyOptions),
+    /// Set it up in a dialogue: questions, the plan as a diff, your consent, and what to do next
+    ///
+    /// Nothing is written before the last page. The answers are kept in
+    /// /etc/neuron/provisioner.toml, so that `plan` and `apply` follow them from then on, and on
+    /// another machine with --answers. Where something is set up already, every question proposes
+    /// what is followed now. "back" goes back, Ctrl-C ends it.
+    ///
+    /// With `NO_COLOR`, --color never, TERM=dumb, a screen reader (ACCESSIBLE=1, speakup,
+    /// accessibility=on on the kernel command line), or a terminal smaller than 72x20 it asks in
+    /// numbered lines, without control sequences.
+    Wizard(WizardOptions),
     /// Undo everything that was applied, byte for byte
     Revert(RevertOptions),
     /// Say where the set-up stands
@@ -177,6 +188,19 @@ pub(crate) struct ApplyOptions {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct WizardOptions {
+    /// Ask in numbered lines, without control sequences
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// Give up when nobody typed anything for so long
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) idle_timeout: Option<u32>,
+    /// Leave building the initramfs and the boot menu to somebody else
+    #[arg(long)]
+    pub(crate) no_reload: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct RevertOptions {
     /// Do not ask
     #[arg(long, short)]
@@ -237,4 +261,10 @@ pub(crate) struct DemoOptions {
     /// Keep the folder, to look at it and to try the verbs there
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Try the wizard instead, on the same machine
+    #[arg(long)]
+    pub(crate) wizard: bool,
+    /// With --wizard: ask in numbered lines, without control sequences
+    #[arg(long, requires = "wizard")]
+    pub(crate) plain: bool,
 }

@@ -13,3 +13,4 @@ pub(crate) mod revert;
 pub(crate) mod status;
 pub(crate) mod validate;
 pub(crate) mod vm;
+pub(crate) mod wizard;

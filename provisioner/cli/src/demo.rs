@@ -17,13 +17,14 @@ use neuron_passthrough::root::{Capture, Entry, Root};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::args::{Common, DemoOptions};
+use crate::args::{Common, DemoOptions, WizardOptions};
+use crate::commands::wizard::{self, Builder, Subject};
 use crate::commands::{apply, inspect, plan, revert, status};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::interrupt::Stop;
-use crate::render;
 use crate::report::{DemoReport, DemoStep, StatusReport};
+use crate::{narrate, render};
 
 use tree::Tree;
 
@@ -38,16 +39,51 @@ pub(crate) fn run(common: &Common, options: &DemoOptions) -> Result<ExitCode, Fa
     if !own_roots || common.answers.is_some() {
         return Err(Failure::DemoRoots);
     }
-    let stop = Stop::watch()?;
     let folder = tempfile::Builder::new()
         .prefix("neuron-demo-")
         .tempdir()
         .map_err(|error| Failure::file("make a folder in", &std::env::temp_dir(), error))?;
-    let mut trip = Trip::prepare(common, &folder, stop)?;
+    if options.wizard {
+        return rehearse(common, options, folder);
+    }
+    let mut trip = Trip::prepare(common, &folder, Stop::watch()?)?;
     let identical = trip.go()?;
     let kept = options.keep.then(|| folder.keep());
     trip.finish(identical, kept)?;
     Ok(if identical { ExitCode::Done } else { ExitCode::Failed })
+}
+
+/// The dialogue, on the same machine and target.
+fn rehearse(common: &Common, options: &DemoOptions, folder: TempDir) -> Result<ExitCode, Failure> {
+    wizard::need_terminal()?;
+    let (machine, target) = lay_out(&folder)?;
+    let options_of_wizard = WizardOptions { plain: options.plain, idle_timeout: None, no_reload: false };
+    let asker = wizard::asker(&options_of_wizard)?;
+    narrate::line("A rehearsal on a built-in computer. Yours is neither read nor changed.");
+    let builder = Builder::Other(REAL_SYSTEM);
+    let subject = Subject { machine: &machine, target: &target, system: &names(), builder };
+    let ended = wizard::hold(common, &subject, asker);
+    if options.keep {
+        narrate::line(&format!("The folder is kept: {}", folder.keep().display()));
+    }
+    ended
+}
+
+/// Puts the machine and the target into the folder.
+fn lay_out(folder: &TempDir) -> Result<(Root, Root), Failure> {
+    let (machine, target) = (folder.path().join("machine.json"), folder.path().join("target"));
+    fs::write(&machine, embedded::MACHINE).map_err(|error| Failure::file("write", &machine, error))?;
+    embedded::write_target(&target).map_err(|error| Failure::file("write below", &target, error))?;
+    let capture =
+        Capture::parse(embedded::MACHINE).map_err(|problem| Failure::Capture { path: machine, problem })?;
+    Ok((Root::capture(capture), Root::directory(&target)?))
+}
+
+/// The names of its GPUs.
+fn names() -> Root {
+    let mut list = Capture::default();
+    list.insert("usr/share/hwdata/pci.ids", Entry::Text(embedded::PCI_IDS.to_owned()));
+    Root::capture(list)
 }
 
 /// The demo on its way.
@@ -63,20 +99,10 @@ struct Trip<'a> {
 impl<'a> Trip<'a> {
     /// Lays the machine and the target out.
     fn prepare(common: &'a Common, folder: &TempDir, stop: Stop) -> Result<Self, Failure> {
-        let (machine, target) = (folder.path().join("machine.json"), folder.path().join("target"));
-        fs::write(&machine, embedded::MACHINE).map_err(|error| Failure::file("write", &machine, error))?;
-        embedded::write_target(&target).map_err(|error| Failure::file("write below", &target, error))?;
-        let capture = Capture::parse(embedded::MACHINE)
-            .map_err(|problem| Failure::Capture { path: machine.clone(), problem })?;
-        let before = Tree::of(&target).map_err(|error| Failure::file("read", &target, error))?;
-        let trip = Self {
-            common,
-            machine: Root::capture(capture),
-            target: Root::directory(&target)?,
-            stop,
-            before,
-            steps: Vec::new(),
-        };
+        let (machine, target) = lay_out(folder)?;
+        let path = target.path().unwrap_or(folder.path());
+        let before = Tree::of(path).map_err(|error| Failure::file("read", path, error))?;
+        let trip = Self { common, machine, target, stop, before, steps: Vec::new() };
         trip.say(&format!(
             "{}\n\n  machine  a real one, captured: {}\n  target   a small Arch Linux with GRUB\n  folder   \
              {}\n\nYour own machine is neither read nor changed.\n",
@@ -104,9 +130,7 @@ impl<'a> Trip<'a> {
             "Every GPU gets a role, with the reason: the host is this Linux, the guest a virtual machine. \
              `inspect` only looks.",
         )?;
-        let mut list = Capture::default();
-        list.insert("usr/share/hwdata/pci.ids", Entry::Text(embedded::PCI_IDS.to_owned()));
-        let report = inspect::report(&self.machine, &Root::capture(list), &Answers::default())?;
+        let report = inspect::report(&self.machine, &names(), &Answers::default())?;
         self.step("inspect", ExitCode::Done, &report, &render::inspect(&report))
     }
 

@@ -38,6 +38,10 @@ pub(crate) enum Failure {
     Plan { path: PathBuf, problem: InvalidPlan },
     #[error("nobody is there to ask: {question}")]
     NoTerminal { question: &'static str, hint: &'static str },
+    #[error("nobody answered for {seconds} seconds: {question}")]
+    NobodyAnswered { question: String, seconds: u64 },
+    #[error("only root can write to this system")]
+    NotRoot,
     #[error("{0} and --answers cannot be given together")]
     TwoFiles(&'static str),
     #[error("the demo brings its own machine, target and answers")]
@@ -101,6 +105,8 @@ impl Failure {
             | Self::StillSetUp
             | Self::RefusedAsShown
             | Self::NoTerminal { .. }
+            | Self::NobodyAnswered { .. }
+            | Self::NotRoot
             | Self::Untrusted(_) => ExitCode::Refused,
             Self::Provision(
                 ProvisionError::Answers { .. } | ProvisionError::Domain(DomainError::Template(_)),
@@ -227,6 +233,10 @@ impl Failure {
                  the kernel command line"
                     .to_owned(),
             ],
+            Self::NobodyAnswered { .. } => vec![
+                "nothing was written; `neuron-provisioner wizard`, as root, asks again".to_owned(),
+            ],
+            Self::NotRoot => vec!["start it with `sudo`, or as root".to_owned()],
             Self::NoTerminal { hint, .. } => vec![(*hint).to_owned()],
             _ => Vec::new(),
         }

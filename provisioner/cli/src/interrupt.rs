@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use neuron_passthrough::apply::{Interrupt, Options};
 use nix::sys::termios::{self, SetArg, Termios};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::narrate;
+use crate::wizard::Idle;
 
 /// How often a question looks whether Ctrl-C came.
 const TICK: Duration = Duration::from_millis(50);
@@ -54,50 +54,79 @@ impl Stop {
     }
 }
 
+/// A flag that Ctrl-C sets from now on, instead of ending the program.
+pub(crate) fn flag() -> Result<Arc<AtomicBool>, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGINT, Arc::clone(&flag)).map_err(Failure::Signals)?;
+    Ok(flag)
+}
+
 /// A question that is being asked.
 pub(crate) struct Question {
-    answered: Arc<AtomicBool>,
+    state: Arc<AtomicU8>,
 }
+
+/// It waits for an answer.
+const ASKED: u8 = 0;
+/// It came to an end by itself.
+const ANSWERED: u8 = 1;
+/// It is ended from outside, and so is the program.
+const ENDING: u8 = 2;
 
 impl Question {
     /// From now on Ctrl-C ends the question, not the program, which has to tidy up the terminal. The
     /// other signals still end it at once: nothing was written yet.
     pub(crate) fn begin() -> Result<Self, Failure> {
-        let (asked, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        signal_hook::flag::register(SIGINT, Arc::clone(&asked)).map_err(Failure::Signals)?;
-        let terminal = termios::tcgetattr(io::stdin()).ok();
-        let question = Self { answered: Arc::clone(&answered) };
-        thread::spawn(move || {
-            while !asked.load(Ordering::Relaxed) {
-                if answered.load(Ordering::Relaxed) {
-                    return;
-                }
-                thread::sleep(TICK);
-            }
-            // Once it listens for keys, the question sees Ctrl-C itself and comes to an end.
-            thread::sleep(PATIENCE);
-            if !answered.load(Ordering::Relaxed) {
-                end_unheard(terminal.as_ref());
-            }
-        });
-        Ok(question)
+        Ok(Self::watched(flag()?, None))
     }
 
-    /// It came to an end.
+    /// The same with a flag that was made before, and with an end for want of an answer.
+    pub(crate) fn watched(interrupted: Arc<AtomicBool>, mut silence: Option<(Idle, Failure)>) -> Self {
+        let state = Arc::new(AtomicU8::new(ASKED));
+        let terminal = termios::tcgetattr(io::stdin()).ok();
+        let question = Self { state: Arc::clone(&state) };
+        thread::spawn(move || {
+            let failure = loop {
+                if state.load(Ordering::Acquire) != ASKED {
+                    return;
+                }
+                if interrupted.load(Ordering::Relaxed) {
+                    // Once it listens for keys, the question sees Ctrl-C itself and comes to an end.
+                    thread::sleep(PATIENCE);
+                    break Failure::Interrupted;
+                }
+                if silence.as_mut().is_some_and(|(idle, _)| idle.is_over())
+                    && let Some((_, failure)) = silence
+                {
+                    break failure;
+                }
+                thread::sleep(TICK);
+            };
+            if state.compare_exchange(ASKED, ENDING, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                end_unheard(terminal.as_ref(), &failure);
+            }
+        });
+        question
+    }
+
+    /// It came to an end. One that is ended from outside does not go on from here.
     pub(crate) fn end(self) {
-        self.answered.store(true, Ordering::Relaxed);
+        let ended = self.state.compare_exchange(ASKED, ANSWERED, Ordering::AcqRel, Ordering::Acquire);
+        while ended.is_err() {
+            thread::park();
+        }
     }
 }
 
-/// Ctrl-C came before the question listened for keys: it would wait for another one.
-fn end_unheard(terminal: Option<&Termios>) {
+/// Nobody answers, or Ctrl-C came before the question listened for keys: it would wait for ever.
+fn end_unheard(terminal: Option<&Termios>, failure: &Failure) {
     if let Some(before) = terminal {
         let _ = termios::tcsetattr(io::stdin(), SetArg::TCSANOW, before);
     }
     let _ = Term::stderr().show_cursor();
     narrate::line("");
-    Failure::Interrupted.print();
-    std::process::exit(ExitCode::Interrupted as i32);
+    failure.print();
+    std::process::exit(failure.exit_code() as i32);
 }
 
 /// Says it once: putting back what was done must not be interrupted in its turn.

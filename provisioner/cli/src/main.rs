@@ -19,6 +19,7 @@ mod progress;
 mod render;
 mod report;
 mod roots;
+mod wizard;
 
 use clap::Parser;
 
@@ -42,7 +43,9 @@ fn main() -> std::process::ExitCode {
     match run(&args) {
         Ok(code) => code.into(),
         Err(failure) => {
-            if args.common.json && matches!(args.verb, Verb::Apply(_) | Verb::Revert(_) | Verb::Confirm(_)) {
+            if args.common.json
+                && matches!(args.verb, Verb::Apply(_) | Verb::Revert(_) | Verb::Confirm(_) | Verb::Wizard(_))
+            {
                 // For whoever reads results, a failure is one.
                 let _ = render::json(&ResultReport::failed(failure.message(), failure.steps()));
             }
@@ -58,6 +61,7 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Inspect => commands::inspect::run(common),
         Verb::Plan(options) => commands::plan::run(common, options),
         Verb::Apply(options) => commands::apply::run(common, options),
+        Verb::Wizard(options) => commands::wizard::run(common, options),
         Verb::Revert(options) => commands::revert::run(common, options),
         Verb::Status => commands::status::run(common),
         Verb::Confirm(options) => commands::confirm::run(common, options),

@@ -13,7 +13,7 @@ use serde::Serialize;
 pub(crate) use checks::checks;
 pub(crate) use diff::plan;
 pub(crate) use findings::{decision, next_step};
-pub(crate) use gpus::inspect;
+pub(crate) use gpus::{inspect, short as card_name};
 pub(crate) use wrap::{wrapped, wrapped_for_stderr};
 
 use crate::failure::Failure;

@@ -3,6 +3,7 @@
 //! The file is `/etc/neuron/provisioner.toml`; its keys are frozen by `schema`. It never holds a
 //! command, so reading one can do no harm.
 
+mod amend;
 mod choice;
 mod parse;
 

@@ -34,16 +34,11 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
     }
     let stop = Stop::watch()?;
     let done = {
-        let steps = Steps::new(common);
         let mut runner = runner(options.no_reload, &target, &stop);
-        provision::apply(&machine, &target, &plan, stop.options(), runner.as_mut(), &mut |progress| {
-            steps.show(&progress);
-        })
+        carry_out(&machine, &target, &plan, runner.as_mut(), &stop, Steps::new(common))
     };
     match done {
-        Ok(mut done) => {
-            // Who applies wants it, whatever earlier boots were like.
-            done.reboot_needed |= boots::clear(&machine, &target).map_err(ProvisionError::from)?;
+        Ok(done) => {
             let (report, code) = outcome(done);
             Ok(told(finish(common, &report), code))
         }
@@ -53,21 +48,45 @@ pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, F
     }
 }
 
+/// Writes what was agreed to, and shows how it goes.
+pub(super) fn carry_out(
+    machine: &Root,
+    target: &Root,
+    plan: &Plan,
+    runner: &mut dyn Runner,
+    stop: &Stop,
+    steps: Steps,
+) -> Result<Done, ProvisionError> {
+    let mut done = provision::apply(machine, target, plan, stop.options(), runner, &mut |progress| {
+        steps.show(&progress);
+    })?;
+    drop(steps);
+    // Who applies wants it, whatever earlier boots were like.
+    done.reboot_needed |= boots::clear(machine, target)?;
+    Ok(done)
+}
+
 /// A run that was cut off is put back first: what is planned from a half-written tree fits nothing.
 fn recover(common: &Common, options: &ApplyOptions, target: &Root) -> Result<(), Failure> {
     if !options.yes {
         consent::ask("A run was cut off. Put back what it left?", "use --yes")?;
     }
     let stop = Stop::watch()?;
-    let recovered = {
-        let steps = Steps::new(common);
-        let mut runner = runner(options.no_reload, target, &stop);
-        provision::recover(target, stop.options(), runner.as_mut(), &mut |progress| steps.show(&progress))
-    };
-    match recovered {
+    let mut runner = runner(options.no_reload, target, &stop);
+    put_back(target, runner.as_mut(), &stop, &Steps::new(common))
+}
+
+/// Puts back what a run that was cut off left.
+pub(super) fn put_back(
+    target: &Root,
+    runner: &mut dyn Runner,
+    stop: &Stop,
+    steps: &Steps,
+) -> Result<(), Failure> {
+    match provision::recover(target, stop.options(), runner, &mut |progress| steps.show(&progress)) {
         Ok(()) if stop.is_wanted() => Err(Failure::PutBack { steps: Vec::new() }),
         Ok(()) => Ok(()),
-        Err(error) => Err(ended(error, &stop)),
+        Err(error) => Err(ended(error, stop)),
     }
 }
 

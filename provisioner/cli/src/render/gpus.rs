@@ -76,7 +76,7 @@ fn row(gpu: &GpuReport) -> [String; 5] {
 }
 
 /// A name that fits a terminal: the bracketed marketing name where there is one.
-fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     let vendor = name.split_whitespace().next().unwrap_or_default();
     let vendor = if vendor == "Advanced" { "AMD" } else { vendor };
     match name.rsplit_once('[').and_then(|(_, rest)| rest.split_once(']')) {

@@ -56,6 +56,21 @@ impl Answers {
         let mut mine = toml::Value::try_from(self).map_err(|error| fail(&error))?;
         let plain = toml::Value::try_from(Self::default()).map_err(|error| fail(&error))?;
         drop_equal(&mut mine, &plain);
+        // What a machine is made from is said, even where it is the usual.
+        let vm = toml::Value::try_from(Vm::default()).map_err(|error| fail(&error))?;
+        for machine in mine
+            .get_mut("vm")
+            .and_then(toml::Value::as_table_mut)
+            .into_iter()
+            .flat_map(toml::Table::iter_mut)
+            .map(|(_, machine)| machine)
+        {
+            let kind = machine.get("kind").cloned();
+            drop_equal(machine, &vm);
+            if let (Some(table), Some(kind)) = (machine.as_table_mut(), kind) {
+                table.insert("kind".to_owned(), kind);
+            }
+        }
         let mut text = format!("schema = {SCHEMA}\n");
         let rest = toml::to_string(&mine).map_err(|error| fail(&error))?;
         if !rest.is_empty() {
@@ -203,6 +218,7 @@ mod tests {
         answers.vm.insert("windows11".to_owned(), crate::answers::Vm::default());
         let text = answers.render().unwrap();
         assert!(!text.contains("looking_glass"), "{text}");
+        assert!(text.ends_with("[vm.windows11]\nkind = \"windows11\"\n"), "{text}");
         assert_eq!(Answers::parse(&text).unwrap(), answers);
     }
 

@@ -1,6 +1,10 @@
 //! The libvirt domain of a virtual machine, from answers, machine and what libvirt can do.
 
 mod check;
+mod proposal;
+
+pub use check::is_name;
+pub use proposal::Proposal;
 
 use std::fmt::Write as _;
 

@@ -22,6 +22,11 @@ fn matches(form: &LazyLock<Option<Regex>>, text: &str) -> bool {
     form.as_ref().is_some_and(|form| form.is_match(text))
 }
 
+/// Whether this can be the name of a virtual machine.
+pub fn is_name(name: &str) -> bool {
+    matches(&NAME, name)
+}
+
 fn problem(name: &str, key: &str, why: impl Into<String>, hint: impl Into<String>) -> Problem {
     Problem { key: format!("vm.{name}.{key}"), why: why.into(), hint: hint.into() }
 }
@@ -43,7 +48,7 @@ pub(super) fn no_such_machine(inputs: &Inputs<'_>) -> Problem {
 /// Everything that the answers or the host have against it.
 pub(super) fn problems(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
     let mut found = Vec::new();
-    if !matches(&NAME, inputs.name) {
+    if !is_name(inputs.name) {
         found.push(Problem {
             key: format!("vm.{}", inputs.name.escape_default()),
             why: "this cannot be the name of a virtual machine".to_owned(),
@@ -225,7 +230,7 @@ pub(super) fn memory(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) -> 
         return None;
     };
     let most = host.saturating_sub(HOST_MEMORY);
-    let wanted = if vm.memory_mib > 0 { vm.memory_mib } else { (host / 2).min(most) / 1024 * 1024 };
+    let wanted = if vm.memory_mib > 0 { vm.memory_mib } else { super::proposal::memory_mib(host) };
     if wanted < 1024 || wanted > most {
         let why = format!(
             "{wanted} MiB: between 1024 and {most} can be given away, {HOST_MEMORY} MiB stay with the host"

@@ -4,6 +4,7 @@
 
 mod answers;
 mod escape;
+mod every_key;
 mod files;
 mod links;
 mod mounts;

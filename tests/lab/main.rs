@@ -8,6 +8,7 @@ mod archive;
 mod case;
 mod claim;
 mod dracut;
+mod first_boot;
 mod guard;
 mod install;
 mod iommu;

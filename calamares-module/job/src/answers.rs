@@ -46,10 +46,8 @@ fn restore_off(answers: &mut Map<String, Value>) {
 /// Says what nobody who reads their own file would guess.
 fn explain_yaml(mut error: InvalidAnswers) -> InvalidAnswers {
     if error.message.contains("invalid type: integer") || error.message.contains("invalid type: boolean") {
-        error.hint.get_or_insert_with(|| {
-            "Calamares takes digits for a number and on, off, true and false for a truth value, quoted or not"
-                .into()
-        });
+        let yaml = "Calamares takes digits for a number and on, off, true and false for a truth value, quoted or not";
+        error.hint = Some(error.hint.map_or_else(|| yaml.into(), |hint| format!("{hint}; {yaml}")));
     }
     error
 }

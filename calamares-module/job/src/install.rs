@@ -47,7 +47,7 @@ impl Installation<'_> {
             }
         };
         self.take_back(runner, progress, &reasons(&decision))?;
-        provision::keep_reason(self.target, &decision);
+        provision::keep_wish(self.target, &decision, source);
         Ok(Ended::Refused(reasons(&decision)))
     }
 

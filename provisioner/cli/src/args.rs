@@ -130,6 +130,22 @@ pub(crate) enum Verb {
     /// What the package manager's hooks ask for; not for people
     #[command(hide = true)]
     Package(PackageOptions),
+    /// What the units of the first boot ask for; not for people
+    #[command(hide = true)]
+    Firstboot(FirstbootOptions),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FirstbootOptions {
+    #[command(subcommand)]
+    pub(crate) part: FirstbootPart,
+}
+
+/// The parts of the first boot.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FirstbootPart {
+    /// Do what answers or an installer left to be done, and ask nobody
+    Run,
 }
 
 #[derive(Debug, clap::Args)]

@@ -6,6 +6,7 @@ pub(crate) mod capture;
 pub(crate) mod confirm;
 mod consent;
 pub(crate) mod doctor;
+pub(crate) mod firstboot;
 pub(crate) mod inspect;
 pub(crate) mod package;
 pub(crate) mod plan;

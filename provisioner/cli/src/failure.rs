@@ -133,7 +133,8 @@ impl Failure {
                 ProvisionError::Machine(_)
                 | ProvisionError::Facts(_)
                 | ProvisionError::Read(_)
-                | ProvisionError::Trial(_),
+                | ProvisionError::Trial(_)
+                | ProvisionError::FirstBoot(_),
             )
             | Self::File { .. }
             | Self::Boots(_)
@@ -214,6 +215,9 @@ impl Failure {
             Self::Provision(ProvisionError::Domain(DomainError::Refused(problems))) => {
                 problems.iter().map(|problem| format!("{}: {}", problem.key, problem.hint)).collect()
             }
+            Self::Provision(ProvisionError::FirstBoot(_)) => vec![
+                "`neuron-provisioner apply` or `revert` says what is wanted, and takes its place".to_owned(),
+            ],
             Self::StillSetUp => vec![
                 "run `neuron-provisioner revert` first, and reboot; to remove the package all the same and keep \
                  the set-up as it is, delete /usr/share/libalpm/hooks/05-neuron-removed.hook first"

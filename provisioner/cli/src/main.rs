@@ -15,6 +15,7 @@ mod given;
 mod interrupt;
 mod keyboard;
 mod narrate;
+mod notice;
 mod progress;
 mod render;
 mod report;
@@ -72,5 +73,6 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Capture(options) => commands::capture::run(common, options),
         Verb::Package(options) => commands::package::run(common, options),
         Verb::Boot(options) => commands::boot::run(common, options),
+        Verb::Firstboot(options) => commands::firstboot::run(common, options),
     }
 }

@@ -8,7 +8,7 @@ use neuron_passthrough::facts::{Chassis, CpuVendor, Firmware, Machine};
 use neuron_passthrough::guest::domain::{Domain, Problem};
 use neuron_passthrough::id::{GroupId, PciAddress, PciId, TargetPath};
 use neuron_passthrough::policy::{Code, Decision, Gpu, GpuKind, GpuRole, IommuState, Judgement, Viability};
-use neuron_passthrough::provision::{Standing, Status, TrialStage};
+use neuron_passthrough::provision::{FirstBoot, FirstBootOutcome, Standing, Status, TrialStage};
 use neuron_passthrough::verify::Check;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -248,6 +248,24 @@ pub(crate) struct StatusReport {
     pub(crate) boots: BootsReport,
     /// Why the last run did nothing.
     pub(crate) refusal: Option<Decision>,
+    /// What first boot came to; null where it had nothing to do.
+    pub(crate) first_boot: Option<FirstBootReport>,
+}
+
+/// What first boot came to.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FirstBootReport {
+    /// How it ended.
+    pub(crate) outcome: FirstBootOutcome,
+    /// What a person has to know of it; empty when there is nothing.
+    pub(crate) message: String,
+}
+
+impl From<FirstBoot> for FirstBootReport {
+    fn from(record: FirstBoot) -> Self {
+        Self { outcome: record.outcome, message: record.message }
+    }
 }
 
 /// What was counted of boots with passthrough in force.
@@ -291,6 +309,7 @@ impl From<Status> for StatusReport {
             in_progress: status.in_progress,
             boots: status.boots.into(),
             refusal: status.refusal,
+            first_boot: status.first_boot.map(FirstBootReport::from),
         }
     }
 }

@@ -34,6 +34,9 @@ _neuron__provisioner() {
             neuron__provisioner,doctor)
                 cmd="neuron__provisioner__subcmd__doctor"
                 ;;
+            neuron__provisioner,firstboot)
+                cmd="neuron__provisioner__subcmd__firstboot"
+                ;;
             neuron__provisioner,help)
                 cmd="neuron__provisioner__subcmd__help"
                 ;;
@@ -82,6 +85,18 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__boot__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__help"
                 ;;
+            neuron__provisioner__subcmd__firstboot,help)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help"
+                ;;
+            neuron__provisioner__subcmd__firstboot,run)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__run"
+                ;;
+            neuron__provisioner__subcmd__firstboot__subcmd__help,help)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__help"
+                ;;
+            neuron__provisioner__subcmd__firstboot__subcmd__help,run)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__run"
+                ;;
             neuron__provisioner__subcmd__help,apply)
                 cmd="neuron__provisioner__subcmd__help__subcmd__apply"
                 ;;
@@ -99,6 +114,9 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner__subcmd__help,doctor)
                 cmd="neuron__provisioner__subcmd__help__subcmd__doctor"
+                ;;
+            neuron__provisioner__subcmd__help,firstboot)
+                cmd="neuron__provisioner__subcmd__help__subcmd__firstboot"
                 ;;
             neuron__provisioner__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__help__subcmd__help"
@@ -132,6 +150,9 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner__subcmd__help__subcmd__boot,good)
                 cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__good"
+                ;;
+            neuron__provisioner__subcmd__help__subcmd__firstboot,run)
+                cmd="neuron__provisioner__subcmd__help__subcmd__firstboot__subcmd__run"
                 ;;
             neuron__provisioner__subcmd__help__subcmd__package,changed)
                 cmd="neuron__provisioner__subcmd__help__subcmd__package__subcmd__changed"
@@ -179,7 +200,7 @@ _neuron__provisioner() {
 
     case "${cmd}" in
         neuron__provisioner)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status confirm doctor validate vm demo capture boot package help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status confirm doctor validate vm demo capture boot package firstboot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -564,8 +585,110 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__firstboot)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version run help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help)
+            opts="run help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__run)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__help)
-            opts="inspect plan apply revert status confirm doctor validate vm demo capture boot package help"
+            opts="inspect plan apply revert status confirm doctor validate vm demo capture boot package firstboot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -693,6 +816,34 @@ _neuron__provisioner() {
         neuron__subcmd__provisioner__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot)
+            opts="run"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -5,6 +5,7 @@
 
 mod amend;
 mod choice;
+mod form;
 mod parse;
 
 use std::collections::BTreeMap;

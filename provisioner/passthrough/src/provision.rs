@@ -22,6 +22,7 @@ use crate::step::FileState;
 mod again;
 mod carry_out;
 mod doctor;
+mod first_boot;
 mod guest;
 mod handed;
 mod refusal;
@@ -32,6 +33,7 @@ mod upkeep;
 
 pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
 pub use doctor::doctor;
+pub use first_boot::{Due, FIRST_BOOT, FirstBoot, FirstBootOutcome, WISH, Work, due, keep_wish, let_go};
 pub use guest::domain;
 pub use handed::handed;
 pub use refusal::{REFUSAL, keep_reason, unreadable};
@@ -88,6 +90,9 @@ pub enum ProvisionError {
     /// The record of a trial cannot be understood.
     #[error("/var/lib/neuron-provisioner/trial.json: {0}")]
     Trial(String),
+    /// What first boot left behind cannot be understood.
+    #[error("/var/lib/neuron-provisioner/first-boot.json: {0}")]
+    FirstBoot(String),
     /// A saved plan was made for another machine, or for this one in another state.
     #[error("the machine is no longer what it was when this was planned: {0}")]
     MachineChanged(String),
@@ -210,6 +215,8 @@ pub struct Status {
     pub not_in_force: Vec<String>,
     /// Why the last run did nothing.
     pub refusal: Option<Decision>,
+    /// What first boot came to, where it had something to do.
+    pub first_boot: Option<FirstBoot>,
 }
 
 /// Finds the answers. A target that is the running system must keep its file to itself.

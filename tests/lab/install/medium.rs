@@ -135,10 +135,10 @@ impl Medium {
 pub(super) const PART: &str = "A system that Calamares installed";
 
 /// QEMU's exit code when the machine turned itself off, whatever was found.
-pub(super) const TURNED_OFF: [i32; 2] = [0, 0];
+pub(crate) const TURNED_OFF: [i32; 2] = [0, 0];
 
 /// A machine with the memory that a whole system wants.
-pub(super) fn whole(machine: &Machine) -> Vec<String> {
+pub(crate) fn whole(machine: &Machine) -> Vec<String> {
     // A second processor costs as much as the first where both are emulated.
     let mut arguments = words("-m 2048 -smp 1");
     if !machine.has_vga() {
@@ -150,7 +150,7 @@ pub(super) fn whole(machine: &Machine) -> Vec<String> {
 }
 
 /// A disk; the first one is started from. (A kernel from outside has the boot index 0.) Its name is found below `/dev/disk/by-id`.
-pub(super) fn drive(index: usize, file: &Path, format: &str, name: &str) -> [String; 4] {
+pub(crate) fn drive(index: usize, file: &Path, format: &str, name: &str) -> [String; 4] {
     [
         "-drive".to_owned(),
         format!("if=none,id={name},format={format},cache=unsafe,file={}", file.display()),
@@ -181,7 +181,7 @@ pub(super) fn new_variables(to: &Path) -> io::Result<()> {
 }
 
 /// A disk on which only differences to another one are written.
-pub(super) fn overlay(backing: &Path, overlay: &Path) -> io::Result<()> {
+pub(crate) fn overlay(backing: &Path, overlay: &Path) -> io::Result<()> {
     let backing = backing.canonicalize()?;
     let mut command = Command::new("qemu-img");
     let format = if backing.extension().is_some_and(|end| end == "qcow2") { "qcow2" } else { "raw" };

@@ -7,7 +7,7 @@
 
 mod cases;
 mod installed;
-mod medium;
+pub(crate) mod medium;
 mod roots;
-mod steps;
+pub(crate) mod steps;
 mod trial;

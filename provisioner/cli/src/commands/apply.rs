@@ -16,7 +16,7 @@ use crate::interrupt::Stop;
 use crate::progress::Steps;
 use crate::render::plain;
 use crate::report::ResultReport;
-use crate::{narrate, render, roots};
+use crate::{narrate, notice, render, roots};
 
 pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
@@ -63,6 +63,7 @@ pub(super) fn carry_out(
     drop(steps);
     // Who applies wants it, whatever earlier boots were like.
     done.reboot_needed |= boots::clear(machine, target)?;
+    notice::withdraw(machine);
     Ok(done)
 }
 

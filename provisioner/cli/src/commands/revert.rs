@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::interrupt::Stop;
 use crate::progress::Steps;
 use crate::report::ResultReport;
-use crate::{narrate, render, roots};
+use crate::{narrate, notice, render, roots};
 
 pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
@@ -21,6 +21,8 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     let nothing = status.files.is_empty() && status.due_rebuilds.is_empty() && !status.interrupted;
     if nothing && !status.in_progress {
         boots::forget(&target).map_err(ProvisionError::from)?;
+        provision::let_go(&target).map_err(ProvisionError::from)?;
+        notice::withdraw(&machine);
         let nothing = ResultReport::new(false, false, Vec::new());
         return Ok(apply::told(finish(common, &nothing), code(&nothing)));
     }
@@ -49,6 +51,7 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
             if !is_something_due(&report) {
                 boots::forget(&target).map_err(ProvisionError::from)?;
             }
+            notice::withdraw(&machine);
             Ok(apply::told(finish(common, &report), code))
         }
         Err(error) => Err(apply::ended(error, &stop)),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use console::style;
-use neuron_passthrough::provision::{self, Standing, TrialStage};
+use neuron_passthrough::provision::{self, FirstBootOutcome, Standing, TrialStage};
 
 use crate::args::Common;
 use crate::exit_code::ExitCode;
@@ -150,6 +150,9 @@ pub(crate) fn text(report: &StatusReport) -> String {
         let is_due = report.due_rebuilds.contains(argv);
         let label = if is_due { "Has to run" } else { "Left to somebody else" };
         let _ = writeln!(out, "{label}: {}", argv.join(" "));
+    }
+    if let Some(first) = report.first_boot.as_ref().filter(|first| first.outcome != FirstBootOutcome::Done) {
+        let _ = writeln!(out, "{}", render::wrapped(&render::plain(&first.message), "First boot: ", "  "));
     }
     if let Some(refusal) = &report.refusal {
         let _ = write!(out, "\nThe last run did nothing:\n{}", render::decision(refusal));

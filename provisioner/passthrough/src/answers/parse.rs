@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Answers, SCHEMA, Vm};
+use super::{Answers, SCHEMA, Vm, form};
 use crate::text::command_line;
 
 static RESOLUTION: LazyLock<Option<Regex>> =
@@ -30,21 +30,30 @@ pub struct InvalidAnswers {
 impl Answers {
     /// Reads the text of an answers file. An empty text is valid: everything has a default.
     pub fn parse(text: &str) -> Result<Self, InvalidAnswers> {
-        let answers: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line_at = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
+        let table = toml::from_str::<toml::Table>(text).map_err(|error| InvalidAnswers {
             // What is no TOML at all has no keys or types that could be wrong.
-            match toml::from_str::<toml::Table>(text) {
-                Err(_) => {
-                    InvalidAnswers { line, message: error.message().to_owned(), hint: Some(TOML.to_owned()) }
-                }
-                Ok(_) => InvalidAnswers::new(line, error.message()),
-            }
+            line: error.span().map(|span| line_at(span.start)),
+            message: error.message().to_owned(),
+            hint: Some(TOML.to_owned()),
+        })?;
+        if let Some((path, wrong)) = serde_json::to_value(table).ok().as_ref().and_then(form::wrong_type) {
+            let line = form::begin_of(text, &path).map(line_at);
+            return Err(InvalidAnswers { line, ..wrong.at(&path) });
+        }
+        let answers: Self = toml::from_str(text).map_err(|error| {
+            let begin = error.span().map(|span| span.start);
+            let path = begin.map(|begin| form::path_at(text, begin)).unwrap_or_default();
+            InvalidAnswers::new(begin.map(line_at), error.message()).at(&path)
         })?;
         answers.checked(|needle| text.lines().position(|line| line.contains(needle)).map(|index| index + 1))
     }
 
     /// Takes answers that another format holds (a Calamares configuration), as a JSON value.
     pub fn from_value(value: serde_json::Value) -> Result<Self, InvalidAnswers> {
+        if let Some((path, wrong)) = form::wrong_type(&value) {
+            return Err(wrong.at(&path));
+        }
         let answers: Self =
             serde_json::from_value(value).map_err(|error| InvalidAnswers::new(None, &error.to_string()))?;
         answers.checked(|_| None)
@@ -86,16 +95,16 @@ impl Answers {
             Err(InvalidAnswers { line: line_of(needle), message, hint: Some(hint.to_owned()) })
         };
         if self.schema != SCHEMA {
-            let message = format!("schema {} is not known", self.schema);
+            let message = format!("`schema`: schema {} is not known", self.schema);
             return wrong("schema", message, "this program reads schema = 1");
         }
         if let Err(error) = command_line::check(&self.passthrough.extra_parameters) {
-            let message = format!("in extra_parameters {error}");
+            let message = format!("`extra_parameters`: {error}");
             return wrong("extra_parameters", message, "write each parameter as its own string");
         }
         let resolution = &self.looking_glass.resolution;
         if !RESOLUTION.as_ref().is_some_and(|form| form.is_match(resolution)) {
-            let message = format!("resolution `{resolution}` is not WIDTHxHEIGHT");
+            let message = format!("`resolution`: `{resolution}` is not WIDTHxHEIGHT");
             return wrong("resolution", message, "write it like \"2560x1440\"");
         }
         Ok(self)
@@ -127,26 +136,17 @@ impl InvalidAnswers {
                 (None, None) => format!("known here: {}", known.join(", ")),
             }
         });
-        let hint = hint.or_else(|| right_type(message).map(str::to_owned));
         Self { line, message: message.trim_end().to_owned(), hint }
     }
-}
 
-/// What would be right where serde expected another type.
-fn right_type(message: &str) -> Option<&'static str> {
-    let (_, expected) = message.strip_prefix("invalid type: ")?.rsplit_once(", expected ")?;
-    Some(match expected.trim_end() {
-        "a boolean" => "write true or false, without quotes",
-        "a sequence" => "write a list, like [\"one\", \"two\"]",
-        "a string" => "write it as text in double quotes",
-        number if ["u8", "u16", "u32", "u64", "usize"].contains(&number) => {
-            "write a whole number, without quotes"
-        }
-        table if table.starts_with("struct ") || table == "a map" => {
-            "write it as a table, [NAME] in a line of its own"
-        }
-        _ => return None,
-    })
+    /// The same with the key that it is about, and what would be right there, where that is not said.
+    fn at(self, path: &[String]) -> Self {
+        let Some(key) = form::key(path) else { return self };
+        let named = format!("`{key}`");
+        let message =
+            if self.message.contains(&named) { self.message } else { format!("{named}: {}", self.message) };
+        Self { message, hint: self.hint.or_else(|| form::right_at(path)), ..self }
+    }
 }
 
 /// The table that a key belongs to which stands above all of them.
@@ -196,7 +196,16 @@ mod tests {
             ("[passthrough]\nextra_parameters = \"quiet\"\n", 2, "expected a sequence", "a list"),
             ("[vm.a]\nvcpus = \"4\"\n", 2, "expected u32", "a whole number"),
             ("[vm.a]\nrom_file = 4\n", 2, "expected a string", "double quotes"),
-            ("passthrough = 4\n", 1, "expected struct", "[NAME]"),
+            ("passthrough = 4\n", 1, "expected a table", "[NAME]"),
+            ("passthrough = []\n", 1, "expected a table", "[NAME]"),
+            (
+                "[passthrough]\nallow = [\n  \"only-gpu\",\n  1,\n]\n",
+                4,
+                "`allow`: invalid type",
+                "\"only-gpu\"",
+            ),
+            ("[vm.a]\ndisk = [\"/a\"]\n", 2, "`disk`: invalid type: sequence", "{path = \"...\"}"),
+            ("[vm.a]\ncpu_pinning = [1]\n", 2, "`cpu_pinning`", "{first = 4}"),
             ("[passthrough]\n\nextra_parameters = [\"a b\"]\n", 3, "`a b`", "own string"),
             ("[looking_glass]\nresolution = \"big\"\n", 2, "`big`", "2560x1440"),
             ("[passthrough\n", 1, "", "KEY = VALUE"),

@@ -1,5 +1,6 @@
 //! What writes: apply, revert, and putting back what a run that was cut off left.
 
+use super::first_boot::{WISH, supersede};
 use super::{Done, Note, ProvisionError, REFUSAL, keep_reason};
 use crate::answers::Mode;
 use crate::apply::{
@@ -120,10 +121,13 @@ pub fn recover(
 
 /// What was refused before is of no interest once something else was carried out; that it could
 /// not be taken away changes nothing of what was done.
-fn forget_refusal(store: &mut Store<'_>) {
-    if let Err(error) = store.remove_state_file(REFUSAL) {
-        tracing::warn!("{REFUSAL} of an earlier run could not be removed: {}", error.in_full());
+pub(super) fn forget_refusal(store: &mut Store<'_>) {
+    for name in [REFUSAL, WISH] {
+        if let Err(error) = store.remove_state_file(name) {
+            tracing::warn!("{name} of an earlier run could not be removed: {}", error.in_full());
+        }
     }
+    supersede(store);
 }
 
 impl Note {

@@ -2,7 +2,7 @@
 
 use super::carry_out::reboot_owed;
 use super::doctor::recorded;
-use super::{Note, ProvisionError, REFUSAL, Standing, Status, TrialStage, again, runs_without};
+use super::{FirstBoot, Note, ProvisionError, REFUSAL, Standing, Status, TrialStage, again, runs_without};
 use crate::apply::{Applied, Operation, State, View};
 use crate::facts::boot_id;
 use crate::id::TargetPath;
@@ -60,6 +60,7 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
         in_progress: busy,
         not_in_force,
         refusal: refusal.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+        first_boot: FirstBoot::shown(target)?,
     })
 }
 

@@ -92,7 +92,8 @@ fn the_library_keeps_the_import_rules() {
 
 #[test]
 fn a_source_that_breaks_a_rule_is_found() {
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 17] = [
+        (&["libvirt", "image"], "use crate::facts::Machine;"),
         (&["text", "shell"], "use crate::step::Step;"),
         (&["id"], "fn f() -> crate::step::Step { todo }"),
         (&["facts", "pci"], "use crate::{id::PciId, policy::Decision};"),

@@ -51,9 +51,15 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { of: &["verify"], never: &["apply"], except: &[], because: "who checks must not be who wrote" },
     Rule {
         of: &["rebind"],
-        never: &["guest"],
+        never: &["guest", "libvirt"],
         except: &[],
         because: "a libvirt hook that calls back into libvirt deadlocks",
+    },
+    Rule {
+        of: &["libvirt"],
+        never: &["facts", "policy", "plan", "apply", "provision"],
+        except: &[],
+        because: "it asks and does what it is told: what is decided lies elsewhere",
     },
 ];
 
@@ -64,7 +70,7 @@ pub(crate) const OWNED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates of the operating system that only some modules of the library may name.
-pub(crate) const SYSTEM_MODULES: &[&str] = &["root", "apply", "rebind"];
+pub(crate) const SYSTEM_MODULES: &[&str] = &["root", "apply", "rebind", "libvirt"];
 
 /// Names that say nothing about what is inside.
 pub(crate) const BANNED_NAMES: &[&str] =

@@ -1,11 +1,15 @@
 //! The domains of `vm render`, judged by the real libvirt: its schema, its QEMU driver's own checks.
 //!
-//! No daemon runs: virsh carries the driver in itself (`qemu:///embed`), over an empty folder.
+//! Where nothing has to start, no daemon runs: virsh carries the driver in itself (`qemu:///embed`), over
+//! an empty folder. Else one runs in namespaces of its own ([`daemon`]).
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails right there")]
 
+mod daemon;
+mod define;
 mod libvirt;
 mod pairs;
 mod refusals;
+mod start;
 
 use std::fs;
 use std::path::Path;
@@ -22,10 +26,16 @@ pub(crate) struct Bench {
 impl Bench {
     /// Eight cores of two threads, 32 GiB.
     pub(crate) fn new() -> Self {
-        let bench = Self {
-            ground: Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap(),
-            capabilities: libvirt::capabilities(),
-        };
+        Self::able_to(libvirt::capabilities())
+    }
+
+    /// The same, with all that a host with KVM can do.
+    pub(crate) fn of_kvm() -> Self {
+        Self::able_to(neuron_tests::tests_folder().join("domain/kvm-capabilities.xml"))
+    }
+
+    fn able_to(capabilities: std::path::PathBuf) -> Self {
+        let bench = Self { ground: Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap(), capabilities };
         bench.processors(16, |processor| format!("{},{}", processor % 8, processor % 8 + 8));
         bench.put_machine("proc/meminfo", "MemTotal:       33554432 kB\n");
         let route = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\

@@ -6,18 +6,26 @@ use std::fmt::Write as _;
 use crate::{Bench, libvirt};
 
 /// Options, each with its values: lines of the machine's table, of its network, and of other tables.
-const OPTIONS: &[&[&str]] = &[
+pub(crate) const OPTIONS: &[&[&str]] = &[
     &["", "gpus = \"none\""],
     &["", "memory_mib = 4096"],
     &["", "vcpus = 4", "vcpus = 3"],
     &["", "cpu_pinning = \"off\"", "cpu_pinning = { first = 4 }"],
     &["", "hugepages = \"2M\"", "hugepages = \"1G\""],
-    &["", "disk = { path = \"/var/lib/libvirt/images/a.qcow2\" }", "disk = { path = \"/srv/a.raw\" }"],
-    &["", "install_iso = \"/srv/a.iso\"\nvirtio_iso = \"/srv/b.iso\""],
-    &["", "rom_file = \"/srv/card.rom\""],
+    &[
+        "",
+        "disk = { path = \"/var/lib/libvirt/images/a.qcow2\" }",
+        "disk = { path = \"/var/lib/libvirt/images/a.raw\" }",
+    ],
+    &["", "install_iso = \"/var/lib/libvirt/images/a.iso\"\nvirtio_iso = \"/var/lib/libvirt/images/b.iso\""],
+    &["", "rom_file = \"/var/lib/libvirt/images/card.rom\""],
     &["", "usb_devices = [\"046d:c52b\", \"1234:abcd\"]"],
     &["", "evdev = [\"usb-Logitech-event-kbd\"]"],
-    &["", "display = \"vnc\"\n[audio]\nbackend = \"none\""],
+    &[
+        "",
+        "display = \"vnc\"\n[audio]\nbackend = \"none\"",
+        "display = \"none\"\n[audio]\nbackend = \"none\"",
+    ],
     &["", "secure_boot = false"],
     &["", "autostart = true"],
     &[
@@ -31,8 +39,20 @@ const OPTIONS: &[&[&str]] = &[
     &["", "[looking_glass]\nenable = false", "[looking_glass]\nresolution = \"3840x2160\"\nhdr = true"],
 ];
 
+/// Pairs that are refused, each with the words that say why.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("gpus = \"none\"", "display = \"none\"", "nobody could see it"),
+    ("kind = \"user\"", "backend = \"scream\"", "lets nothing of it reach the host"),
+];
+
+/// Whether a pair of values is refused.
+fn is_refused(pair: &[&str]) -> bool {
+    let holds = |word: &str| pair.iter().any(|value| value.contains(word));
+    REFUSED.iter().any(|(one, other, _)| holds(one) && holds(other))
+}
+
 /// Answers with these values; tables come behind keys.
-fn answers(kind: &str, values: &[&str]) -> Option<String> {
+pub(crate) fn answers(kind: &str, values: &[&str]) -> Option<String> {
     let (tables, keys): (Vec<&str>, Vec<&str>) = values.iter().partition(|value| value.starts_with('['));
     let mut text = format!("[vm.{kind}]\nkind = \"{kind}\"\n");
     let mut behind = String::new();
@@ -71,11 +91,18 @@ fn all_pairs() -> Vec<Vec<&'static str>> {
 #[test]
 fn libvirt_takes_every_template_with_every_pair_of_options() {
     let bench = Bench::new();
-    let (mut pairs, mut left_out) = (0, 0);
+    let (mut pairs, mut left_out, mut refused_pairs) = (0, 0, 0);
     let mut different = BTreeMap::new();
     for kind in ["windows11", "windows10", "linux"] {
         for pair in all_pairs() {
             match answers(kind, &pair) {
+                Some(answers) if is_refused(&pair) => {
+                    refused_pairs += 1;
+                    let output = bench.render(&answers, &[]);
+                    let said = output.stderr.replace("\n       ", " ");
+                    assert_eq!(output.code, 3, "{answers}{said}");
+                    assert!(REFUSED.iter().any(|(_, _, why)| said.contains(why)), "{answers}{said}");
+                }
                 Some(answers) => {
                     pairs += 1;
                     different.entry(bench.xml(&answers)).or_insert(answers);
@@ -88,7 +115,8 @@ fn libvirt_takes_every_template_with_every_pair_of_options() {
         "{pairs} pairs, {} different domains; {left_out} pairs would write a table twice",
         different.len()
     );
-    assert_eq!(left_out, 3, "vnc and scream both say something of [audio]");
+    assert_eq!(left_out, 6, "two displays and scream both say something of [audio]");
+    assert_eq!(refused_pairs, 6, "two for each template");
     assert!(different.len() > 500, "{}", different.len());
     let xml: Vec<&str> = different.keys().map(String::as_str).collect();
     let refused = libvirt::define_all(&xml);

@@ -148,6 +148,20 @@ pub(crate) enum FirstbootPart {
     Run,
 }
 
+impl Verb {
+    /// Whether its document is a `neuron-result/1`.
+    pub(crate) fn tells_a_result(&self) -> bool {
+        matches!(
+            self,
+            Self::Apply(_)
+                | Self::Revert(_)
+                | Self::Confirm(_)
+                | Self::Wizard(_)
+                | Self::Vm(VmVerb::Define(_) | VmVerb::Undefine(_))
+        )
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct BootOptions {
     #[command(subcommand)]
@@ -254,6 +268,50 @@ pub(crate) struct ValidateOptions {
 pub(crate) enum VmVerb {
     /// Print the domain's XML, made from the answers and this machine; defines nothing
     Render(RenderOptions),
+    /// Define the domain, with its disk and its network; defining it again follows changed answers
+    ///
+    /// A disk that is there is never touched. A domain of that name that somebody else defined, or that
+    /// was changed since, is refused without --replace, and kept in /var/lib/neuron-provisioner with it.
+    /// UUID, network address and machine type stay what they were. `revert` takes the domain back.
+    Define(DefineOptions),
+    /// Take a domain back that `define` made; its disk stays
+    Undefine(UndefineOptions),
+}
+
+/// Which libvirt is asked.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Connection {
+    /// Ask this libvirt instead of that of the running system (`qemu:///system`)
+    #[arg(long, value_name = "URI")]
+    pub(crate) connect: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DefineOptions {
+    /// Which virtual machine of the answers; may be left out where there is one
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Take over a domain that somebody else defined or changed
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct UndefineOptions {
+    /// Which virtual machine; may be left out where one is defined
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Delete what its firmware and its TPM remember as well: a disk that is sealed to them opens no more
+    #[arg(long)]
+    pub(crate) forget_firmware: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -261,8 +319,10 @@ pub(crate) struct RenderOptions {
     /// Which virtual machine of the answers; may be left out where there is one
     pub(crate) name: Option<String>,
     /// What `virsh domcapabilities --machine q35` printed, instead of asking libvirt here
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "connect")]
     pub(crate) capabilities: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 #[derive(Debug, clap::Args)]

@@ -11,15 +11,16 @@ use neuron_passthrough::boots::BootsError;
 use neuron_passthrough::facts::FactsError;
 use neuron_passthrough::guest::capabilities::InvalidCapabilities;
 use neuron_passthrough::guest::domain::DomainError;
+use neuron_passthrough::libvirt::LibvirtError;
 use neuron_passthrough::plan::InvalidPlan;
 use neuron_passthrough::policy::{Code, Decision, Severity, Verdict};
-use neuron_passthrough::provision::ProvisionError;
+use neuron_passthrough::provision::{DefineError, ProvisionError};
 use neuron_passthrough::rebind::RebindError;
 use neuron_passthrough::root::{CaptureError, ReadError};
 
 use crate::exit_code::ExitCode;
-use crate::narrate;
 use crate::render::wrapped_for_stderr;
+use crate::{narrate, roots};
 
 /// Why a verb ended early.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +57,8 @@ pub(crate) enum Failure {
     StillSetUp,
     #[error("GPU passthrough: {0}")]
     Upkeep(String),
-    #[error("libvirt cannot be asked what it can do: {0}")]
-    Libvirt(String),
+    #[error("the libvirt of this system knows nothing of the one in {}", .0.display())]
+    OtherSystem(PathBuf),
     #[error("{}: {problem}", path.display())]
     Capabilities { path: PathBuf, problem: InvalidCapabilities },
     #[error(transparent)]
@@ -99,9 +100,11 @@ impl Failure {
             Self::Provision(
                 ProvisionError::Refused(_)
                 | ProvisionError::Untrusted { .. }
+                | ProvisionError::Libvirt(_)
+                | ProvisionError::DomainNotAsWritten { is_foreign: true, .. }
                 | ProvisionError::Domain(DomainError::Refused(_)),
             )
-            | Self::Libvirt(_)
+            | Self::OtherSystem(_)
             | Self::StillSetUp
             | Self::RefusedAsShown
             | Self::NoTerminal { .. }
@@ -124,8 +127,14 @@ impl Failure {
                 ErrorKind::Changed => ExitCode::Changed,
                 ErrorKind::NotPutBack => ExitCode::NotPutBack,
             },
-            Self::Upkeep(_) | Self::Provision(ProvisionError::MachineChanged(_) | ProvisionError::CutOff) => {
-                ExitCode::Changed
+            Self::Upkeep(_)
+            | Self::Provision(
+                ProvisionError::MachineChanged(_)
+                | ProvisionError::CutOff
+                | ProvisionError::DomainNotAsWritten { is_foreign: false, .. },
+            ) => ExitCode::Changed,
+            Self::Provision(ProvisionError::Define(DefineError { left, .. })) if !left.is_empty() => {
+                ExitCode::NotPutBack
             }
             Self::NotGivenBack(_) => ExitCode::NotPutBack,
             Self::Interrupted | Self::PutBack { .. } => ExitCode::Interrupted,
@@ -133,6 +142,9 @@ impl Failure {
                 ProvisionError::Machine(_)
                 | ProvisionError::Facts(_)
                 | ProvisionError::Read(_)
+                | ProvisionError::Image(_)
+                | ProvisionError::Domains(_)
+                | ProvisionError::Define(_)
                 | ProvisionError::Trial(_)
                 | ProvisionError::FirstBoot(_),
             )
@@ -150,6 +162,7 @@ impl Failure {
     pub(crate) fn steps(&self) -> Vec<StepOutcome> {
         match self {
             Self::Provision(ProvisionError::Apply(ApplyError::Failed(failure))) => failure.steps.clone(),
+            Self::Provision(ProvisionError::Define(error)) => error.steps.clone(),
             Self::PutBack { steps } => steps.clone(),
             _ => Vec::new(),
         }
@@ -227,10 +240,30 @@ impl Failure {
                 "`neuron-provisioner doctor` says what is wrong, `neuron-provisioner plan` what an apply would do"
                     .to_owned(),
             ],
-            Self::Libvirt(_) => vec![
-                "install libvirt and start its daemon; or give --capabilities a file with what \
-                 `virsh domcapabilities --machine q35` prints elsewhere"
+            Self::Provision(ProvisionError::Libvirt(LibvirtError::Missing { .. })) => vec![
+                "install libvirt and its client, and start its daemon".to_owned(),
+            ],
+            Self::Provision(ProvisionError::Libvirt(LibvirtError::Said { .. })) => vec![format!(
+                "if libvirt is not running: `{}`; what it says about itself is in `journalctl -b -t libvirtd -t virtqemud`",
+                roots::how_to_start_libvirt()
+            )],
+            Self::Provision(ProvisionError::DomainNotAsWritten { is_foreign: true, .. }) => vec![
+                "choose another name for the table of the answers; or `vm define --replace` takes it over and keeps \
+                 what it was"
                     .to_owned(),
+            ],
+            Self::Provision(ProvisionError::DomainNotAsWritten { is_foreign: false, name }) => vec![format!(
+                "look at it with `virsh dumpxml --inactive {name}`; `vm define --replace` puts ours in its place and \
+                 keeps what it is now"
+            )],
+            Self::Provision(ProvisionError::Domains(_)) => vec![
+                "move the file away; then define the virtual machines again".to_owned(),
+            ],
+            Self::Provision(ProvisionError::Define(error)) if !error.left.is_empty() => {
+                error.left.iter().map(|left| format!("not put back: {left}")).collect()
+            }
+            Self::OtherSystem(_) => vec![
+                "boot that system and run this there; or name the libvirt that is meant with --connect".to_owned(),
             ],
             Self::NotGivenBack(_) => vec![
                 "start the entry without GPU passthrough from the boot menu, or put neuron.passthrough=off on \

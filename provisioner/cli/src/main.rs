@@ -24,7 +24,7 @@ mod wizard;
 
 use clap::Parser;
 
-use args::{Args, Verb, VmVerb};
+use args::{Args, Verb};
 use exit_code::ExitCode;
 use failure::Failure;
 use report::ResultReport;
@@ -44,9 +44,7 @@ fn main() -> std::process::ExitCode {
     match run(&args) {
         Ok(code) => code.into(),
         Err(failure) => {
-            if args.common.json
-                && matches!(args.verb, Verb::Apply(_) | Verb::Revert(_) | Verb::Confirm(_) | Verb::Wizard(_))
-            {
+            if args.common.json && args.verb.tells_a_result() {
                 // For whoever reads results, a failure is one.
                 let _ = render::json(&ResultReport::failed(failure.message(), failure.steps()));
             }
@@ -68,7 +66,7 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Confirm(options) => commands::confirm::run(common, options),
         Verb::Doctor => commands::doctor::run(common),
         Verb::Validate(options) => commands::validate::run(common, options),
-        Verb::Vm(VmVerb::Render(options)) => commands::vm::render(common, options),
+        Verb::Vm(verb) => commands::vm::run(common, verb),
         Verb::Demo(options) => demo::run(common, options),
         Verb::Capture(options) => commands::capture::run(common, options),
         Verb::Package(options) => commands::package::run(common, options),

@@ -207,7 +207,7 @@ pub(crate) struct DomainReport {
 
 impl From<Domain> for DomainReport {
     fn from(domain: Domain) -> Self {
-        let Domain { name, xml, notes } = domain;
+        let Domain { name, xml, notes, .. } = domain;
         Self { schema: "neuron-domain/1".to_owned(), name, xml, notes }
     }
 }

@@ -4,10 +4,12 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use neuron_passthrough::answers::Answers;
+use neuron_passthrough::facts::{LibvirtDaemon, libvirt_daemon};
+use neuron_passthrough::libvirt::{self, Libvirt};
 use neuron_passthrough::provision::{self, Source};
 use neuron_passthrough::root::{Capture, Root};
 
-use crate::args::Common;
+use crate::args::{Common, Connection};
 use crate::failure::Failure;
 use crate::given::{self, Given};
 
@@ -65,4 +67,19 @@ pub(crate) fn shows_both() -> bool {
 /// Whether a person can be asked.
 pub(crate) fn has_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// The libvirt to ask. That of the running system is not for the domains of another one.
+pub(crate) fn libvirt(common: &Common, connection: &Connection, target: &Root) -> Result<Libvirt, Failure> {
+    match &connection.connect {
+        Some(uri) => Ok(Libvirt::at(uri)),
+        None if given::is_running_system(target)? => Ok(Libvirt::at(libvirt::SYSTEM)),
+        None => Err(Failure::OtherSystem(common.target_root.clone())),
+    }
+}
+
+/// The command that starts the libvirt of the running system.
+pub(crate) fn how_to_start_libvirt() -> &'static str {
+    let daemon = Root::directory(Path::new("/")).ok().and_then(|root| libvirt_daemon(&root).ok());
+    daemon.unwrap_or(LibvirtDaemon::Neither).how_to_start()
 }

@@ -160,8 +160,14 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help__subcmd__package,removed)
                 cmd="neuron__provisioner__subcmd__help__subcmd__package__subcmd__removed"
                 ;;
+            neuron__provisioner__subcmd__help__subcmd__vm,define)
+                cmd="neuron__provisioner__subcmd__help__subcmd__vm__subcmd__define"
+                ;;
             neuron__provisioner__subcmd__help__subcmd__vm,render)
                 cmd="neuron__provisioner__subcmd__help__subcmd__vm__subcmd__render"
+                ;;
+            neuron__provisioner__subcmd__help__subcmd__vm,undefine)
+                cmd="neuron__provisioner__subcmd__help__subcmd__vm__subcmd__undefine"
                 ;;
             neuron__provisioner__subcmd__package,changed)
                 cmd="neuron__provisioner__subcmd__package__subcmd__changed"
@@ -181,17 +187,29 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__package__subcmd__help,removed)
                 cmd="neuron__provisioner__subcmd__package__subcmd__help__subcmd__removed"
                 ;;
+            neuron__provisioner__subcmd__vm,define)
+                cmd="neuron__provisioner__subcmd__vm__subcmd__define"
+                ;;
             neuron__provisioner__subcmd__vm,help)
                 cmd="neuron__provisioner__subcmd__vm__subcmd__help"
                 ;;
             neuron__provisioner__subcmd__vm,render)
                 cmd="neuron__provisioner__subcmd__vm__subcmd__render"
                 ;;
+            neuron__provisioner__subcmd__vm,undefine)
+                cmd="neuron__provisioner__subcmd__vm__subcmd__undefine"
+                ;;
+            neuron__provisioner__subcmd__vm__subcmd__help,define)
+                cmd="neuron__provisioner__subcmd__vm__subcmd__help__subcmd__define"
+                ;;
             neuron__provisioner__subcmd__vm__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__vm__subcmd__help__subcmd__help"
                 ;;
             neuron__provisioner__subcmd__vm__subcmd__help,render)
                 cmd="neuron__provisioner__subcmd__vm__subcmd__help__subcmd__render"
+                ;;
+            neuron__provisioner__subcmd__vm__subcmd__help,undefine)
+                cmd="neuron__provisioner__subcmd__vm__subcmd__help__subcmd__undefine"
                 ;;
             *)
                 ;;
@@ -982,7 +1000,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__vm)
-            opts="render"
+            opts="render define undefine"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -995,7 +1013,35 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__vm__subcmd__define)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__vm__subcmd__render)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__vm__subcmd__undefine)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1310,7 +1356,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__vm)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version render help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version render define undefine help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1339,9 +1385,57 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        neuron__subcmd__provisioner__subcmd__vm__subcmd__help)
-            opts="render help"
+        neuron__subcmd__provisioner__subcmd__vm__subcmd__define)
+            opts="-y -q -v -h -V --connect --replace --yes --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__vm__subcmd__help)
+            opts="render define undefine help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__vm__subcmd__help__subcmd__define)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1381,14 +1475,66 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__vm__subcmd__help__subcmd__undefine)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__vm__subcmd__render)
-            opts="-q -v -h -V --capabilities --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            opts="-q -v -h -V --capabilities --connect --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --capabilities)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__vm__subcmd__undefine)
+            opts="-y -q -v -h -V --connect --forget-firmware --yes --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -147,20 +147,23 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand va
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -f -a "define" -d 'Define the domain, with its disk and its network; defining it again follows changed answers'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -f -a "undefine" -d 'Take a domain back that `define` made; its disk stays'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l capabilities -d 'What `virsh domcapabilities --machine q35` printed, instead of asking libvirt here' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l connect -d 'Ask this libvirt instead of that of the running system (`qemu:///system`)' -r
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
@@ -172,7 +175,37 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l connect -d 'Ask this libvirt instead of that of the running system (`qemu:///system`)' -r
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l replace -d 'Take over a domain that somebody else defined or changed'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -s y -l yes -d 'Do not ask'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l connect -d 'Ask this libvirt instead of that of the running system (`qemu:///system`)' -r
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l forget-firmware -d 'Delete what its firmware and its TPM remember as well: a disk that is sealed to them opens no more'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -s y -l yes -d 'Do not ask'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -s V -l version -d 'Print version'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "define" -d 'Define the domain, with its disk and its network; defining it again follows changed answers'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "undefine" -d 'Take a domain back that `define` made; its disk stays'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand demo" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
@@ -332,6 +365,8 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand he
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package firstboot help" -f -a "firstboot" -d 'What the units of the first boot ask for; not for people'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply revert status confirm doctor validate vm demo capture boot package firstboot help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "define" -d 'Define the domain, with its disk and its network; defining it again follows changed answers'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "undefine" -d 'Take a domain back that `define` made; its disk stays'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from boot" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from boot" -f -a "ask" -d 'On trial, ask on this terminal whether to keep passthrough; without an answer it goes back'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from boot" -f -a "good" -d 'Wait until this boot has shown that it is good, and say so'

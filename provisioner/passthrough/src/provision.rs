@@ -14,6 +14,7 @@ use crate::boots::{self, Boots};
 use crate::facts::{FactsError, Machine, Running, Target};
 use crate::guest::domain::DomainError;
 use crate::id::TargetPath;
+use crate::libvirt::{ImageError, LibvirtError};
 use crate::plan::{self, ANSWERS, Inputs, Ours, OwnFile, Plan, Purpose, Stage};
 use crate::policy::{self, Decision, Judgement, Verdict};
 use crate::root::{ReadError, Root};
@@ -21,7 +22,9 @@ use crate::step::FileState;
 
 mod again;
 mod carry_out;
+mod define;
 mod doctor;
+mod domains;
 mod first_boot;
 mod guest;
 mod handed;
@@ -29,9 +32,11 @@ mod refusal;
 mod renew;
 mod status;
 mod trial;
+mod undefine;
 mod upkeep;
 
 pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
+pub use define::{DefineError, Definition, capabilities, define, prepare_definition};
 pub use doctor::doctor;
 pub use first_boot::{Due, FIRST_BOOT, FirstBoot, FirstBootOutcome, WISH, Work, due, keep_wish, let_go};
 pub use guest::domain;
@@ -40,6 +45,7 @@ pub use refusal::{REFUSAL, keep_reason, unreadable};
 pub use renew::{Renewed, renew};
 pub use status::status;
 pub use trial::{asks, trial};
+pub use undefine::{Undefinition, defined, prepare_undefinition, undefine};
 pub use upkeep::{Upkeep, upkeep};
 
 /// Where the answers come from.
@@ -102,6 +108,26 @@ pub enum ProvisionError {
     /// A virtual machine cannot be made as the answers want it.
     #[error(transparent)]
     Domain(#[from] DomainError),
+    /// libvirt did not answer, or refused.
+    #[error(transparent)]
+    Libvirt(#[from] LibvirtError),
+    /// A disk image could not be looked at.
+    #[error(transparent)]
+    Image(ImageError),
+    /// The record of what was defined cannot be understood.
+    #[error("/var/lib/neuron-provisioner/domains.json: {0}")]
+    Domains(String),
+    /// libvirt has a domain of that name that is not as we wrote it.
+    #[error("libvirt has a domain `{name}` that {}", if *.is_foreign { "somebody else defined" } else { "was changed since it was defined" })]
+    DomainNotAsWritten {
+        /// Its name.
+        name: String,
+        /// Whether it was never ours.
+        is_foreign: bool,
+    },
+    /// A domain was to be defined, and something on the way did not work.
+    #[error(transparent)]
+    Define(#[from] DefineError),
     /// Policy forbids it, or somebody has to answer first; nothing was written but the reason.
     #[error("{}", refusal(.0))]
     Refused(Box<Decision>),

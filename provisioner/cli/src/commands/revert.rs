@@ -1,5 +1,7 @@
 //! `revert`: everything as it was.
 
+mod domains;
+
 use std::fmt::Write as _;
 
 use neuron_passthrough::apply::{Reverted, StepResult};
@@ -7,6 +9,7 @@ use neuron_passthrough::boots;
 use neuron_passthrough::provision::{self, ProvisionError};
 
 use crate::args::{Common, RevertOptions};
+use crate::commands::revert::domains::Domains;
 use crate::commands::{apply, consent};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
@@ -18,7 +21,11 @@ use crate::{narrate, notice, render, roots};
 pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
     let status = provision::status(&machine, &target)?;
-    let nothing = status.files.is_empty() && status.due_rebuilds.is_empty() && !status.interrupted;
+    let domains = Domains::look(common, &target)?;
+    let nothing = status.files.is_empty()
+        && status.due_rebuilds.is_empty()
+        && !status.interrupted
+        && domains.are_none();
     if nothing && !status.in_progress {
         boots::forget(&target).map_err(ProvisionError::from)?;
         provision::let_go(&target).map_err(ProvisionError::from)?;
@@ -27,7 +34,8 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
         return Ok(apply::told(finish(common, &nothing), code(&nothing)));
     }
     if !common.json && !common.quiet {
-        let mut text = String::from("These files go back to what they were:\n");
+        let mut text = domains.text();
+        text.push_str("These files go back to what they were:\n");
         for path in &status.files {
             let _ = writeln!(text, "  {path}");
         }
@@ -46,12 +54,15 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     };
     match reverted {
         Ok(reverted) => {
-            let (report, code) = outcome(reverted);
+            let (mut report, code) = outcome(reverted);
             // While an image or a menu is still to be made, what boots next may claim all the same.
             if !is_something_due(&report) {
                 boots::forget(&target).map_err(ProvisionError::from)?;
             }
             notice::withdraw(&machine);
+            let undefined = domains.take_back(&target);
+            report.changed |= undefined.iter().any(|step| step.outcome == StepResult::Done);
+            report.steps.extend(undefined);
             Ok(apply::told(finish(common, &report), code))
         }
         Err(error) => Err(apply::ended(error, &stop)),
@@ -89,7 +100,7 @@ fn code(report: &ResultReport) -> ExitCode {
 
 /// Whether a program that makes an image or a menu was left to others.
 fn is_something_due(report: &ResultReport) -> bool {
-    report.steps.iter().any(|step| step.outcome == StepResult::Deferred)
+    report.steps.iter().any(|step| step.outcome == StepResult::Deferred && !domains::is_of_domain(step))
 }
 
 /// How a revert ended, for a person.

@@ -19,3 +19,16 @@ pub fn default_interface(root: &Root) -> Result<Option<String>, FactsError> {
     });
     Ok(default)
 }
+
+/// Whether there is a bridge of this name; `None` when the machine does not list its interfaces.
+pub fn is_bridge(root: &Root, name: &str) -> Result<Option<bool>, FactsError> {
+    const INTERFACES: &str = "/sys/class/net";
+    // Without this, a name like `..` would lead elsewhere.
+    match root.list(INTERFACES)? {
+        None => Ok(None),
+        Some(names) if names.iter().any(|there| there == name) => {
+            Ok(Some(root.exists(&format!("{INTERFACES}/{name}/bridge"))?))
+        }
+        Some(_) => Ok(Some(false)),
+    }
+}

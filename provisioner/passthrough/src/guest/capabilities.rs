@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use roxmltree::{Document, Node};
+use serde::{Deserialize, Serialize};
 
 /// An answer that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +23,7 @@ pub enum InvalidCapabilities {
 }
 
 /// What a domain on this host may have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// The type of the domain: `kvm`, or `qemu` where there is no KVM.
     pub domain_type: String,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::capabilities::Capabilities;
+use super::existing::{Kept, NAMESPACE};
 use super::looking_glass;
 use super::pinning::{self, Pinning, Wanted};
 use super::templates::{self, TemplateError};
@@ -59,6 +60,10 @@ pub struct Inputs<'a> {
     pub default_interface: Option<&'a str>,
     /// A secret of this system, so that no two systems make equal ids.
     pub seed: &'a [u8],
+    /// What stays the same, where libvirt has the domain already.
+    pub kept: Option<&'a Kept>,
+    /// Whether the bridge of the answers is there; `None` when the machine does not tell.
+    pub has_bridge: Option<bool>,
     /// Templates of the user, by name.
     pub templates: &'a [(String, String)],
 }
@@ -68,6 +73,8 @@ pub struct Inputs<'a> {
 pub struct Domain {
     /// Its name.
     pub name: String,
+    /// Its UUID.
+    pub uuid: String,
     /// Its XML.
     pub xml: String,
     /// What is worth knowing.
@@ -103,6 +110,13 @@ fn list(problems: &[Problem]) -> String {
     all.join("; ")
 }
 
+/// The format of a disk image, by its name: `raw` or `qcow2`.
+pub fn disk_format(path: &str) -> &'static str {
+    let is_raw =
+        std::path::Path::new(path).extension().is_some_and(|ending| ending == "raw" || ending == "img");
+    if is_raw { "raw" } else { "qcow2" }
+}
+
 /// Makes the domain of the virtual machine `inputs.name`.
 pub fn make(inputs: &Inputs<'_>) -> Result<Domain, DomainError> {
     let Some(vm) = inputs.answers.vm.get(inputs.name) else {
@@ -125,6 +139,7 @@ pub fn make(inputs: &Inputs<'_>) -> Result<Domain, DomainError> {
     let xml = templates::render(&format!("{}-passthrough.xml.j2", kind(vm.kind)), inputs.templates, values)?;
     Ok(Domain {
         name: inputs.name.to_owned(),
+        uuid: identity(inputs).uuid,
         xml: format!("{}\n", xml.trim_end()),
         notes: check::notes(inputs, vm),
     })
@@ -166,6 +181,8 @@ struct Head<'a> {
     name: &'a str,
     uuid: String,
     kind: &'static str,
+    machine: &'a str,
+    namespace: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -256,12 +273,14 @@ fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> V
             name: inputs.name,
             uuid: identity.uuid,
             kind: kind(vm.kind),
+            machine: inputs.kept.and_then(|kept| kept.machine.as_deref()).unwrap_or(&capabilities.machine),
+            namespace: NAMESPACE,
         },
         memory: Memory { mib, hugepages, hugepages_unit },
         cpu: cpu(inputs, pinning),
         firmware: Firmware { secure_boot: vm.secure_boot },
         hyperv: enlightenments.collect(),
-        disk: vm.disk.as_ref().map(|disk| Disk { path: &disk.path, format: check::format(&disk.path) }),
+        disk: vm.disk.as_ref().map(|disk| Disk { path: &disk.path, format: disk_format(&disk.path) }),
         isos: isos(vm),
         ports: (1..=inputs.gpus.len()).collect(),
         functions,
@@ -339,12 +358,14 @@ fn shared_memory(inputs: &Inputs<'_>, vm: &Vm) -> Option<SharedMemory> {
     Some(SharedMemory { name, mib: looking_glass::size_mib(answers).ok()? })
 }
 
+#[derive(Debug)]
 struct Identity {
     uuid: String,
     mac: String,
 }
 
-/// The same for the same name on the same system, and on no other system.
+/// The same for the same name on the same system, and on no other system; that of a domain that is
+/// there stays.
 fn identity(inputs: &Inputs<'_>) -> Identity {
     let digest =
         Sha256::new().chain_update(inputs.seed).chain_update([0]).chain_update(inputs.name).finalize();
@@ -355,5 +376,9 @@ fn identity(inputs: &Inputs<'_>) -> Identity {
     }
     // Version 8 (custom) and variant 1 of RFC 9562; 52:54:00 is QEMU's own prefix.
     let uuid = format!("{}-{}-8{}-a{}-{}", &hex[0..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
-    Identity { uuid, mac: format!("52:54:00:{}:{}:{}", &hex[32..34], &hex[34..36], &hex[36..38]) }
+    let mac = format!("52:54:00:{}:{}:{}", &hex[32..34], &hex[34..36], &hex[36..38]);
+    match inputs.kept {
+        Some(kept) => Identity { uuid: kept.uuid.clone(), mac: kept.mac.clone().unwrap_or(mac) },
+        None => Identity { uuid, mac },
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 pub mod domain;
+pub mod existing;
 mod looking_glass;
 mod pinning;
 mod templates;

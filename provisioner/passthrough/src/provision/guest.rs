@@ -1,10 +1,11 @@
 //! The domain of a virtual machine, for whoever asks.
 
 use super::{ProvisionError, Source};
-use crate::answers::{Answers, Vm, VmGpus};
-use crate::facts::{Machine, Topology, default_interface, numa_node};
+use crate::answers::{Answers, NetworkKind, Vm, VmGpus};
+use crate::facts::{Machine, Topology, default_interface, is_bridge, numa_node};
 use crate::guest::capabilities::Capabilities;
 use crate::guest::domain::{self, Domain, DomainError, Inputs, Problem};
+use crate::guest::existing::Kept;
 use crate::id::PciAddress;
 use crate::policy::{self, GpuRole, Judgement, Verdict};
 use crate::root::Root;
@@ -25,14 +26,26 @@ pub fn domain(
 ) -> Result<Domain, ProvisionError> {
     let answers = super::answers(target, source)?;
     let name = name.map_or_else(|| only(&answers), |name| Ok(name.to_owned()))?;
+    render(machine, target, &answers, &name, capabilities, None)
+}
+
+/// The same, with what a domain that is there keeps.
+pub(super) fn render(
+    machine: &Root,
+    target: &Root,
+    answers: &Answers,
+    name: &str,
+    capabilities: &Capabilities,
+    kept: Option<&Kept>,
+) -> Result<Domain, ProvisionError> {
     let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
-    let gpus = match answers.vm.get(&name) {
+    let gpus = match answers.vm.get(name) {
         Some(vm) if vm.gpus != VmGpus::None => {
-            let judgement = policy::judge(&facts, &answers);
+            let judgement = policy::judge(&facts, answers);
             if judgement.decision.verdict != Verdict::Ready {
                 return Err(ProvisionError::Refused(Box::new(judgement.decision)));
             }
-            gpus(&judgement, &answers, &name, vm)?
+            gpus(&judgement, answers, name, vm)?
         }
         _ => Vec::new(),
     };
@@ -44,8 +57,8 @@ pub fn domain(
     let default_interface = default_interface(machine).map_err(ProvisionError::Machine)?;
     let seed = seed(target)?;
     let made = domain::make(&Inputs {
-        name: &name,
-        answers: &answers,
+        name,
+        answers,
         gpus: &gpus,
         topology: &topology,
         cpu_vendor: facts.cpu.vendor,
@@ -53,17 +66,19 @@ pub fn domain(
         capabilities,
         default_interface: default_interface.as_deref(),
         seed: seed.as_bytes(),
+        kept,
+        has_bridge: has_bridge(machine, answers.vm.get(name))?,
         templates: &templates(target)?,
     });
     Ok(made?)
 }
 
-fn refused(key: String, why: String, hint: String) -> ProvisionError {
+pub(super) fn refused(key: String, why: String, hint: String) -> ProvisionError {
     ProvisionError::Domain(DomainError::Refused(vec![Problem { key, why, hint }]))
 }
 
 /// The name of the only virtual machine.
-fn only(answers: &Answers) -> Result<String, ProvisionError> {
+pub(super) fn only(answers: &Answers) -> Result<String, ProvisionError> {
     let names: Vec<&String> = answers.vm.keys().collect();
     match names.as_slice() {
         [name] => Ok((*name).clone()),
@@ -109,6 +124,16 @@ fn gpus(
     };
     let own = guests.iter().filter(|gpu| is_its(gpu.address));
     Ok(own.map(|gpu| gpu.functions.clone()).collect())
+}
+
+/// Whether the bridge that is wanted is there. A capture holds no interfaces.
+fn has_bridge(machine: &Root, vm: Option<&Vm>) -> Result<Option<bool>, ProvisionError> {
+    match vm {
+        Some(vm) if vm.network.kind == NetworkKind::Bridge && machine.descriptor().is_some() => {
+            is_bridge(machine, &vm.network.bridge).map_err(ProvisionError::Machine)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// What makes ids differ between systems: systemd's identifier of this one, which itself must not be

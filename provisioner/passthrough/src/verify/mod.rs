@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use claim::{CLAIM, NEUTRAL_IDS};
 pub use disk::not_in_force;
+pub(crate) use seen::in_full;
 
 use crate::answers::Answers;
 use crate::binding::VFIO_CONF;

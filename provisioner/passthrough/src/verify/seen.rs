@@ -151,7 +151,7 @@ fn list(target: &Root) -> List {
 }
 
 /// An error with its causes, for one line.
-pub(super) fn in_full(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

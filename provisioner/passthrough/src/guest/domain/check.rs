@@ -102,6 +102,10 @@ fn host(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
             format!("{} processors are more than the {} that QEMU can do", vm.vcpus, capabilities.most_vcpus);
         found.push(problem(inputs.name, "vcpus", why, "ask for fewer"));
     }
+    if vm.display == Display::None && inputs.gpus.is_empty() {
+        let why = "without a GPU and without a display nobody could see it";
+        found.push(problem(inputs.name, "display", why, "set display = \"spice\", or give it a GPU"));
+    }
     let without_spice = inputs.answers.audio.backend == AudioBackend::Spice && vm.display != Display::Spice;
     if without_spice {
         let why = "sound by SPICE needs a SPICE display";
@@ -156,6 +160,13 @@ fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
                 if vm.network.kind == NetworkKind::Bridge { "network.bridge" } else { "network.interface" };
             let why = format!("`{}` is no name of a network interface", source.escape_debug());
             found.push(problem(name, key, why, "write the name that `ip link` shows"));
+        } else if vm.network.kind == NetworkKind::Bridge && inputs.has_bridge == Some(false) {
+            let why = format!("there is no bridge `{source}` on this machine");
+            let hint = format!(
+                "make one: `nmcli connection add type bridge ifname {source}`, and the wired interface as its \
+                 port; or use kind = \"nat\""
+            );
+            found.push(problem(name, "network.bridge", why, hint));
         }
     }
     let most = inputs.gpus.iter().find(|functions| functions.len() > 8);
@@ -175,11 +186,8 @@ fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
 /// Keys of the answers that are known and that nothing here follows yet.
 fn not_there_yet(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
     let audio = inputs.answers.audio.backend;
-    let waits = [
-        ("usb_controllers", !vm.usb_controllers.is_empty()),
-        ("pci_devices", !vm.pci_devices.is_empty()),
-        ("display", vm.display == Display::None),
-    ];
+    let waits =
+        [("usb_controllers", !vm.usb_controllers.is_empty()), ("pci_devices", !vm.pci_devices.is_empty())];
     for (key, _) in waits.into_iter().filter(|(_, is_asked)| *is_asked) {
         let why = "this is not there yet";
         found.push(problem(
@@ -189,10 +197,19 @@ fn not_there_yet(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
             format!("leave {key} out, or add it to the domain by hand"),
         ));
     }
+    if audio == AudioBackend::Scream && vm.network.kind == NetworkKind::User {
+        found.push(Problem {
+            key: "audio.backend".to_owned(),
+            why:
+                "Scream sends its sound to the network, and kind = \"user\" lets nothing of it reach the host"
+                    .to_owned(),
+            hint: "use network kind \"nat\" or \"bridge\", or backend = \"spice\"".to_owned(),
+        });
+    }
     if audio == AudioBackend::Pipewire {
         found.push(Problem {
             key: "audio.backend".to_owned(),
-            why: "sound to PipeWire is not there yet".to_owned(),
+            why: "sound to PipeWire is not there yet: QEMU runs as another user than it does".to_owned(),
             hint: "use backend = \"spice\" or \"none\"".to_owned(),
         });
     }
@@ -252,6 +269,11 @@ pub(super) fn notes(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
         let why = "the installer of Windows sees no virtio disk without its drivers";
         notes.push(problem(inputs.name, "virtio_iso", why, "name the ISO of the virtio drivers"));
     }
+    if vm.display == Display::None && inputs.answers.looking_glass.enable && vm.kind != VmKind::Linux {
+        let why = "Looking Glass has no keyboard and mouse without SPICE";
+        let hint = "set display = \"spice\", or hand keyboard and mouse over with evdev or usb_devices";
+        notes.push(problem(inputs.name, "display", why, hint));
+    }
     if inputs.gpus.is_empty() && vm.gpus != VmGpus::None {
         notes.push(problem(inputs.name, "gpus", "it gets no GPU", "see `neuron-provisioner inspect`"));
     }
@@ -269,13 +291,6 @@ pub(super) fn cpu_mode(capabilities: &Capabilities) -> Option<&'static str> {
         .find(|mode| capabilities.cpu_modes.contains(*mode))
 }
 
-/// The format of a disk image, by its name.
-pub(super) fn format(path: &str) -> &'static str {
-    let is_raw =
-        std::path::Path::new(path).extension().is_some_and(|ending| ending == "raw" || ending == "img");
-    if is_raw { "raw" } else { "qcow2" }
-}
-
 pub(super) fn network_source<'a>(inputs: &Inputs<'a>, vm: &'a Vm) -> &'a str {
     match vm.network.kind {
         NetworkKind::Bridge => &vm.network.bridge,
@@ -289,6 +304,9 @@ pub(super) fn network_source<'a>(inputs: &Inputs<'a>, vm: &'a Vm) -> &'a str {
 
 /// The emulated display adapter: one that the guest has a driver for before anything is installed.
 pub(super) fn video(inputs: &Inputs<'_>, vm: &Vm) -> &'static str {
+    if vm.display == Display::None {
+        return "none";
+    }
     let is_linux = vm.kind == VmKind::Linux && inputs.capabilities.video.contains("virtio");
     if is_linux { "virtio" } else { "vga" }
 }

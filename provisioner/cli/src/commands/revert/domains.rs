@@ -1,0 +1,82 @@
+//! The domains that `vm define` made: a revert takes them back as well.
+
+use neuron_passthrough::apply::{StepOutcome, StepResult};
+use neuron_passthrough::libvirt::{FirmwareState, Libvirt, SYSTEM};
+use neuron_passthrough::provision::{self, ProvisionError, Undefinition};
+use neuron_passthrough::root::Root;
+
+use crate::args::Common;
+use crate::commands::vm;
+use crate::failure::Failure;
+use crate::given;
+
+/// How the steps about domains begin.
+const STEP: &str = "vm-";
+
+/// Every domain of ours, or why nobody can tell what has become of it.
+pub(super) struct Domains(Vec<(String, Found)>);
+
+/// What is taken back of one, from where; or why it stays.
+type Found = Result<(Libvirt, Undefinition), String>;
+
+pub(super) fn is_of_domain(step: &StepOutcome) -> bool {
+    step.id.starts_with(STEP)
+}
+
+impl Domains {
+    /// Looks; changes nothing. A domain that runs has the GPU: it has to be shut down first.
+    pub(super) fn look(common: &Common, target: &Root) -> Result<Self, Failure> {
+        let mut all = Vec::new();
+        for (name, libvirt) in provision::defined(target)? {
+            let found = if libvirt.uri() == SYSTEM && !given::is_running_system(target)? {
+                Err(format!("it belongs to the system in {}", common.target_root.display()))
+            } else {
+                match provision::prepare_undefinition(target, Some(&name), &libvirt) {
+                    Ok(Some(undefinition)) => Ok((libvirt, undefinition)),
+                    Ok(None) => continue,
+                    Err(ProvisionError::Libvirt(error)) => Err(error.to_string()),
+                    Err(error @ ProvisionError::DomainNotAsWritten { .. }) => Err(error.to_string()),
+                    Err(error) => return Err(error.into()),
+                }
+            };
+            all.push((name, found));
+        }
+        Ok(Self(all))
+    }
+
+    pub(super) fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What happens to them, for a person.
+    pub(super) fn text(&self) -> String {
+        let mut sentences = Vec::new();
+        for (name, found) in &self.0 {
+            match found {
+                Ok((_, undefinition)) => sentences.extend(vm::taken_back(undefinition, FirmwareState::Keep)),
+                Err(why) => sentences.push(format!("the domain `{name}` stays as it is: {why}")),
+            }
+        }
+        if sentences.is_empty() { String::new() } else { vm::listed("Virtual machines:", &sentences) }
+    }
+
+    /// Takes them back; what does not go is left to a person.
+    pub(super) fn take_back(self, target: &Root) -> Vec<StepOutcome> {
+        let mut steps = Vec::new();
+        for (name, found) in self.0 {
+            let done = found.and_then(|(libvirt, undefinition)| {
+                provision::undefine(target, &libvirt, &undefinition, FirmwareState::Keep)
+                    .map_err(|error| Failure::from(error).message())
+            });
+            let mut step =
+                StepOutcome { id: format!("{STEP}{name}"), outcome: StepResult::Done, who: None, why: None };
+            if let Err(why) = done {
+                step.outcome = StepResult::Deferred;
+                step.who = Some("you".to_owned());
+                step.why = Some(format!("{why}; later, run `neuron-provisioner vm undefine {name}`"));
+            }
+            steps.push(step);
+        }
+        steps
+    }
+}

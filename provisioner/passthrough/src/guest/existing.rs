@@ -1,0 +1,121 @@
+//! A domain that libvirt has already, as `virsh dumpxml` tells it.
+
+use roxmltree::{Document, Node};
+
+use crate::id::PciAddress;
+
+/// The namespace of what we write into a domain's metadata: such a domain is ours.
+pub const NAMESPACE: &str = "urn:neuronos:provisioner:1";
+
+/// What has to stay the same when a domain is defined anew: a guest notices if it changes, and
+/// Windows wants to be activated again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// Its UUID.
+    pub uuid: String,
+    /// The address of its first network adapter.
+    pub mac: Option<String>,
+    /// Its machine, `pc-q35-9.1`, where that has PCI Express.
+    pub machine: Option<String>,
+}
+
+/// A domain that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Existing {
+    /// What a new definition takes over.
+    pub kept: Kept,
+    /// Whether we defined it.
+    pub is_ours: bool,
+    /// The files of its disks, media apart.
+    pub disks: Vec<String>,
+    /// The host's PCI functions that it gets.
+    pub functions: Vec<PciAddress>,
+}
+
+impl Existing {
+    /// Reads a domain; an error tells what is wrong with it.
+    pub fn parse(xml: &str) -> Result<Self, String> {
+        let document = Document::parse(xml).map_err(|error| error.to_string())?;
+        let root = document.root_element();
+        let under = |names: &[&str]| descend(root, names);
+        let uuid = under(&["uuid"]).and_then(|node| node.text()).map(str::trim).unwrap_or_default();
+        if !root.has_tag_name("domain") || uuid.is_empty() {
+            return Err("it is no <domain> with a <uuid>".to_owned());
+        }
+        let metadata = under(&["metadata"]);
+        let devices = under(&["devices"]);
+        let all = |name: &'static str| {
+            devices.into_iter().flat_map(|node| node.children()).filter(move |node| node.has_tag_name(name))
+        };
+        let mac = all("interface").find_map(|node| descend(node, &["mac"])?.attribute("address"));
+        let machine = under(&["os", "type"]).and_then(|node| node.attribute("machine"));
+        let disks = all("disk").filter(|node| node.attribute("device").unwrap_or("disk") == "disk");
+        let functions = all("hostdev").filter(|node| node.attribute("type") == Some("pci"));
+        Ok(Self {
+            kept: Kept {
+                uuid: uuid.to_owned(),
+                mac: mac.map(str::to_owned),
+                machine: machine.filter(|machine| machine.contains("q35")).map(str::to_owned),
+            },
+            is_ours: metadata.is_some_and(|metadata| {
+                metadata.children().any(|node| node.tag_name().namespace() == Some(NAMESPACE))
+            }),
+            disks: disks
+                .filter_map(|node| descend(node, &["source"])?.attribute("file").map(str::to_owned))
+                .collect(),
+            functions: functions.filter_map(function).collect(),
+        })
+    }
+}
+
+fn descend<'a, 'b>(node: Node<'a, 'b>, names: &[&str]) -> Option<Node<'a, 'b>> {
+    names.iter().try_fold(node, |node, name| node.children().find(|child| child.has_tag_name(*name)))
+}
+
+/// The address of a hostdev's source, whose numbers are hexadecimal.
+fn function(hostdev: Node<'_, '_>) -> Option<PciAddress> {
+    let address = descend(hostdev, &["source", "address"])?;
+    let number = |name: &str| {
+        let text = address.attribute(name)?;
+        u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()
+    };
+    let (domain, bus) = (number("domain")?, number("bus")?);
+    format!("{domain:04x}:{bus:02x}:{:02x}.{:x}", number("slot")?, number("function")?).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOMAIN: &str = "<domain type='kvm'><name>a</name><uuid>1-2</uuid>
+        <metadata><n:domain xmlns:n='urn:neuronos:provisioner:1' kind='linux'/></metadata>
+        <os><type machine='pc-q35-9.1'>hvm</type></os><devices>
+        <disk type='file' device='disk'><source file='/srv/a.qcow2'/></disk>
+        <disk type='file' device='cdrom'><source file='/srv/a.iso'/></disk>
+        <hostdev mode='subsystem' type='pci'><source>
+        <address domain='0x0000' bus='0x0a' slot='0x00' function='0x1'/></source></hostdev>
+        <hostdev mode='subsystem' type='usb'><source><vendor id='0x1'/></source></hostdev>
+        <interface type='network'><mac address='52:54:00:00:00:01'/></interface></devices></domain>";
+
+    #[test]
+    fn what_a_new_definition_takes_over_is_read() {
+        let existing = Existing::parse(DOMAIN).unwrap();
+        assert_eq!(
+            existing,
+            Existing {
+                kept: Kept {
+                    uuid: "1-2".to_owned(),
+                    mac: Some("52:54:00:00:00:01".to_owned()),
+                    machine: Some("pc-q35-9.1".to_owned()),
+                },
+                is_ours: true,
+                disks: vec!["/srv/a.qcow2".to_owned()],
+                functions: vec!["0000:0a:00.1".parse().unwrap()],
+            }
+        );
+        let foreign = Existing::parse(&DOMAIN.replace("neuronos", "other").replace("q35", "i440fx")).unwrap();
+        assert!(!foreign.is_ours && foreign.kept.machine.is_none());
+        assert!(Existing::parse("<domain/>").is_err());
+        assert!(Existing::parse("error: no").is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! A domain that we defined is taken back; its disks stay.
+
+use std::collections::BTreeSet;
+
+use super::ProvisionError;
+use super::define::{outcome, read};
+use super::domains::{Domains, back_up};
+use super::guest::refused;
+use crate::apply::{StepOutcome, StepResult};
+use crate::libvirt::{FirmwareState, Libvirt};
+use crate::root::Root;
+
+/// What is taken back of a domain.
+#[derive(Debug)]
+pub struct Undefinition {
+    /// Its name.
+    pub name: String,
+    /// Its disks, which stay.
+    pub disks: Vec<String>,
+    /// What bore the name before it, and comes back.
+    pub has_former: bool,
+    now: Option<String>,
+    uuid: String,
+    is_edited: bool,
+}
+
+/// The names of all domains that we defined, with the libvirt of each.
+pub fn defined(target: &Root) -> Result<Vec<(String, Libvirt)>, ProvisionError> {
+    let record = Domains::load(target)?;
+    Ok(record.defined.into_iter().map(|(name, known)| (name, Libvirt::at(&known.connect))).collect())
+}
+
+/// Finds out what taking a domain back would do; `None` where there is nothing to take back.
+pub fn prepare_undefinition(
+    target: &Root,
+    name: Option<&str>,
+    libvirt: &Libvirt,
+) -> Result<Option<Undefinition>, ProvisionError> {
+    let record = Domains::load(target)?;
+    let names: Vec<&String> = record.defined.keys().collect();
+    let name = match (name, names.as_slice()) {
+        (Some(name), _) => name.to_owned(),
+        (None, [name]) => (*name).clone(),
+        (None, []) => return Ok(None),
+        (None, names) => {
+            let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+            let why = format!("{} virtual machines are defined", names.len());
+            return Err(refused("vm".to_owned(), why, format!("say which: {}", names.join(", "))));
+        }
+    };
+    let now = libvirt.domain(&name)?;
+    let Some(known) = record.defined.get(&name) else {
+        if now.is_none() {
+            return Ok(None);
+        }
+        let hint = format!("if it is to go, `virsh undefine {name}` takes it away");
+        return Err(refused(format!("vm.{name}"), "it was not defined by this program".to_owned(), hint));
+    };
+    let existing = now.as_deref().map(|xml| read(&name, xml)).transpose()?;
+    // A run that was cut off may have brought the former one back already.
+    if known.former.is_none() && existing.as_ref().is_some_and(|there| !there.is_ours) {
+        return Err(ProvisionError::DomainNotAsWritten { name, is_foreign: true });
+    }
+    if libvirt.domains(true)?.contains(&name) {
+        let hint = format!("shut it down first, in the guest or with `virsh shutdown {name}`");
+        return Err(refused(format!("vm.{name}"), "it is running".to_owned(), hint));
+    }
+    Ok(Some(Undefinition {
+        disks: existing.map(|existing| existing.disks).unwrap_or_default(),
+        has_former: known.former.is_some(),
+        is_edited: now.as_ref().is_some_and(|now| known.understood != *now),
+        uuid: known.uuid.clone(),
+        name,
+        now,
+    }))
+}
+
+/// Takes a domain back. Disks stay; what its firmware and TPM remember stays unless somebody asks.
+pub fn undefine(
+    target: &Root,
+    libvirt: &Libvirt,
+    undefinition: &Undefinition,
+    state: FirmwareState,
+) -> Result<Vec<StepOutcome>, ProvisionError> {
+    let Undefinition { name, now, uuid, is_edited, .. } = undefinition;
+    let mut record = Domains::load(target)?;
+    let mut steps = Vec::new();
+    if let Some(xml) = now.as_ref().filter(|_| *is_edited) {
+        let path = back_up(target, uuid, xml)?;
+        let why = format!("it was changed since it was defined; what it was is in {path}");
+        steps.push(outcome("backup", StepResult::Done, Some(why)));
+    }
+    let known = record.defined.get(name);
+    match (known.and_then(|known| known.former.as_ref()), now) {
+        (Some(former), _) => {
+            libvirt.restore(name, &former.xml)?;
+            libvirt.set_automatic(name, former.is_automatic)?;
+            steps.push(outcome("domain", StepResult::Reverted, Some("it is what it was before".to_owned())));
+        }
+        (None, Some(_)) => {
+            libvirt.undefine(name, state)?;
+            steps.push(outcome("domain", StepResult::Done, None));
+        }
+        (None, None) => {
+            steps.push(outcome("domain", StepResult::Unchanged, Some("libvirt has it no more".to_owned())));
+        }
+    }
+    record.defined.remove(name);
+    if record.defined.is_empty() {
+        for network in std::mem::take(&mut record.networks).into_iter().collect::<BTreeSet<_>>() {
+            if libvirt.network(&network)?.is_some_and(|network| network.is_automatic) {
+                libvirt.set_network_automatic(&network, false)?;
+                steps.push(outcome("network-autostart", StepResult::Reverted, None));
+            }
+        }
+    }
+    record.save(target)?;
+    Ok(steps)
+}

@@ -29,6 +29,7 @@ pub(crate) const ALL: &[Fault] = &[
     }),
     fault("start.sh: it cannot run", |to| write(to, "airootfs/etc/xdg/autostart/start.sh", "#!/bin/sh\n")),
     fault("calamares is missing", |to| edit(to, "packages.x86_64", "\ncalamares\n", "\n")),
+    fault("looking-glass is missing", |to| edit(to, "packages.x86_64", "\nlooking-glass\n", "\n")),
     fault("neuron-provisioner is missing", |to| {
         edit(to, "packages.x86_64", "\nneuron-provisioner\n", "\n");
     }),

@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What has to be in the image beside what a boot mode asks for.
-const NEEDED: [&str; 12] = [
+const NEEDED: [&str; 15] = [
     "amd-ucode",
     "base",
     "calamares",
     "intel-ucode",
     "linux",
     "linux-firmware",
+    "linux-headers",
+    "looking-glass",
+    "looking-glass-module-dkms",
     "mkinitcpio",
     "mkinitcpio-archiso",
     "neuron-calamares-vfio",

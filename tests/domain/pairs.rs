@@ -36,7 +36,12 @@ pub(crate) const OPTIONS: &[&[&str]] = &[
         "[vm.NAME.network]\nkind = \"user\"",
     ],
     &["", "[audio]\nbackend = \"scream\""],
-    &["", "[looking_glass]\nenable = false", "[looking_glass]\nresolution = \"3840x2160\"\nhdr = true"],
+    &[
+        "",
+        "[looking_glass]\nenable = false",
+        "[looking_glass]\nresolution = \"3840x2160\"\nhdr = true",
+        "[looking_glass]\ntransport = \"kvmfr\"",
+    ],
 ];
 
 /// Pairs that are refused, each with the words that say why.

@@ -158,7 +158,6 @@ fn what_nothing_acts_on_yet_is_told_or_refused() {
     for (text, table) in [
         ("[vm.windows11]\n", "[vm]"),
         ("[vgpu]\nkind = \"mdev\"\n", "[vgpu]"),
-        ("[looking_glass]\nenable = false\n", "[looking_glass]"),
         ("[audio]\nbackend = \"none\"\n", "[audio]"),
     ] {
         let judgement = judged(facts, text);

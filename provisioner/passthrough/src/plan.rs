@@ -1,6 +1,7 @@
 //! From a decision to steps: what exactly is written. Pure; nothing here reads or writes.
 
 mod document;
+mod glass;
 mod loaders;
 mod retire;
 mod trial;
@@ -14,9 +15,10 @@ pub use document::{ActionDocument, ActionKind, InvalidPlan, PlanDocument, StepDo
 pub use retire::without_ours;
 pub use trial::{Record as TrialRecord, TRIAL};
 
-use crate::answers::Mode;
+use crate::answers::{Answers, Mode};
 use crate::bootloader::{self, HostEntry, Parameters, Proven};
-use crate::facts::{Machine, Running, Target};
+use crate::facts::{Machine, Running, SharedMemory, Target};
+use crate::guest::looking_glass;
 use crate::id::TargetPath;
 use crate::initramfs::Generator;
 use crate::policy::{Assignment, Code, Decision, Finding, Identity, Judgement, Matching, Severity, Verdict};
@@ -107,6 +109,8 @@ pub struct Inputs<'a> {
     pub target: &'a Target,
     /// What policy says of both.
     pub judgement: &'a Judgement,
+    /// The answers.
+    pub answers: &'a Answers,
     /// The answers file to write; `None` when the target has it already.
     pub answers_text: Option<&'a str>,
     /// What earlier applies left.
@@ -117,6 +121,8 @@ pub struct Inputs<'a> {
     pub stage: Stage,
     /// What the boot that is running tells of its loader.
     pub running: &'a Running,
+    /// Looking Glass's memory as it is now.
+    pub memory: &'a SharedMemory,
     /// What it is for.
     pub purpose: Purpose,
 }
@@ -215,7 +221,10 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         Purpose::TryAgain => !steps.is_empty(),
         // What is kept after a good boot changes nothing of the next one.
         Purpose::SetUp | Purpose::KeepUp => {
-            inputs.renewal.is_none() && steps.iter().any(|step| !is_record(step))
+            let waits = |step: &Step| {
+                !is_record(step) && !looking_glass::is_in_force(step, inputs.target, inputs.memory)
+            };
+            inputs.renewal.is_none() && steps.iter().any(waits)
         }
     };
     let plan = Plan {
@@ -398,6 +407,7 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
         for path in [binding::VFIO_CONF, binding::VFIO_DEVICES].into_iter().chain(drop_ins) {
             retire::one(inputs, path, draft);
         }
+        glass::retire(inputs, draft);
         return Ok(());
     }
     let generator = initramfs::active(target).map_err(|finding| vec![finding])?;
@@ -412,7 +422,7 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
         .steps(judgement, target)
         .map_err(|error| vec![unusable(&error.path, &error.to_string())])?;
     draft.steps.extend(images);
-    Ok(())
+    glass::steps(inputs, draft)
 }
 
 /// What is worth knowing of the generator; an error is what keeps it from doing what is wanted.
@@ -449,7 +459,10 @@ fn images(inputs: &Inputs<'_>, draft: &Draft) -> Vec<Step> {
     // A configuration that a preset names may lie anywhere.
     let changed = changed || draft.writes("mkinitcpio-");
     // The command line is part of what some generators build.
-    let line = draft.steps.iter().filter(|step| !step.is_settled() && !is_record(step)).any(|step| {
+    let is_foreign =
+        |step: &&Step| step.action.path().is_some_and(|path| looking_glass::is_own(path.as_str()));
+    let changing = draft.steps.iter().filter(|step| !step.is_settled() && !is_record(step));
+    let line = changing.filter(|step| !is_foreign(step)).any(|step| {
         let own = [
             "kernel-cmdline",
             "unified-",

@@ -11,7 +11,7 @@ use crate::answers::{Answers, InvalidAnswers};
 use crate::apply::{Applied, ApplyError, Outcome, State, View};
 use crate::bootloader::Proven;
 use crate::boots::{self, Boots};
-use crate::facts::{FactsError, Machine, Running, Target};
+use crate::facts::{FactsError, Machine, Running, SharedMemory, Target};
 use crate::guest::domain::DomainError;
 use crate::id::TargetPath;
 use crate::libvirt::{ImageError, LibvirtError};
@@ -340,6 +340,7 @@ fn plan_with(
     let (facts, judgement) = inspect(machine, &answers)?;
     let running = Running::read(machine, target);
     let read = Target::read(target, &facts)?;
+    let memory = SharedMemory::read(machine, target)?;
     let judgement = policy::target::judge(judgement, &facts, &answers, &read);
     let mut ours = ours(&view, &applied)?;
     ours.wants_another_try = matches!(purpose, Purpose::SetUp | Purpose::TryAgain)
@@ -350,11 +351,13 @@ fn plan_with(
         machine: &facts,
         target: &read,
         judgement: &judgement,
+        answers: &answers,
         answers_text: text.as_deref(),
         ours: &ours,
         renewal: occasion.renewal,
         stage,
         running: &running,
+        memory: &memory,
         purpose,
     });
     Ok(Planned { machine: facts, answers, judgement, plan })

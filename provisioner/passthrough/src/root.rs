@@ -239,6 +239,17 @@ impl Root {
         }
     }
 
+    /// What stands at a path, symlinks resolved, without its content; `None` where there is nothing. A
+    /// capture has none.
+    pub fn node(&self, path: &str) -> Result<Option<Node>, ReadError> {
+        let Some(fd) = self.descriptor() else { return Ok(None) };
+        match open_in(fd, path, OFlag::O_PATH).and_then(fstat) {
+            Ok(stat) => Ok(Some(Node::of(&stat))),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => Err(ReadError { path: absolute(path), source: errno.into() }),
+        }
+    }
+
     /// When a file was last written, in nanoseconds since 1970; `None` where there is none. A capture
     /// holds no times.
     pub fn modified(&self, path: &str) -> Result<Option<i128>, ReadError> {
@@ -334,6 +345,46 @@ impl Root {
             recording.borrow_mut().insert(path, entry);
         }
         result
+    }
+}
+
+/// What the kernel says of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Node {
+    /// What kind of thing it is.
+    pub kind: NodeKind,
+    /// Its permission bits (`0o7777`).
+    pub mode: u32,
+    /// Its owner.
+    pub owner: Owner,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// A kind of thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A regular file.
+    File,
+    /// A character device.
+    Device,
+    /// Anything else.
+    Other,
+}
+
+impl Node {
+    fn of(stat: &FileStat) -> Self {
+        let kind = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => NodeKind::File,
+            SFlag::S_IFCHR => NodeKind::Device,
+            _ => NodeKind::Other,
+        };
+        Self {
+            kind,
+            mode: stat.st_mode & 0o7777,
+            owner: Owner { uid: stat.st_uid, gid: stat.st_gid },
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+        }
     }
 }
 

@@ -171,13 +171,17 @@ impl Asker {
         loop {
             let rows = Term::stderr().size_checked().map_or(24, |(rows, _)| usize::from(rows));
             if rest.len() + below <= rows {
-                rest.iter().for_each(|line| narrate::line(line));
+                for line in rest {
+                    narrate::line(line);
+                }
                 return Ok(None);
             }
             // The title stands above the first of them, the question below the last.
             let room = rows.saturating_sub(AROUND + 3).max(3).min(rest.len());
             let (now, later) = rest.split_at(room);
-            now.iter().for_each(|line| narrate::line(line));
+            for line in now {
+                narrate::line(line);
+            }
             rest = later;
             let options = ["More", "Enough"].map(str::to_owned).to_vec();
             let prompt = match rest.len() {

@@ -9,6 +9,9 @@ use crate::text::command_line;
 
 static RESOLUTION: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new("^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$").ok());
+/// What `useradd` takes; names go into files in which a blank or a colon would begin something else.
+static USER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?$").ok());
 static UNKNOWN: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"unknown (?:field|variant) `([^`]*)`, expected (.*)").ok());
 
@@ -106,6 +109,17 @@ impl Answers {
         if !RESOLUTION.as_ref().is_some_and(|form| form.is_match(resolution)) {
             let message = format!("`resolution`: `{resolution}` is not WIDTHxHEIGHT");
             return wrong("resolution", message, "write it like \"2560x1440\"");
+        }
+        let size = self.looking_glass.size_mib;
+        if size > 0 && !size.is_power_of_two() {
+            let message = format!("size_mib = {size}: the size must be a power of two");
+            return wrong("size_mib", message, "leave size_mib = 0, or use a power of two like 64");
+        }
+        let is_name = |name: &String| USER.as_ref().is_some_and(|form| form.is_match(name)) && name != "root";
+        if let Some(user) = self.looking_glass.users.iter().find(|name| !is_name(name)) {
+            let message = format!("users: `{}` is no ordinary user's name", user.escape_debug());
+            let hint = "name those who sit at this machine, like [\"vera\"]; the client does not run as root";
+            return wrong("users", message, hint);
         }
         Ok(self)
     }
@@ -208,6 +222,11 @@ mod tests {
             ("[vm.a]\ncpu_pinning = [1]\n", 2, "`cpu_pinning`", "{first = 4}"),
             ("[passthrough]\n\nextra_parameters = [\"a b\"]\n", 3, "`a b`", "own string"),
             ("[looking_glass]\nresolution = \"big\"\n", 2, "`big`", "2560x1440"),
+            ("[looking_glass]\nsize_mib = 100\n", 2, "power of two", "like 64"),
+            ("[looking_glass]\n\nusers = [\"vera\", \"a b\"]\n", 3, "`a b`", "[\"vera\"]"),
+            ("[looking_glass]\nusers = [\"vera kvm -\\nf+ /etc/passwd\"]\n", 2, "`vera kvm", ""),
+            ("[looking_glass]\nusers = [\"root\"]\n", 2, "`root`", "as root"),
+            ("[looking_glass]\nusers = [\"\"]\n", 2, "``", ""),
             ("[passthrough\n", 1, "", "KEY = VALUE"),
         ] {
             let error = Answers::parse(text).unwrap_err();

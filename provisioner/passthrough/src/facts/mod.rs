@@ -15,6 +15,7 @@ mod people;
 mod platform;
 pub mod running;
 mod scrub;
+pub mod shared_memory;
 pub mod target;
 mod topology;
 
@@ -31,6 +32,7 @@ pub use people::people;
 pub use platform::{Chassis, Firmware, Mux};
 pub use running::Running;
 pub use scrub::scrub;
+pub use shared_memory::SharedMemory;
 pub use target::Target;
 pub use topology::{Core, Topology, numa_node};
 

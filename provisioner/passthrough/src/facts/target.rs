@@ -20,8 +20,11 @@ pub const MKINITCPIO_HOOK: &str = "/usr/lib/initcpio/install/neuron-vfio";
 /// Where the early hook for dracut's images lies when its package is installed.
 pub const DRACUT_HOOK: &str = "/usr/lib/dracut/modules.d/90neuron-vfio/module-setup.sh";
 
+/// libvirt's configuration of QEMU.
+pub const QEMU_CONF: &str = "/etc/libvirt/qemu.conf";
+
 /// Files that matter, whether they are there or not.
-const FILES: [&str; 28] = [
+const FILES: [&str; 34] = [
     "/etc/crypttab",
     "/etc/default/grub",
     "/etc/default/limine",
@@ -30,21 +33,27 @@ const FILES: [&str; 28] = [
     "/etc/dracut.conf.d/zz-neuron-vfio-cmdline.conf",
     "/etc/environment",
     "/etc/fstab",
+    "/etc/group",
     "/etc/grub.d/11_neuron_host",
     "/etc/kernel/cmdline",
     "/etc/kernel/install.conf",
     "/etc/limine-entry-tool.conf",
+    "/etc/looking-glass-client.ini",
     "/etc/machine-id",
     "/etc/mkinitcpio.conf",
     "/etc/mkinitcpio.conf.d/95-neuron-vfio.conf",
     "/etc/modprobe.d/vfio.conf",
+    "/etc/modules-load.d/kvmfr.conf",
     "/etc/neuron/host-cmdline",
     "/etc/neuron/host-os-release",
     "/etc/neuron/provisioner.toml",
     "/etc/neuron/vfio-devices",
     "/etc/os-release",
+    "/etc/passwd",
     "/etc/sdboot-manage.conf",
     "/etc/supergfxd.conf",
+    "/etc/sysusers.d/neuron-passthrough.conf",
+    "/etc/udev/rules.d/70-kvmfr.rules",
     "/etc/X11/xorg.conf",
     "/var/lib/neuron-provisioner/candidate.json",
     "/var/lib/neuron-provisioner/trial.json",
@@ -53,7 +62,7 @@ const FILES: [&str; 28] = [
 ];
 
 /// Directories of configuration, and how the names of their files end.
-const DIRECTORIES: [(&str, &str); 15] = [
+const DIRECTORIES: [(&str, &str); 16] = [
     ("/etc/X11/xorg.conf.d", ".conf"),
     ("/etc/cmdline.d", ".conf"),
     ("/etc/default/grub.d", ".cfg"),
@@ -65,17 +74,21 @@ const DIRECTORIES: [(&str, &str); 15] = [
     ("/etc/modprobe.d", ".conf"),
     ("/etc/pacman.d/hooks", ".hook"),
     ("/etc/sdboot-manage.conf.d", ".conf"),
+    ("/etc/tmpfiles.d", ".conf"),
     ("/usr/lib/dracut/dracut.conf.d", ".conf"),
     ("/usr/lib/modprobe.d", ".conf"),
     ("/usr/share/libalpm/hooks", ".hook"),
     ("/usr/share/limine-entry-tool.d", ".conf"),
 ];
 
+/// What only root may read on some systems. Not everybody who asks needs it.
+const CLOSED: [&str; 1] = [QEMU_CONF];
+
 /// Where a boot partition may be mounted.
 const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
 
 /// Things of which only the presence matters.
-const TRACES: [&str; 20] = [
+const TRACES: [&str; 24] = [
     MKINITCPIO_HOOK,
     DRACUT_HOOK,
     "/etc/grub.d/10_linux",
@@ -96,6 +109,10 @@ const TRACES: [&str; 20] = [
     "/usr/lib/systemd/system/multi-user.target.wants/neuron-trial.service",
     "/usr/bin/envycontrol",
     "/usr/bin/optimus-manager",
+    "/usr/bin/looking-glass-client",
+    "/usr/lib/systemd/system/libvirtd.service",
+    "/usr/lib/systemd/system/virtqemud.service",
+    "/etc/apparmor.d/abstractions/libvirt-qemu",
 ];
 
 /// What policy and plan need to know of the target.
@@ -105,6 +122,8 @@ pub struct Target {
     pub kernels: Vec<Kernel>,
     /// Files that matter, with what stands there. A path that is not in it was not looked at.
     pub files: BTreeMap<TargetPath, FileState>,
+    /// Files that matter and that only root may read; whoever asked is not root.
+    pub closed: Vec<TargetPath>,
     /// Boot partitions (or directories) that hold `loader/` or `EFI/`: where systemd-boot looks.
     pub boot_mounts: Vec<BootMount>,
     /// Programs and directories that are there.
@@ -142,6 +161,9 @@ impl Target {
         for path in FILES {
             target.file(root, path)?;
         }
+        for path in CLOSED {
+            target.closed_file(root, path)?;
+        }
         for (directory, ending) in DIRECTORIES {
             for name in root.list(directory)?.unwrap_or_default() {
                 if name.ends_with(ending) {
@@ -169,6 +191,16 @@ impl Target {
         let state = root.file_state(path)?;
         self.files.insert(name, state);
         Ok(())
+    }
+
+    fn closed_file(&mut self, root: &Root, path: &str) -> Result<(), FactsError> {
+        match self.file(root, path) {
+            Err(FactsError::Read(error)) if error.source.kind() == std::io::ErrorKind::PermissionDenied => {
+                self.closed.extend(path.parse());
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     fn boot_mount(&mut self, root: &Root, mount: &str) -> Result<(), FactsError> {

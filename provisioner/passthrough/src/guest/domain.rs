@@ -3,7 +3,6 @@
 mod check;
 mod proposal;
 
-pub use check::is_name;
 pub use proposal::Proposal;
 
 use std::fmt::Write as _;
@@ -14,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::capabilities::Capabilities;
 use super::existing::{Kept, NAMESPACE};
-use super::looking_glass;
+use super::looking_glass::{self, Means};
 use super::pinning::{self, Pinning, Wanted};
 use super::templates::{self, TemplateError};
 use crate::answers::{Answers, AudioBackend, Display, Hugepages, NetworkKind, Vm, VmKind};
@@ -64,6 +63,8 @@ pub struct Inputs<'a> {
     pub kept: Option<&'a Kept>,
     /// Whether the bridge of the answers is there; `None` when the machine does not tell.
     pub has_bridge: Option<bool>,
+    /// Where Looking Glass's memory comes from.
+    pub means: Means,
     /// Templates of the user, by name.
     pub templates: &'a [(String, String)],
 }
@@ -253,6 +254,9 @@ struct Network<'a> {
 struct SharedMemory {
     name: String,
     mib: u32,
+    /// The device of the module, where it comes from there.
+    device: Option<String>,
+    bytes: u64,
 }
 
 fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> Values<'a> {
@@ -301,7 +305,7 @@ fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> V
         display: vm.display,
         spice_audio: inputs.answers.audio.backend == AudioBackend::Spice && vm.display == Display::Spice,
         video: check::video(inputs, vm),
-        shared_memory: shared_memory(inputs, vm),
+        shared_memory: shared_memory(inputs),
     }
 }
 
@@ -346,16 +350,16 @@ fn functions<'a>(gpus: &[Vec<PciAddress>], vm: &'a Vm) -> Vec<Function<'a>> {
     all
 }
 
-/// One memory for each machine that can run beside others.
-fn shared_memory(inputs: &Inputs<'_>, vm: &Vm) -> Option<SharedMemory> {
-    let answers = &inputs.answers.looking_glass;
-    let wants = |vm: &Vm| vm.kind != VmKind::Linux && vm.gpus != crate::answers::VmGpus::None;
-    if !answers.enable || !wants(vm) || inputs.gpus.is_empty() {
+/// The memory that brings its picture to the host.
+fn shared_memory(inputs: &Inputs<'_>) -> Option<SharedMemory> {
+    if inputs.gpus.is_empty() {
         return None;
     }
-    let several = inputs.answers.vm.values().filter(|vm| wants(vm)).count() > 1;
-    let name = if several { format!("looking-glass-{}", inputs.name) } else { "looking-glass".to_owned() };
-    Some(SharedMemory { name, mib: looking_glass::size_mib(answers).ok()? })
+    let mib = looking_glass::size_mib(&inputs.answers.looking_glass).ok()?;
+    let mut memories = looking_glass::memories(inputs.answers, inputs.means).into_iter();
+    let memory = memories.find(|memory| memory.vm.as_deref() == Some(inputs.name))?;
+    let device = (inputs.means == Means::Kvmfr).then_some(memory.path);
+    Some(SharedMemory { name: memory.name, mib, device, bytes: u64::from(mib) << 20 })
 }
 
 #[derive(Debug)]

@@ -3,7 +3,8 @@
 pub mod capabilities;
 pub mod domain;
 pub mod existing;
-mod looking_glass;
+pub mod groups;
+pub mod looking_glass;
 mod pinning;
 mod templates;
 

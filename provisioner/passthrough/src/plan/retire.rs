@@ -2,6 +2,8 @@
 //! ours.
 
 use super::{ANSWERS, Draft, Inputs, OwnFile, answers, answers_head, images, loaders, trial};
+use crate::facts::target::QEMU_CONF;
+use crate::guest::looking_glass::{self, CLIENT_INI, WHOLE};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step};
@@ -84,7 +86,7 @@ pub(super) fn name_edits(inputs: &Inputs<'_>, steps: &[Step], findings: &mut Vec
         else {
             continue;
         };
-        let whole = own.original == FileState::Absent || path.as_str() == binding::VFIO_CONF;
+        let whole = own.original == FileState::Absent || is_whole(path.as_str());
         if whole && path.as_str() != ANSWERS && inputs.target.state(path) != &own.written {
             findings.push(
                 Finding::new(
@@ -133,7 +135,11 @@ fn text_without_ours(
         let without = grub_default::remove_parameters(text, tokens).ok()?;
         let without = grub_default::set_parameters(&without, &displaced).ok()?;
         grub_default::unset_default_entry(&without, original, bootloader::HOST_NAME).ok()?
-    } else if own.original == FileState::Absent || name == binding::VFIO_CONF {
+    } else if name == CLIENT_INI {
+        looking_glass::without_head(text)
+    } else if name == QEMU_CONF {
+        looking_glass::without_ours(text, original).ok()?
+    } else if own.original == FileState::Absent || is_whole(name) {
         lines_of_others(text, own.written.text()?, original)
     } else if name == "/etc/sdboot-manage.conf" {
         let without = sdboot_manage::remove_parameters(text, tokens).ok()?;
@@ -162,6 +168,11 @@ fn text_without_ours(
         let ours = name.starts_with("/etc/mkinitcpio") || name == "/etc/default/limine" || without != text;
         return ours.then_some(without);
     })
+}
+
+/// Whether a file is written whole, whatever stood there before.
+fn is_whole(path: &str) -> bool {
+    path == binding::VFIO_CONF || WHOLE.contains(&path)
 }
 
 /// The lines of a text that we did not write: those of the original, but for what somebody took out

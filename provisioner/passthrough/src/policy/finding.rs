@@ -155,6 +155,12 @@ codes! {
     ParameterRefused,
     /// The answers hold something that nothing acts on yet.
     KeptForLater,
+    /// An answer names a user of Looking Glass that the target does not have.
+    LookingGlassUser,
+    /// Looking Glass is to use a module that a kernel of the target does not have.
+    LookingGlassModule,
+    /// A virtual machine uses Looking Glass's memory, which would have to be made anew.
+    LookingGlassMemory,
 }
 
 /// One thing worth knowing.

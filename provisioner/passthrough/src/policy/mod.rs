@@ -30,7 +30,7 @@ pub use gpu::{Gpu, GpuRole, Viability};
 pub use iommu::{IommuState, state as iommu_state};
 pub use kind::GpuKind;
 
-use crate::answers::{Answers, Audio, DefaultEntry, LookingGlass, Mode, Override, Passthrough, Vgpu};
+use crate::answers::{Answers, Audio, DefaultEntry, Mode, Override, Passthrough, Vgpu};
 use crate::facts::{CpuVendor, Machine};
 use crate::id::PciAddress;
 
@@ -242,7 +242,6 @@ fn not_yet(answers: &Answers, notes: &mut Notes) {
     let kept = [
         ("vm", !answers.vm.is_empty()),
         ("vgpu", answers.vgpu != Vgpu::default()),
-        ("looking_glass", answers.looking_glass != LookingGlass::default()),
         ("audio", answers.audio != Audio::default()),
     ];
     for (table, _) in kept.into_iter().filter(|(_, given)| *given) {

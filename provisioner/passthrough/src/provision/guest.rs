@@ -2,10 +2,11 @@
 
 use super::{ProvisionError, Source};
 use crate::answers::{Answers, NetworkKind, Vm, VmGpus};
-use crate::facts::{Machine, Topology, default_interface, is_bridge, numa_node};
+use crate::facts::{Machine, Target, Topology, default_interface, is_bridge, numa_node};
 use crate::guest::capabilities::Capabilities;
 use crate::guest::domain::{self, Domain, DomainError, Inputs, Problem};
 use crate::guest::existing::Kept;
+use crate::guest::looking_glass;
 use crate::id::PciAddress;
 use crate::policy::{self, GpuRole, Judgement, Verdict};
 use crate::root::Root;
@@ -56,6 +57,7 @@ pub(super) fn render(
     let topology = Topology::read(machine).map_err(ProvisionError::Machine)?;
     let default_interface = default_interface(machine).map_err(ProvisionError::Machine)?;
     let seed = seed(target)?;
+    let kernels = Target::read(target, &facts)?.kernels;
     let made = domain::make(&Inputs {
         name,
         answers,
@@ -68,6 +70,7 @@ pub(super) fn render(
         seed: seed.as_bytes(),
         kept,
         has_bridge: has_bridge(machine, answers.vm.get(name))?,
+        means: looking_glass::means(&answers.looking_glass, &kernels),
         templates: &templates(target)?,
     });
     Ok(made?)

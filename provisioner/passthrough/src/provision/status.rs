@@ -5,6 +5,7 @@ use super::doctor::recorded;
 use super::{FirstBoot, Note, ProvisionError, REFUSAL, Standing, Status, TrialStage, again, runs_without};
 use crate::apply::{Applied, Operation, State, View};
 use crate::facts::boot_id;
+use crate::guest::looking_glass;
 use crate::id::TargetPath;
 use crate::plan::{ANSWERS, TRIAL};
 use crate::policy::Verdict;
@@ -96,9 +97,12 @@ fn trial_stage(
 pub(super) fn orphans(target: &Root) -> Result<Vec<TargetPath>, ProvisionError> {
     let mut found = Vec::new();
     let drop_ins = initramfs::ALL.iter().map(|generator| generator.drop_in());
-    for path in [binding::VFIO_CONF, binding::VFIO_DEVICES].into_iter().chain(drop_ins) {
+    let whole = drop_ins.chain(looking_glass::WHOLE);
+    for path in [binding::VFIO_CONF, binding::VFIO_DEVICES].into_iter().chain(whole) {
         let state = target.file_state(path)?;
-        if state.text().is_some_and(|text| text.trim_start().starts_with(HEAD_MARK)) {
+        let is_ours =
+            |text: &str| text.trim_start().starts_with(HEAD_MARK) || looking_glass::is_ours_by_head(text);
+        if state.text().is_some_and(is_ours) {
             found.extend(path.parse());
         }
     }

@@ -3,6 +3,7 @@
 //! Every editor keeps what it does not have to change: comments, order, spacing, quotes, line ends.
 //! Nothing here opens a file or knows a path; the caller names the file in its own message.
 
+pub mod accounts;
 pub mod block;
 pub mod command_line;
 pub mod cpu_list;
@@ -20,6 +21,7 @@ pub mod mkinitcpio_preset;
 pub mod modprobe_conf;
 pub mod pacman_hook;
 pub mod pci_ids;
+pub mod qemu_conf;
 pub mod refind;
 pub mod sdboot_manage;
 mod shell;

@@ -1,7 +1,7 @@
 //! The virtual machine: which, its name, its share of memory and processors.
 
 use neuron_passthrough::answers::VmKind;
-use neuron_passthrough::guest::domain::is_name;
+use neuron_passthrough::guest::looking_glass::is_vm_name;
 
 use super::{Step, Taken, has_machine, is_on, whole};
 use crate::wizard::{Answer, BACK, Draft, Question, Seen};
@@ -20,7 +20,7 @@ pub(super) const STEPS: &[Step] = &[
         ask: |_, draft| Question::line("Its name", draft.name.clone().unwrap_or_default()),
         take: |_, draft, answer| {
             let name = answer.line();
-            if !is_name(name) || name == BACK {
+            if !is_vm_name(name) || name == BACK {
                 return Err(format!("`{name}` cannot be its name: at most 50 letters, digits and _ . + -"));
             }
             draft.rename(name)?;

@@ -5,12 +5,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::{HOST_MEMORY, Inputs, Problem, looking_glass, pinning::PinningError};
-use crate::answers::{AudioBackend, Display, NetworkKind, Transport, Vm, VmGpus, VmKind};
+use crate::answers::{AudioBackend, Display, NetworkKind, Vm, VmGpus, VmKind};
 use crate::guest::capabilities::Capabilities;
 
-/// libvirt takes more, but names of files and of memory are made from it.
-static NAME: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,49}$").ok());
 static USB_ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[0-9a-f]{4}:[0-9a-f]{4}$").ok());
 /// Linux allows 15 bytes without blanks, slashes and colons.
 static INTERFACE: LazyLock<Option<Regex>> =
@@ -20,11 +17,6 @@ static INPUT: LazyLock<Option<Regex>> =
 
 fn matches(form: &LazyLock<Option<Regex>>, text: &str) -> bool {
     form.as_ref().is_some_and(|form| form.is_match(text))
-}
-
-/// Whether this can be the name of a virtual machine.
-pub fn is_name(name: &str) -> bool {
-    matches(&NAME, name)
 }
 
 fn problem(name: &str, key: &str, why: impl Into<String>, hint: impl Into<String>) -> Problem {
@@ -48,7 +40,7 @@ pub(super) fn no_such_machine(inputs: &Inputs<'_>) -> Problem {
 /// Everything that the answers or the host have against it.
 pub(super) fn problems(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
     let mut found = Vec::new();
-    if !is_name(inputs.name) {
+    if !looking_glass::is_vm_name(inputs.name) {
         found.push(Problem {
             key: format!("vm.{}", inputs.name.escape_default()),
             why: "this cannot be the name of a virtual machine".to_owned(),
@@ -211,13 +203,6 @@ fn not_there_yet(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
             key: "audio.backend".to_owned(),
             why: "sound to PipeWire is not there yet: QEMU runs as another user than it does".to_owned(),
             hint: "use backend = \"spice\" or \"none\"".to_owned(),
-        });
-    }
-    if inputs.answers.looking_glass.transport == Transport::Kvmfr {
-        found.push(Problem {
-            key: "looking_glass.transport".to_owned(),
-            why: "memory of the kvmfr module is not there yet".to_owned(),
-            hint: "use transport = \"auto\" or \"shm\"".to_owned(),
         });
     }
 }

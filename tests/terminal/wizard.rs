@@ -251,12 +251,12 @@ fn ctrl_c_at_every_question_writes_nothing() {
     for in_menus in [true, false] {
         let ground = home();
         let before = ground.tree().unwrap();
-        for index in 0..QUESTIONS.len() {
+        for (index, question) in QUESTIONS.iter().enumerate() {
             let talk = if in_menus { Talk::menus(&ground) } else { Talk::plain(&ground) };
             let mut talk = talk.walk_to(index);
             talk.send(CTRL_C);
             let end = talk.terminal.end();
-            assert_eq!(end.code, 130, "{}: {}", QUESTIONS[index], end.screen);
+            assert_eq!(end.code, 130, "{question}: {}", end.screen);
             assert!(end.screen.contains("nothing was written"), "{}", end.screen);
             assert_nothing_written(&ground, &before, &end);
         }
@@ -269,8 +269,8 @@ fn back_works_at_every_question_and_loses_nothing() {
         let ground = home();
         let mut talk = if in_menus { Talk::menus(&ground) } else { Talk::plain(&ground) };
         talk.answer(QUESTIONS[0], "\r");
-        for index in 1..QUESTIONS.len() {
-            talk.expect(QUESTIONS[index]);
+        for (index, question) in QUESTIONS.iter().enumerate().skip(1) {
+            talk.expect(question);
             // The name that was marked is no question of its own, so one goes back from both turns.
             let before = if index == 6 { 4 } else { index - 1 };
             let is_line = LINES.contains(&index);
@@ -279,7 +279,7 @@ fn back_works_at_every_question_and_loses_nothing() {
             for again in (before..index).filter(|again| *again != 5) {
                 talk.answer(QUESTIONS[again], "\r");
             }
-            talk.expect(QUESTIONS[index]);
+            talk.expect(question);
             if index < 16 {
                 talk.send("\r");
             }

@@ -61,6 +61,9 @@ _neuron__provisioner() {
             neuron__provisioner,vm)
                 cmd="neuron__provisioner__subcmd__vm"
                 ;;
+            neuron__provisioner,wizard)
+                cmd="neuron__provisioner__subcmd__wizard"
+                ;;
             neuron__provisioner__subcmd__boot,ask)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__ask"
                 ;;
@@ -142,6 +145,9 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help,vm)
                 cmd="neuron__provisioner__subcmd__help__subcmd__vm"
                 ;;
+            neuron__provisioner__subcmd__help,wizard)
+                cmd="neuron__provisioner__subcmd__help__subcmd__wizard"
+                ;;
             neuron__provisioner__subcmd__help__subcmd__boot,ask)
                 cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__ask"
                 ;;
@@ -218,7 +224,7 @@ _neuron__provisioner() {
 
     case "${cmd}" in
         neuron__provisioner)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply revert status confirm doctor validate vm demo capture boot package firstboot help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply wizard revert status confirm doctor validate vm demo capture boot package firstboot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -544,7 +550,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__demo)
-            opts="-q -v -h -V --keep --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            opts="-q -v -h -V --keep --wizard --plain --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -706,7 +712,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help)
-            opts="inspect plan apply revert status confirm doctor validate vm demo capture boot package firstboot help"
+            opts="inspect plan apply wizard revert status confirm doctor validate vm demo capture boot package firstboot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1044,6 +1050,20 @@ _neuron__provisioner() {
         neuron__subcmd__provisioner__subcmd__help__subcmd__vm__subcmd__undefine)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__wizard)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1535,6 +1555,40 @@ _neuron__provisioner() {
             fi
             case "${prev}" in
                 --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__wizard)
+            opts="-q -v -h -V --plain --idle-timeout --no-reload --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --idle-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

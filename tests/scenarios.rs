@@ -332,9 +332,13 @@ impl Trial {
         if status["refusal"]["findings"].as_array().is_none_or(Vec::is_empty) {
             self.fault("status does not tell the refusal");
         }
-        let refused = self.ground.tree().unwrap();
+        // Who reverts does not want any more what was refused: no first boot is to try it.
         self.run(&["revert", "--yes"], 0);
-        self.same("after a revert of nothing", &refused);
+        let now = self.ground.tree().unwrap();
+        let differences = tree::diff(&self.before, &without_state(&now));
+        self.equal("what a revert of it changes", &list(&differences), &list(&tree::diff(&now, &now)));
+        let left: Vec<&String> = now.keys().filter(|path| path.starts_with(&format!("{STATE}/"))).collect();
+        self.equal("what a revert of it leaves", &left, &Vec::new());
     }
 }
 

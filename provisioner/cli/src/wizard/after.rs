@@ -35,10 +35,7 @@ pub(crate) fn what_next(seen: &Seen<'_>, draft: &Draft, decision: &Decision, reb
     }
     steps.push("Look whether all is well: `neuron-provisioner doctor`.".to_owned());
     if let (Some(name), Some(vm)) = (&draft.name, draft.vm()) {
-        steps.push(format!(
-            "Make the virtual machine: `neuron-provisioner vm render {name} >{name}.xml`, then `virsh define \
-             --validate {name}.xml`."
-        ));
+        steps.push(format!("Make the virtual machine: `neuron-provisioner vm define {name}`."));
         steps.extend(inside(vm.kind, answers));
     }
     steps

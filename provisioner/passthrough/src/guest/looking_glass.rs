@@ -2,7 +2,7 @@
 //!
 //! One memory for each virtual machine that has a GPU, since they may run side by side: a file in
 //! `/dev/shm` that systemd-tmpfiles makes at every boot, or a device of the module kvmfr. What is
-//! written is in [`files`], what the running system has to be told in [`live`].
+//! written is in `files`, what the running system has to be told in `live`.
 
 mod files;
 mod live;

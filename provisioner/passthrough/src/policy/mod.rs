@@ -30,7 +30,7 @@ pub use gpu::{Gpu, GpuRole, Viability};
 pub use iommu::{IommuState, state as iommu_state};
 pub use kind::GpuKind;
 
-use crate::answers::{Answers, Audio, DefaultEntry, Mode, Override, Passthrough, Vgpu};
+use crate::answers::{Answers, DefaultEntry, Mode, Override, Passthrough, Vgpu};
 use crate::facts::{CpuVendor, Machine};
 use crate::id::PciAddress;
 
@@ -239,16 +239,11 @@ fn verdict(state: IommuState, off: bool, notes: &Notes) -> Verdict {
 
 /// What the answers ask for and nothing acts on yet.
 fn not_yet(answers: &Answers, notes: &mut Notes) {
-    let kept = [
-        ("vm", !answers.vm.is_empty()),
-        ("vgpu", answers.vgpu != Vgpu::default()),
-        ("audio", answers.audio != Audio::default()),
-    ];
-    for (table, _) in kept.into_iter().filter(|(_, given)| *given) {
+    if answers.vgpu != Vgpu::default() {
         notes.find(Finding::new(
             Code::KeptForLater,
             Severity::Info,
-            format!("the answers hold [{table}]; it is kept for later, nothing acts on it yet"),
+            "the answers hold [vgpu]; it is kept for later, nothing acts on it yet",
             "nothing has to be done; set up by hand what has to be there now",
         ));
     }

@@ -27,7 +27,10 @@ printf 'user = "root"\ngroup = "root"\nsecurity_driver = "none"\nstdio_handler =
 ip link set lo up
 ip link add br0 type bridge
 libvirtd -d
-read -r _ || true
+# Who waits for one child takes note of all that ended: libvirt waits for its own to be gone.
+exec 3<&0
+cat <&3 >/dev/null &
+wait $!
 "#;
 
 /// How long the daemon may take: it asks QEMU what it can do.

@@ -6,7 +6,7 @@ use std::fs;
 use neuron_tests::scenario::{Ground, Scenario};
 use serde_json::Value;
 
-use super::{assert_same, run, runs, stand_in, tree, with_shell};
+use super::{assert_same, ends, runs, stand_in, status, tree, with_shell};
 
 const SET: &str = "grub-editenv /boot/grub/grubenv set next_entry=0";
 const ANSWERS: &str = "etc/neuron/provisioner.toml";
@@ -46,18 +46,6 @@ fn claim(ground: &Ground, result: &str) {
     let file = ground.machine().join("run/neuron/claim");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, format!("result={result}\nreason=as the test wants\n")).unwrap();
-}
-
-/// What is said on both outputs.
-fn ends(ground: &Ground, arguments: &[&str], code: i32) -> String {
-    let output = run(ground, arguments);
-    let said = output.stdout + &output.stderr;
-    assert_eq!(output.code, code, "{arguments:?}: {said}");
-    said.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn status(ground: &Ground) -> Value {
-    serde_json::from_str(&run(ground, &["status", "--json"]).stdout).unwrap()
 }
 
 #[test]

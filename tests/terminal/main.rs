@@ -17,12 +17,26 @@ use std::process::Command;
 use neuron_tests::program::{self, Output};
 use neuron_tests::scenario::{Ground, without_state};
 use neuron_tests::tree::{self, Tree};
+use serde_json::Value;
 
 use pty::Terminal;
 
 /// What makes an ordinary user root of its own namespace: only root can change into another root.
 fn as_root() -> Vec<&'static str> {
     if nix::unistd::geteuid().is_root() { Vec::new() } else { vec!["unshare", "--map-root-user", "--"] }
+}
+
+/// What is said on both outputs.
+fn ends(ground: &Ground, arguments: &[&str], code: i32) -> String {
+    let output = run(ground, arguments);
+    let said = output.stdout + &output.stderr;
+    assert_eq!(output.code, code, "{arguments:?}: {said}");
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What `status` says of it.
+fn status(ground: &Ground) -> Value {
+    serde_json::from_str(&run(ground, &["status", "--json"]).stdout).unwrap()
 }
 
 /// A target whose programs run.

@@ -3,10 +3,9 @@
 use std::fs;
 
 use neuron_tests::scenario::{Ground, Scenario};
-use serde_json::Value;
 
 use super::pty::{End, Terminal};
-use super::{in_terminal, run, runs, stand_in, with_shell};
+use super::{in_terminal, run, runs, stand_in, status, with_shell};
 
 /// A system with passthrough on trial, in a boot with this result of the early hook.
 fn on_trial(scenario: &str, claim: &str) -> Ground {
@@ -25,10 +24,6 @@ fn on_trial(scenario: &str, claim: &str) -> Ground {
 
 fn ask(ground: &Ground, seconds: u16) -> Terminal {
     in_terminal(ground, &["boot", "ask", "--seconds", &seconds.to_string()])
-}
-
-fn status(ground: &Ground) -> Value {
-    serde_json::from_str(&run(ground, &["status", "--json"]).stdout).unwrap()
 }
 
 fn state_file(ground: &Ground, name: &str) -> Option<String> {

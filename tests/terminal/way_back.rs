@@ -4,9 +4,8 @@
 use std::fs;
 
 use neuron_tests::scenario::Ground;
-use serde_json::Value;
 
-use super::{assert_same, ground, mkinitcpio, run, runs, stand_in, tree};
+use super::{assert_same, ends, ground, mkinitcpio, runs, stand_in, status, tree};
 
 const WAY_BACK: [&str; 3] = [
     "etc/grub.d/11_neuron_host",
@@ -17,17 +16,6 @@ const OFF: &str = "schema = 1\n[passthrough]\nmode = \"off\"\n";
 
 fn there(ground: &Ground) -> Vec<bool> {
     WAY_BACK.iter().map(|path| ground.target().join(path).exists()).collect()
-}
-
-fn ends(ground: &Ground, arguments: &[&str], code: i32) -> String {
-    let output = run(ground, arguments);
-    let said = output.stdout + &output.stderr;
-    assert_eq!(output.code, code, "{arguments:?}: {said}");
-    said.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn status(ground: &Ground) -> Value {
-    serde_json::from_str(&run(ground, &["status", "--json"]).stdout).unwrap()
 }
 
 fn applied() -> Ground {

@@ -8,9 +8,9 @@ use std::os::fd::AsFd;
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::step::{FileState, Owner};
+use crate::text::digest;
 
 /// The most that the kernel returns for a list of names or for one value (`limits.h`: 65536).
 const XATTR_MAX: usize = 65536;
@@ -149,7 +149,7 @@ impl Fingerprint {
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    digest::sha256(&[bytes])
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -5,11 +5,8 @@ mod proposal;
 
 pub use proposal::Proposal;
 
-use std::fmt::Write as _;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::capabilities::Capabilities;
 use super::existing::{Kept, NAMESPACE};
@@ -19,6 +16,7 @@ use super::templates::{self, TemplateError};
 use crate::answers::{Answers, AudioBackend, Display, Hugepages, NetworkKind, Vm, VmKind};
 use crate::facts::{CpuVendor, Topology};
 use crate::id::PciAddress;
+use crate::text::digest::sha256;
 
 /// The enlightenments that are wanted, where libvirt lists them, each behind what it needs.
 const HYPERV: [&str; 11] = [
@@ -371,13 +369,7 @@ struct Identity {
 /// The same for the same name on the same system, and on no other system; that of a domain that is
 /// there stays.
 fn identity(inputs: &Inputs<'_>) -> Identity {
-    let digest =
-        Sha256::new().chain_update(inputs.seed).chain_update([0]).chain_update(inputs.name).finalize();
-    let mut hex = String::with_capacity(64);
-    for byte in digest {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
+    let hex = sha256(&[inputs.seed, &[0], inputs.name.as_bytes()]);
     // Version 8 (custom) and variant 1 of RFC 9562; 52:54:00 is QEMU's own prefix.
     let uuid = format!("{}-{}-8{}-a{}-{}", &hex[0..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
     let mac = format!("52:54:00:{}:{}:{}", &hex[32..34], &hex[34..36], &hex[36..38]);

@@ -1,17 +1,15 @@
 //! A plan as a document (`neuron-plan/1`): for people and programs to read, to be saved, and to be
 //! applied later as it is.
 
-use std::fmt::Write as _;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use similar::TextDiff;
 
 use super::{Plan, Stage};
 use crate::id::TargetPath;
 use crate::policy::{Assignment, Decision, Identity};
 use crate::step::{Action, FileState, Step};
+use crate::text::digest::sha256;
 
 const SCHEMA: &str = "neuron-plan/1";
 
@@ -129,16 +127,6 @@ pub enum InvalidPlan {
     Incomplete(String),
 }
 
-/// The digest of a file's content, in hexadecimal.
-fn sha256(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
 /// The digest of everything in a plan that has an effect or stands for its reason; 16 hexadecimal
 /// digits are enough to tell plans apart.
 pub(super) fn digest(plan: &Plan) -> String {
@@ -146,7 +134,7 @@ pub(super) fn digest(plan: &Plan) -> String {
         plan;
     let covered = (stage, decision, assignments, host, tokens, copies, steps, reboot_needed);
     let text = serde_json::to_string(&covered).unwrap_or_default();
-    sha256(text.as_bytes())[..16].to_owned()
+    sha256(&[text.as_bytes()])[..16].to_owned()
 }
 
 impl PlanDocument {
@@ -202,7 +190,8 @@ impl From<&Step> for StepDocument {
 impl From<&Action> for ActionDocument {
     fn from(action: &Action) -> Self {
         let after = action.after();
-        let digest = |state: Option<&FileState>| state.and_then(FileState::bytes).map(sha256);
+        let digest =
+            |state: Option<&FileState>| state.and_then(FileState::bytes).map(|bytes| sha256(&[bytes]));
         let mode = match &after {
             Some(FileState::Regular { mode, .. }) => Some(format!("{mode:04o}")),
             _ => None,

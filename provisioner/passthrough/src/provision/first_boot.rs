@@ -10,7 +10,7 @@ mod record;
 pub(super) use record::supersede;
 pub use record::{FIRST_BOOT, FirstBoot, Outcome as FirstBootOutcome};
 
-use sha2::{Digest, Sha256};
+use crate::text::digest::sha256;
 
 use super::{ProvisionError, Source, Standing, Status, keep_reason, status};
 use crate::apply::{ApplyError, Options, Store, View};
@@ -113,8 +113,7 @@ impl Work {
 }
 
 fn digest(kind: &str, text: &str) -> String {
-    let bytes = Sha256::new().chain_update(kind).chain_update([0]).chain_update(text).finalize();
-    bytes.iter().take(8).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    sha256(&[kind.as_bytes(), &[0], text.as_bytes()])[..16].to_owned()
 }
 
 /// The answers that an installer followed to a refusal. The directory is trusted or not there.

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod block;
 pub mod command_line;
 pub mod cpu_list;
+pub mod digest;
 pub mod dracut_conf;
 pub mod grub_default;
 pub mod kernel_cmdline;

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use neuron_passthrough::verify;
 use neuron_tests::scenario::Ground;
+use serde_json::Value;
 
 use crate::machine::{
-    GUESTS, HOST, Hook, IMAGE, MEMORY, OURS, bind, claim, doctor, healthy, line, memory, put, remove, text,
-    worst,
+    DISK, DOMAIN, DOMAINS, GUESTS, HOST, Hook, IMAGE, LOADER, MEMORY, OURS, bind, claim, doctor, healthy,
+    line, memory, put, remove, text, worst,
 };
 
 /// One way in which it is not as it should be.
@@ -55,6 +56,7 @@ const ALL: &[Broken] = &[
         .also(&["files", "images"]),
     broken("set-up", "the journal is damaged", "fail", |ground| put(&ground.target(), JOURNAL, "{}\n{}\n"))
         .also(&[
+            "domain",
             "boots",
             "parameters",
             "images",
@@ -68,7 +70,7 @@ const ALL: &[Broken] = &[
     broken("set-up", "the answers cannot be followed", "warn", |ground| {
         put(&ground.target(), "etc/neuron/provisioner.toml", "schema = 1\nguest_gpu = 1\n");
     })
-    .also(&GLASS),
+    .also(&WANTED),
     broken("reboot", "this boot began before", "warn", |ground| {
         ground.boot("11111111-1111-4111-8111-111111111111").unwrap();
     })
@@ -80,12 +82,12 @@ const ALL: &[Broken] = &[
             bind(&ground.machine(), guest, "nouveau");
         }
     })
-    .also(&["parameters", "bound", "group", "ids", "interrupt-remapping"]),
+    .also(&["domain", "parameters", "bound", "group", "ids", "interrupt-remapping"]),
     broken("bound", "the kill switch was ignored", "fail", |ground| {
         line(ground, "rw quiet neuron.passthrough=off");
         claim(ground, "result=off\nreason=neuron.passthrough=off is on the kernel command line\n");
     })
-    .also(&["boot-entry", "parameters", "group", "ids", "interrupt-remapping"]),
+    .also(&["domain", "boot-entry", "parameters", "group", "ids", "interrupt-remapping"]),
     broken("boots", "three were never good", "fail", |ground| {
         boots(ground, r#"[], "given_back": {"boot": "x", "because": "three were never good"}"#);
         for guest in GUESTS {
@@ -103,7 +105,8 @@ const ALL: &[Broken] = &[
     broken("iommu", "no groups", "fail", |ground| {
         fs::remove_dir_all(ground.machine().join("sys/kernel/iommu_groups")).unwrap();
         fs::create_dir_all(ground.machine().join("sys/kernel/iommu_groups")).unwrap();
-    }),
+    })
+    .also(&["domain"]),
     broken("claim", "the hook was in doubt", "fail", |ground| {
         claim(ground, "result=doubt\nreason=0000:00:02.0 is not there\n");
     }),
@@ -122,26 +125,30 @@ const ALL: &[Broken] = &[
     broken("identity", "a card was taken out", "fail", |ground| {
         remove(&ground.machine(), &format!("{DEVICES}/{}", GUESTS[0]));
     })
-    .also(&["bound"]),
+    .also(&["domain", "domain-devices", "bound"]),
     broken("identity", "another model sits there", "fail", |ground| {
         put(&ground.machine(), &format!("{DEVICES}/{}/device", GUESTS[0]), "0x2204\n");
-    }),
+    })
+    .also(&["domain-devices"]),
     broken("identity", "another board sits there", "fail", |ground| {
         put(&ground.machine(), &format!("{DEVICES}/{}/subsystem_device", GUESTS[0]), "0x0001\n");
-    }),
+    })
+    .also(&["domain-devices"]),
     broken("bound", "a driver of the host has it", "fail", |ground| {
         bind(&ground.machine(), GUESTS[1], "snd_hda_intel");
     }),
     broken("bound", "no driver has it", "fail", |ground| bind(&ground.machine(), GUESTS[0], "")),
     broken("group", "the host uses another function of it", "fail", |ground| {
         join_group(ground, "0000:02:00.0");
-    }),
+    })
+    .also(&["domain"]),
     broken("taken", "a twin, by ids", "fail", |ground| {
         put(&ground.machine(), &format!("{DEVICES}/0000:02:00.0/vendor"), "0x10de\n");
         put(&ground.machine(), &format!("{DEVICES}/0000:02:00.0/device"), "0x1e87\n");
         put(&ground.machine(), &format!("{DEVICES}/0000:02:00.0/class"), "0x030000\n");
         bind(&ground.machine(), "0000:02:00.0", "vfio-pci");
-    }),
+    })
+    .also(&["domain"]),
     broken("taken", "somebody's network card", "warn", |ground| {
         bind(&ground.machine(), "0000:00:1f.6", "vfio-pci");
     }),
@@ -162,7 +169,7 @@ const ALL: &[Broken] = &[
     broken("host-gpu", "it was taken out", "fail", |ground| {
         remove(&ground.machine(), &format!("{DEVICES}/{HOST}"));
     })
-    .also(&["host-driver", "host-picture"]),
+    .also(&["domain", "host-driver", "host-picture"]),
     broken("host-driver", "it has none", "fail", |ground| bind(&ground.machine(), HOST, "")),
     broken("host-driver", "vfio-pci has it", "fail", |ground| bind(&ground.machine(), HOST, "vfio-pci"))
         .also(&["taken"]),
@@ -213,7 +220,8 @@ const ALL: &[Broken] = &[
         let done = ground.run(&["apply", "--yes", "--no-reload"]).unwrap();
         assert_eq!(done.code, 4, "{}", done.stderr);
         ground.boot("33333333-3333-4333-8333-333333333333").unwrap();
-    }),
+    })
+    .also(&["domain"]),
     broken("conflicts", "ids of somebody else's", "fail", |ground| {
         put(&ground.target(), "etc/modprobe.d/nic.conf", "options vfio-pci ids=8086:15bc\n");
     }),
@@ -293,15 +301,154 @@ const ALL: &[Broken] = &[
     broken("looking-glass-release", "no client", "warn", |ground| {
         remove(&ground.target(), "usr/bin/looking-glass-client");
     }),
-    broken("looking-glass-module", "it is not loaded", "fail", kvmfr)
-        .also(&["looking-glass-memory", "looking-glass-release"]),
+    broken("looking-glass-module", "it is not loaded", "fail", kvmfr).also(&[
+        "domain",
+        "looking-glass-memory",
+        "looking-glass-release",
+    ]),
     broken("looking-glass-module", "libvirt keeps it from its machines", "fail", |ground| {
         kvmfr(ground);
         fs::create_dir_all(ground.machine().join("sys/module/kvmfr")).unwrap();
         put(&ground.target(), "etc/libvirt/qemu.conf", "cgroup_device_acl = [ \"/dev/null\" ]\n");
     })
-    .also(&["looking-glass-memory", "looking-glass-release"]),
+    .also(&["domain", "looking-glass-memory", "looking-glass-release"]),
+    broken("domain", "libvirt has it no more", "fail", |ground| remove(&ground.target(), DOMAIN))
+        .also(&NEEDS),
+    broken("domain", "libvirt's file is cut short", "fail", |ground| {
+        put(&ground.target(), DOMAIN, "<domain type='kvm'>");
+    })
+    .also(&NEEDS),
+    broken("domain", "another one has its name", "fail", |ground| {
+        let uuid = between(&text(&ground.target(), DOMAIN), "<uuid>", "</uuid>");
+        replace(ground, DOMAIN, &uuid, "00000000-0000-4000-8000-000000000000");
+    }),
+    broken("domain", "somebody edited it", "warn", |ground| {
+        replace(ground, DOMAIN, "<on_crash>destroy", "<on_crash>restart");
+    }),
+    broken("domain", "other answers", "warn", |ground| {
+        replace(ground, "etc/neuron/provisioner.toml", "16384", "8192");
+    }),
+    broken("domain", "the answers want more than there is", "fail", |ground| {
+        replace(ground, "etc/neuron/provisioner.toml", "16384", "65536");
+    }),
+    broken("domain", "its record is damaged", "fail", |ground| put(&ground.target(), DOMAINS, "{}")),
+    broken("domain", "it is elsewhere", "unknown", |ground| {
+        replace(ground, DOMAINS, "qemu:///system", "qemu+ssh://other/system");
+    }),
+    broken("domain-devices", "the card is at another address", "fail", shift)
+        .also(&["domain", "identity", "bound", "group"]),
+    broken("domain-devices", "another model sits there", "fail", |ground| {
+        put(&ground.machine(), &format!("{DEVICES}/{}/device", GUESTS[1]), "0x2204\n");
+    })
+    .also(&["identity"]),
+    broken("domain-devices", "it gets what the host keeps", "fail", |ground| {
+        edited(ground, "bus='0x01' slot='0x00' function='0x3'", "bus='0x00' slot='0x1f' function='0x6'");
+    }),
+    broken("domain-disk", "it is not there", "fail", |ground| remove(&ground.target(), DISK)),
+    broken("domain-disk", "another machine runs on it", "fail", |ground| {
+        uses_disk(ground, "qemu-system-x86\n", "/usr/bin/qemu-system-x86_64\0-name\0guest=other\0");
+    }),
+    broken("domain-disk", "a program has it open by another name", "fail", |ground| {
+        let disk = ground.target().join(DISK);
+        fs::rename(&disk, disk.with_extension("real")).unwrap();
+        symlink("windows11.real", disk).unwrap();
+        uses_disk(ground, "qemu-nbd\n", "qemu-nbd\0");
+        let link = ground.machine().join("proc/77/fd/9");
+        fs::remove_file(&link).unwrap();
+        symlink("/var/lib/libvirt/images/windows11.real", link).unwrap();
+    }),
+    broken("domain-firmware", "its file was renamed", "fail", |ground| remove(&ground.target(), LOADER)),
+    broken("domain-firmware", "none is described", "fail", |ground| {
+        edited(ground, &format!(">/{LOADER}</loader>"), "/>");
+    }),
+    broken("domain-firmware", "nothing emulates its TPM", "fail", |ground| {
+        remove(&ground.target(), "usr/bin/swtpm");
+    }),
+    broken("domain-network", "it is not up", "fail", |ground| {
+        remove(&ground.machine(), "run/libvirt/network/default.xml");
+    }),
+    broken("domain-network", "it will not come up", "warn", |ground| {
+        remove(&ground.target(), "etc/libvirt/qemu/networks/autostart/default.xml");
+    }),
+    broken("domain-network", "its bridge is not there", "fail", |ground| bridge(ground, None)),
+    broken("domain-network", "its bridge is down", "fail", |ground| bridge(ground, Some("0x1002"))),
+    broken("domain-memory", "there is too little", "fail", |ground| {
+        put(&ground.machine(), "proc/meminfo", "MemTotal: 18000000 kB\nMemAvailable: 17000000 kB\n");
+    })
+    .also(&["domain"]),
+    broken("domain-memory", "it is not free", "warn", |ground| {
+        fs::remove_dir_all(ground.machine().join("proc/4242")).unwrap();
+        put(&ground.machine(), "proc/meminfo", "MemTotal: 33554432 kB\nMemAvailable: 9000000 kB\n");
+    }),
+    broken("domain-memory", "no huge pages are reserved", "fail", |ground| huge_pages(ground, 0, 0)),
+    broken("domain-memory", "its huge pages are taken", "fail", |ground| {
+        fs::remove_dir_all(ground.machine().join("proc/4242")).unwrap();
+        huge_pages(ground, 16, 8);
+    }),
 ];
+
+/// What is asked only of a domain that can be read.
+const NEEDS: [&str; 5] =
+    ["domain-devices", "domain-disk", "domain-firmware", "domain-network", "domain-memory"];
+
+fn between(text: &str, before: &str, behind: &str) -> String {
+    text.split(before).nth(1).unwrap().split(behind).next().unwrap().to_owned()
+}
+
+fn replace(ground: &Ground, path: &str, from: &str, to: &str) {
+    let before = text(&ground.target(), path);
+    assert!(before.contains(from), "{path} has no {from}");
+    put(&ground.target(), path, &before.replace(from, to));
+}
+
+/// Edits the domain, as libvirt keeps it and as it was understood when it was defined.
+fn edited(ground: &Ground, from: &str, to: &str) {
+    replace(ground, DOMAIN, from, to);
+    let mut record: Value = serde_json::from_str(&text(&ground.target(), DOMAINS)).unwrap();
+    record["defined"]["windows11"]["understood"] = text(&ground.target(), DOMAIN).into();
+    put(&ground.target(), DOMAINS, &record.to_string());
+}
+
+/// As a card in a slot before it does.
+pub(crate) fn shift(ground: &Ground) {
+    let machine = ground.machine();
+    for guest in GUESTS {
+        bind(&machine, guest, "");
+        let moved = guest.replace(":01:", ":03:");
+        fs::rename(machine.join(DEVICES).join(guest), machine.join(DEVICES).join(&moved)).unwrap();
+        let group = machine.join("sys/kernel/iommu_groups/1/devices");
+        fs::remove_file(group.join(guest)).or_else(|_| fs::remove_dir_all(group.join(guest))).unwrap();
+        fs::create_dir_all(group.join(&moved)).unwrap();
+    }
+}
+
+fn uses_disk(ground: &Ground, comm: &str, cmdline: &str) {
+    let folder = ground.machine().join("proc/77");
+    put(&folder, "comm", comm);
+    put(&folder, "cmdline", cmdline);
+    fs::create_dir(folder.join("fd")).unwrap();
+    symlink(format!("/{DISK}"), folder.join("fd/9")).unwrap();
+}
+
+/// From now on it uses a bridge, with these flags where it is there.
+fn bridge(ground: &Ground, flags: Option<&str>) {
+    edited(ground, "<source network='default'/>", "<source bridge='br0'/>");
+    put(&ground.machine(), "sys/class/net/lo/flags", "0x9\n");
+    if let Some(flags) = flags {
+        put(&ground.machine(), "sys/class/net/br0/flags", flags);
+        put(&ground.machine(), "sys/class/net/br0/bridge/bridge_id", "x\n");
+    }
+}
+
+/// From now on it is made of pages of 1 GiB, of which there are so many, and so many are free.
+fn huge_pages(ground: &Ground, all: u32, free: u32) {
+    let backing =
+        "<memoryBacking><hugepages><page size='1048576' unit='KiB'/></hugepages></memoryBacking><vcpu ";
+    edited(ground, "<vcpu ", backing);
+    let folder = "sys/kernel/mm/hugepages/hugepages-1048576kB";
+    put(&ground.machine(), &format!("{folder}/nr_hugepages"), &all.to_string());
+    put(&ground.machine(), &format!("{folder}/free_hugepages"), &free.to_string());
+}
 
 fn mode(ground: &Ground, mode: u32) {
     fs::set_permissions(ground.machine().join(MEMORY), fs::Permissions::from_mode(mode)).unwrap();
@@ -315,11 +462,17 @@ fn kvmfr(ground: &Ground) {
 }
 
 /// What the answers say is wanted.
-const GLASS: [&str; 4] =
-    ["looking-glass-memory", "looking-glass-users", "looking-glass-module", "looking-glass-release"];
+const WANTED: [&str; 5] = [
+    "looking-glass-memory",
+    "looking-glass-users",
+    "looking-glass-module",
+    "looking-glass-release",
+    "domain",
+];
 
 /// Without the list, nothing of single functions is looked at, and what vfio-pci has is nobody's.
-const LISTED: [&str; 12] = [
+const LISTED: [&str; 13] = [
+    "domain-devices",
     "files",
     "claim",
     "identity",

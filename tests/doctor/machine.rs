@@ -5,8 +5,10 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use neuron_passthrough::guest::capabilities::Capabilities;
 use neuron_tests::scenario::Ground;
-use serde_json::Value;
+use neuron_tests::tests_folder;
+use serde_json::{Value, json};
 
 pub(crate) const GUESTS: [&str; 4] = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"];
 pub(crate) const HOST: &str = "0000:00:02.0";
@@ -14,7 +16,12 @@ pub(crate) const OURS: &str = "intel_iommu=on iommu=pt";
 pub(crate) const IMAGE: &str = "boot/initramfs-linux.img";
 pub(crate) const MEMORY: &str = "dev/shm/looking-glass";
 /// What the answers of the target say.
-const ANSWERS: &str = "[looking_glass]\nusers = [\"vera\"]\n[vm.windows11]\n";
+const ANSWERS: &str = "[looking_glass]\nusers = [\"vera\"]\n[vm.windows11]\nmemory_mib = 16384\n\
+                       disk = { path = \"/var/lib/libvirt/images/windows11.qcow2\", size_gib = 64 }\n";
+pub(crate) const DOMAIN: &str = "etc/libvirt/qemu/windows11.xml";
+pub(crate) const DOMAINS: &str = "var/lib/neuron-provisioner/domains.json";
+pub(crate) const DISK: &str = "var/lib/libvirt/images/windows11.qcow2";
+pub(crate) const LOADER: &str = "usr/share/edk2/x64/OVMF_CODE.secboot.4m.fd";
 const HOOK: &str = "usr/lib/initcpio/install/neuron-vfio";
 const BOOTED: &str = "22222222-2222-4222-8222-222222222222";
 
@@ -75,7 +82,49 @@ pub(crate) fn healthy(hook: Hook) -> Ground {
         put(&machine, "run/modprobe.d/zz-neuron-vfio.conf", "options vfio-pci ids=\n");
     }
     looking_glass(&ground);
+    domain(&ground);
     ground
+}
+
+/// A machine with processors and memory, a domain as `vm define` leaves it, and all that it needs.
+fn domain(ground: &Ground) {
+    let (machine, target) = (ground.machine(), ground.target());
+    let cpus = "sys/devices/system/cpu";
+    put(&machine, &format!("{cpus}/online"), "0-15\n");
+    for processor in 0..16 {
+        let base = format!("{cpus}/cpu{processor}");
+        let siblings = format!("{},{}\n", processor % 8, processor % 8 + 8);
+        put(&machine, &format!("{base}/topology/thread_siblings_list"), &siblings);
+        put(&machine, &format!("{base}/cache/index3/level"), "3\n");
+        put(&machine, &format!("{base}/cache/index3/shared_cpu_list"), "0-15\n");
+    }
+    put(&machine, "proc/meminfo", "MemTotal:       33554432 kB\nMemAvailable:   30000000 kB\n");
+    put(&machine, "run/libvirt/network/default.xml", "<networkstatus/>\n");
+    put(&target, "etc/libvirt/qemu/networks/autostart/default.xml", "<network/>\n");
+    put(&target, DISK, "");
+    put(&target, LOADER, "");
+    put(&target, "usr/bin/swtpm", "");
+    let capabilities = tests_folder().join("domain/kvm-capabilities.xml");
+    let rendered = ground
+        .run(&["vm".as_ref(), "render".as_ref(), "--capabilities".as_ref(), capabilities.as_os_str()])
+        .unwrap();
+    assert_eq!(rendered.code, 0, "{}", rendered.stderr);
+    let xml = rendered.stdout;
+    let understood =
+        xml.replace("<loader secure='yes'/>", &format!("<loader secure='yes'>/{LOADER}</loader>"));
+    assert_ne!(understood, xml);
+    let capabilities = Capabilities::parse(&fs::read_to_string(capabilities).unwrap()).unwrap();
+    let uuid = xml.split("<uuid>").nth(1).unwrap().split('<').next().unwrap();
+    let record = json!({
+        "schema": "neuron-domains/1",
+        "defined": { "windows11": {
+            "connect": "qemu:///system", "uuid": uuid, "rendered": xml, "understood": understood,
+            "capabilities": capabilities, "former": null,
+        } },
+        "networks": [],
+    });
+    put(&target, DOMAINS, &record.to_string());
+    put(&target, DOMAIN, &format!("<!--\nWARNING: THIS IS AN AUTO-GENERATED FILE.\n-->\n\n{understood}"));
 }
 
 /// The numbers of vera and of the group kvm: who is not root can give files to nobody else.

@@ -8,7 +8,7 @@ use neuron_tests::program;
 use neuron_tests::scenario::{Ground, Scenario, names};
 use serde_json::Value;
 
-use crate::machine::{GUESTS, Hook, Seen, applied, bind, doctor, healthy, put, remove, worst};
+use crate::machine::{DOMAINS, GUESTS, Hook, Seen, applied, bind, doctor, healthy, put, remove, worst};
 
 fn ids(checks: &[Seen]) -> Vec<&str> {
     checks.iter().map(|check| check.id.as_str()).collect()
@@ -34,6 +34,11 @@ fn where_nothing_is_set_up_there_is_nothing_to_check() {
 fn after_a_revert_the_reboot_is_asked_for_and_then_nothing_is_left() {
     let ground = healthy(Hook::Ran);
     assert_eq!(ground.run(&["revert", "--yes"]).unwrap().code, 4);
+    // Domains are taken back on the system that runs only.
+    let domains = ["set-up", "domain", "domain-devices", "domain-disk", "domain-firmware"];
+    let more = ["domain-network", "domain-memory"];
+    assert_eq!(ids(&doctor(&ground).1), [&domains[..], &more].concat());
+    remove(&ground.target(), DOMAINS);
     let (code, checks) = doctor(&ground);
     assert_eq!((code, ids(&checks)), (0, vec!["set-up"]));
     assert!(checks[0].evidence.contains("until the reboot"), "{checks:?}");
@@ -223,4 +228,33 @@ fn a_capture_answers_what_was_recorded_on_the_machine() {
     }
     // Interrupts are not recorded: they name devices and count what a person does.
     assert_eq!(of("interrupt-remapping"), "unknown");
+}
+
+/// Before anything starts: what moved is told with where it is now, and both the plan and the domain that
+/// are proposed are for that place.
+#[test]
+fn a_card_that_moved_is_found_with_its_new_place() {
+    let ground = healthy(Hook::Ran);
+    crate::broken::shift(&ground);
+    let (code, checks) = doctor(&ground);
+    assert_eq!((code, worst(&checks, "domain-devices")), (1, "fail".to_owned()));
+    let found: Vec<&Seen> = checks.iter().filter(|check| check.id == "domain-devices").collect();
+    assert_eq!(found.len(), GUESTS.len(), "{found:?}");
+    for (guest, check) in GUESTS.iter().zip(found) {
+        let now = guest.replace(":01:", ":03:");
+        let hint = check.hint.as_deref().unwrap();
+        assert!(check.evidence.contains(guest), "{check:?}");
+        assert!(check.evidence.contains(&format!("it is at {now} now")), "{check:?}");
+        assert!(hint.contains("neuron-provisioner plan") && hint.contains("vm render windows11"), "{hint}");
+    }
+    let plan: Value = serde_json::from_str(&ground.run(&["plan", "--json"]).unwrap().stdout).unwrap();
+    let bind: Vec<&str> =
+        plan["decision"]["bind"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    assert_eq!(bind, GUESTS.map(|guest| guest.replace(":01:", ":03:")));
+    let capabilities = neuron_tests::tests_folder().join("domain/kvm-capabilities.xml");
+    let render = ["vm", "render", "windows11", "--capabilities", capabilities.to_str().unwrap()];
+    let rendered = ground.run(&render).unwrap().stdout;
+    assert_eq!(rendered.matches("bus='0x03' slot='0x00'").count(), GUESTS.len(), "{rendered}");
+    let step = checks.iter().find(|check| check.id == "domain").unwrap();
+    assert!(step.evidence.contains("bus='0x01'") && step.evidence.contains("bus='0x03'"), "{step:?}");
 }

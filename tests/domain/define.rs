@@ -16,25 +16,25 @@ use crate::{Bench, libvirt};
 const CONNECT: &str = "qemu+unix:///system?socket=/run/libvirt/libvirt-sock";
 
 /// A machine, and a folder for its disks.
-struct Desk {
-    bench: Bench,
-    folder: tempfile::TempDir,
+pub(crate) struct Desk {
+    pub(crate) bench: Bench,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { bench: Bench::new(), folder: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap() }
     }
 
-    fn disk(&self) -> PathBuf {
+    pub(crate) fn disk(&self) -> PathBuf {
         self.folder.path().join("disk.qcow2")
     }
 
-    fn answers(&self, name: &str, more: &str) -> String {
+    pub(crate) fn answers(&self, name: &str, more: &str) -> String {
         format!("[vm.{name}]\ndisk = {{ path = \"{}\", size_gib = 1 }}\n{more}", self.disk().display())
     }
 
-    fn run(&self, daemon: &Daemon, answers: &str, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, daemon: &Daemon, answers: &str, arguments: &[&str]) -> Output {
         let file = self.bench.ground.target().join("etc/neuron-answers.toml");
         fs::write(&file, answers).unwrap();
         let (machine, target) = (self.bench.ground.machine(), self.bench.ground.target());
@@ -45,7 +45,7 @@ impl Desk {
         daemon.program(&all)
     }
 
-    fn define(&self, daemon: &Daemon, answers: &str, more: &[&str]) -> Output {
+    pub(crate) fn define(&self, daemon: &Daemon, answers: &str, more: &[&str]) -> Output {
         let all = [&["vm", "define", "--yes", "--json", "--connect", CONNECT], more].concat();
         self.run(daemon, answers, &all)
     }
@@ -63,7 +63,7 @@ impl Desk {
     }
 }
 
-fn document(output: &Output) -> Value {
+pub(crate) fn document(output: &Output) -> Value {
     serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{}{}", output.stdout, output.stderr))
 }
 
@@ -81,7 +81,7 @@ fn step(output: &Output, id: &str) -> Value {
     found.unwrap_or_else(|| panic!("no step {id}: {document:#}"))
 }
 
-fn assert_code(output: &Output, code: i32) {
+pub(crate) fn assert_code(output: &Output, code: i32) {
     assert_eq!(output.code, code, "{}{}", output.stdout, output.stderr);
 }
 
@@ -92,7 +92,7 @@ fn identity(xml: &str) -> [String; 3] {
 }
 
 /// Nothing of ours in libvirt, and its network as a distribution leaves it.
-fn as_new(daemon: &Daemon) {
+pub(crate) fn as_new(daemon: &Daemon) {
     for name in daemon.virsh(&["list", "--all", "--name"]).unwrap().lines().filter(|line| !line.is_empty()) {
         let _ = daemon.virsh(&["destroy", name]);
         daemon.virsh(&["undefine", "--nvram", "--tpm", name]).unwrap();

@@ -6,6 +6,7 @@
 
 mod daemon;
 mod define;
+mod doctor;
 mod libvirt;
 mod pairs;
 mod refusals;

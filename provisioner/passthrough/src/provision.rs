@@ -139,6 +139,9 @@ fn refusal(decision: &Decision) -> String {
     if let (Some(question), Verdict::Ask) = (&decision.question, decision.verdict) {
         return format!("a question has no answer: {question}");
     }
+    if decision.verdict == Verdict::Pending {
+        return "refused: the IOMMU is off in this boot, and comes on with the next one".to_owned();
+    }
     let reasons = decision.findings.iter().filter(|one| one.severity == policy::Severity::Blocker);
     let reasons: Vec<&str> = reasons.map(|finding| finding.message.as_str()).collect();
     format!("refused: {}", reasons.join("; "))

@@ -250,6 +250,24 @@ impl Root {
         }
     }
 
+    /// The path without a symlink in it, as a process in the root would see it; `None` where nothing is
+    /// there. A capture has none.
+    pub fn resolved(&self, path: &str) -> Result<Option<String>, ReadError> {
+        let Some(fd) = self.descriptor() else { return Ok(None) };
+        let name = |fd: BorrowedFd<'_>| {
+            nix::fcntl::readlink(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd)).as_str())
+        };
+        let found = open_in(fd, path, OFlag::O_PATH).and_then(|found| Ok((name(found.as_fd())?, name(fd)?)));
+        match found {
+            Ok((found, root)) => {
+                let (found, root) = (found.to_string_lossy(), root.to_string_lossy());
+                Ok(Some(absolute(found.strip_prefix(root.as_ref()).unwrap_or(&found))))
+            }
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => Err(ReadError { path: absolute(path), source: errno.into() }),
+        }
+    }
+
     /// When a file was last written, in nanoseconds since 1970; `None` where there is none. A capture
     /// holds no times.
     pub fn modified(&self, path: &str) -> Result<Option<i128>, ReadError> {

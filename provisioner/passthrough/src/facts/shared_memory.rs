@@ -44,7 +44,7 @@ pub struct File {
     pub holders: Vec<Holder>,
 }
 
-/// A process that has a file mapped.
+/// A process that uses a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// Its number.
@@ -53,6 +53,15 @@ pub struct Holder {
     pub program: String,
     /// The virtual machine that it runs, where it is QEMU.
     pub vm: Option<String>,
+}
+
+impl Holder {
+    /// Of a process; nameless where that ended meanwhile.
+    fn read(system: &Root, pid: u32) -> Self {
+        let of = |name: &str| system.read(&format!("proc/{pid}/{name}")).ok().flatten().unwrap_or_default();
+        let program = String::from_utf8_lossy(&of("comm")).trim().to_owned();
+        Self { pid, program, vm: vm(&of("cmdline")) }
+    }
 }
 
 impl SharedMemory {
@@ -130,14 +139,25 @@ pub fn running(system: &Root) -> Result<Option<Vec<String>>, FactsError> {
     }
     let mut found = Vec::new();
     for pid in processes(system)? {
-        let of = |name: &str| system.read(&format!("proc/{pid}/{name}")).ok().flatten().unwrap_or_default();
-        if of("comm").starts_with(b"qemu-")
-            && let Some(vm) = vm(&of("cmdline"))
-        {
-            found.push(vm);
-        }
+        let holder = Holder::read(system, pid);
+        found.extend(holder.vm.filter(|_| holder.program.starts_with("qemu-")));
     }
     Ok(Some(found))
+}
+
+/// Who has a file open, as far as whoever asks may see; `path` has no symlink in it.
+pub fn open_by(system: &Root, path: &str) -> Result<Vec<Holder>, FactsError> {
+    let mut found = Vec::new();
+    for pid in processes(system)? {
+        let folder = format!("proc/{pid}/fd");
+        // One that ended meanwhile, or that only root may look at.
+        let descriptors = system.list(&folder).ok().flatten().unwrap_or_default();
+        let leads_there = |name: &String| matches!(system.read_link(&format!("{folder}/{name}")), Ok(Some(target)) if target == path);
+        if descriptors.iter().any(leads_there) {
+            found.push(Holder::read(system, pid));
+        }
+    }
+    Ok(found)
 }
 
 /// The numbers of the processes that run.
@@ -150,9 +170,7 @@ pub(super) fn processes(system: &Root) -> Result<Vec<u32>, FactsError> {
 fn holders(system: &Root) -> Result<(Vec<(String, Holder)>, bool), FactsError> {
     let (mut found, mut sees_everybody) = (Vec::new(), true);
     for pid in processes(system)? {
-        let read = |name: &str| system.read(&format!("proc/{pid}/{name}"));
-        let of = |name: &str| read(name).ok().flatten().unwrap_or_default();
-        let maps = read("maps").unwrap_or_else(|error| {
+        let maps = system.read(&format!("proc/{pid}/maps")).unwrap_or_else(|error| {
             sees_everybody &= error.source.kind() != std::io::ErrorKind::PermissionDenied;
             None
         });
@@ -162,8 +180,7 @@ fn holders(system: &Root) -> Result<(Vec<(String, Holder)>, bool), FactsError> {
         paths.sort_unstable();
         paths.dedup();
         for path in paths {
-            let program = String::from_utf8_lossy(&of("comm")).trim().to_owned();
-            found.push((path.to_owned(), Holder { pid, program, vm: vm(&of("cmdline")) }));
+            found.push((path.to_owned(), Holder::read(system, pid)));
         }
     }
     Ok((found, sees_everybody))

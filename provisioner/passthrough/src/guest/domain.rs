@@ -34,7 +34,7 @@ const HYPERV: [&str; 11] = [
 ];
 
 /// Memory that stays with the host, in MiB.
-const HOST_MEMORY: u64 = 4096;
+pub const HOST_MEMORY: u64 = 4096;
 
 /// Everything that a domain is made from.
 #[derive(Debug, Clone)]

@@ -19,6 +19,20 @@ pub struct Kept {
     pub machine: Option<String>,
 }
 
+/// What of the host a domain's first network adapter needs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum NetworkSource {
+    /// A network of libvirt's.
+    Network(String),
+    /// A bridge.
+    Bridge(String),
+    /// Another interface.
+    Interface(String),
+    /// Nothing.
+    #[default]
+    Nothing,
+}
+
 /// A domain that is there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Existing {
@@ -30,6 +44,17 @@ pub struct Existing {
     pub disks: Vec<String>,
     /// The host's PCI functions that it gets.
     pub functions: Vec<PciAddress>,
+    /// The files of its firmware that libvirt chose, where it noted them.
+    pub firmware: Vec<String>,
+    /// Whether it has a TPM.
+    pub has_tpm: bool,
+    /// How it reaches the network.
+    pub network: NetworkSource,
+    /// Its memory in KiB.
+    pub memory_kib: Option<u64>,
+    /// The size of the huge pages that this is made of, in KiB; 0 for the kernel's usual ones, `None`
+    /// without.
+    pub hugepage_kib: Option<u64>,
 }
 
 impl Existing {
@@ -64,7 +89,76 @@ impl Existing {
                 .filter_map(|node| descend(node, &["source"])?.attribute("file").map(str::to_owned))
                 .collect(),
             functions: functions.filter_map(function).collect(),
+            firmware: firmware(root),
+            has_tpm: all("tpm").next().is_some(),
+            network: all("interface").next().map(network).unwrap_or_default(),
+            memory_kib: under(&["memory"]).and_then(|node| kib(node.text()?, node.attribute("unit"))),
+            hugepage_kib: under(&["memoryBacking", "hugepages"]).map(|node| {
+                let page = descend(node, &["page"]);
+                page.and_then(|page| kib(page.attribute("size")?, page.attribute("unit"))).unwrap_or(0)
+            }),
         })
+    }
+}
+
+/// Whether two descriptions are of the same domain: comments and white space between elements mean
+/// nothing, and the order of attributes neither.
+pub fn is_same(one: &str, other: &str) -> bool {
+    match (Document::parse(one), Document::parse(other)) {
+        (Ok(one), Ok(other)) => same(one.root_element(), other.root_element()),
+        _ => false,
+    }
+}
+
+fn same(one: Node<'_, '_>, other: Node<'_, '_>) -> bool {
+    let attributes = |node: Node<'_, '_>| {
+        let mut all: Vec<(Option<String>, String, String)> = node
+            .attributes()
+            .map(|one| (one.namespace().map(str::to_owned), one.name().to_owned(), one.value().to_owned()))
+            .collect();
+        all.sort_unstable();
+        all
+    };
+    let text = |node: Node<'_, '_>| {
+        let parts = node.children().filter(Node::is_text).filter_map(|child| child.text());
+        parts.map(str::trim).collect::<String>()
+    };
+    let (mine, theirs): (Vec<_>, Vec<_>) = (
+        one.children().filter(Node::is_element).collect(),
+        other.children().filter(Node::is_element).collect(),
+    );
+    one.tag_name() == other.tag_name()
+        && attributes(one) == attributes(other)
+        && text(one) == text(other)
+        && mine.len() == theirs.len()
+        && mine.into_iter().zip(theirs).all(|(one, other)| same(one, other))
+}
+
+/// What libvirt notes when it chooses a firmware: the program, and what its memory is made from.
+fn firmware(root: Node<'_, '_>) -> Vec<String> {
+    let loader = descend(root, &["os", "loader"]).and_then(|node| node.text()).map(str::trim);
+    let template = descend(root, &["os", "nvram"]).and_then(|node| node.attribute("template"));
+    let paths = loader.into_iter().chain(template).filter(|path| path.starts_with('/'));
+    paths.map(str::to_owned).collect()
+}
+
+fn network(interface: Node<'_, '_>) -> NetworkSource {
+    let from = |name: &str| {
+        descend(interface, &["source"]).and_then(|source| source.attribute(name)).map(str::to_owned)
+    };
+    let network = from("network").map(NetworkSource::Network);
+    let bridge = || from("bridge").map(NetworkSource::Bridge);
+    network.or_else(bridge).or_else(|| from("dev").map(NetworkSource::Interface)).unwrap_or_default()
+}
+
+/// A size in KiB; without a unit, that is libvirt's.
+fn kib(number: &str, unit: Option<&str>) -> Option<u64> {
+    let number: u64 = number.trim().parse().ok()?;
+    match unit {
+        None | Some("KiB" | "k") => Some(number),
+        Some("MiB" | "M") => number.checked_mul(1 << 10),
+        Some("GiB" | "G") => number.checked_mul(1 << 20),
+        Some(_) => None,
     }
 }
 
@@ -88,14 +182,17 @@ mod tests {
     use super::*;
 
     const DOMAIN: &str = "<domain type='kvm'><name>a</name><uuid>1-2</uuid>
+        <memory unit='GiB'>2</memory>
+        <memoryBacking><hugepages><page size='1048576' unit='KiB'/></hugepages></memoryBacking>
         <metadata><n:domain xmlns:n='urn:neuronos:provisioner:1' kind='linux'/></metadata>
-        <os><type machine='pc-q35-9.1'>hvm</type></os><devices>
+        <os><type machine='pc-q35-9.1'>hvm</type><loader secure='yes'>/usr/share/x/code.fd</loader>
+        <nvram template='/usr/share/x/vars.fd'>/var/lib/a.fd</nvram></os><devices><tpm model='tpm-crb'/>
         <disk type='file' device='disk'><source file='/srv/a.qcow2'/></disk>
         <disk type='file' device='cdrom'><source file='/srv/a.iso'/></disk>
         <hostdev mode='subsystem' type='pci'><source>
         <address domain='0x0000' bus='0x0a' slot='0x00' function='0x1'/></source></hostdev>
         <hostdev mode='subsystem' type='usb'><source><vendor id='0x1'/></source></hostdev>
-        <interface type='network'><mac address='52:54:00:00:00:01'/></interface></devices></domain>";
+        <interface type='network'><source network='default'/><mac address='52:54:00:00:00:01'/></interface></devices></domain>";
 
     #[test]
     fn what_a_new_definition_takes_over_is_read() {
@@ -111,11 +208,48 @@ mod tests {
                 is_ours: true,
                 disks: vec!["/srv/a.qcow2".to_owned()],
                 functions: vec!["0000:0a:00.1".parse().unwrap()],
+                firmware: vec!["/usr/share/x/code.fd".to_owned(), "/usr/share/x/vars.fd".to_owned()],
+                has_tpm: true,
+                network: NetworkSource::Network("default".to_owned()),
+                memory_kib: Some(2 << 20),
+                hugepage_kib: Some(1 << 20),
             }
         );
         let foreign = Existing::parse(&DOMAIN.replace("neuronos", "other").replace("q35", "i440fx")).unwrap();
         assert!(!foreign.is_ours && foreign.kept.machine.is_none());
+        for (from, to) in [
+            ("network='default'", "bridge='br0'"),
+            ("network='default'", "dev='eth0' mode='bridge'"),
+            ("<source network='default'/>", ""),
+        ] {
+            let network = Existing::parse(&DOMAIN.replace(from, to)).unwrap().network;
+            let wanted = match to.split('=').next() {
+                Some("bridge") => NetworkSource::Bridge("br0".to_owned()),
+                Some("dev") => NetworkSource::Interface("eth0".to_owned()),
+                _ => NetworkSource::Nothing,
+            };
+            assert_eq!(network, wanted);
+        }
         assert!(Existing::parse("<domain/>").is_err());
         assert!(Existing::parse("error: no").is_err());
+    }
+
+    #[test]
+    fn what_means_the_same_is_the_same() {
+        let head = format!("<!-- made by libvirt -->\n{}\n", DOMAIN.replace("><", ">\n  <"));
+        assert!(is_same(DOMAIN, &head));
+        assert!(is_same("<a x='1' y='2'/>", "<a y=\"2\" x=\"1\"></a>"));
+        for (one, other) in [
+            ("<a x='1'/>", "<a x='2'/>"),
+            ("<a/>", "<a x='2'/>"),
+            ("<a>1</a>", "<a>2</a>"),
+            ("<a><b/></a>", "<a><b/><b/></a>"),
+            ("<a><b/><c/></a>", "<a><c/><b/></a>"),
+            ("<a/>", "<b/>"),
+            ("<a/>", "<a xmlns='urn:x'/>"),
+            ("<a", "<a"),
+        ] {
+            assert!(!is_same(one, other), "{one} {other}");
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The look after the reboot: what the journal knows, handed to who checks as plain data.
 
 use super::carry_out::{FIRMWARE, reboot};
+use super::define::read;
+use super::domains::{Defined, Domains};
+use super::guest::render;
 use super::status::orphans;
 use super::{Note, ProvisionError, REFUSAL, Source, answers};
 use crate::answers::Answers;
@@ -8,7 +11,7 @@ use crate::apply::{Applied, State, View};
 use crate::boots;
 use crate::facts::boot_id;
 use crate::root::Root;
-use crate::verify::{self, Check, Reboot, Recorded};
+use crate::verify::{self, Check, KnownDomain, Missing, Reboot, Recorded, in_full};
 
 /// Looks whether what was applied holds; writes nothing. A journal that cannot be read is a finding,
 /// and everything else is looked at all the same.
@@ -17,11 +20,40 @@ pub fn doctor(machine: &Root, target: &Root) -> Result<Vec<Check>, ProvisionErro
         let applied = view.status()?;
         Ok((view, applied))
     });
-    let recorded = match opened {
+    let mut recorded = match opened {
         Ok((view, applied)) => recorded(machine, target, &view, &applied)?,
         Err(error) => Recorded::of_no_journal(error.in_full(), orphans(target)?, given(target)),
     };
+    recorded.domains = domains(machine, target).map_err(|error| missing(&error));
     Ok(verify::report(machine, target, &recorded))
+}
+
+/// A refusal is an answer; what could not be read is none.
+fn missing(error: &ProvisionError) -> Missing {
+    let why = in_full(error);
+    match error {
+        ProvisionError::Domains(_)
+        | ProvisionError::Refused(_)
+        | ProvisionError::Domain(_)
+        | ProvisionError::Answers { .. } => Missing::Broken(why),
+        _ => Missing::Unreadable(why),
+    }
+}
+
+/// What was defined, and what would be now, with what libvirt could do then.
+fn domains(machine: &Root, target: &Root) -> Result<Vec<KnownDomain>, ProvisionError> {
+    let answers = answers(target, &Source::Target);
+    let known = |(name, defined): (String, Defined)| {
+        let again = answers.as_ref().map_err(missing).and_then(|answers| {
+            let kept = read(&name, &defined.understood).map(|there| there.kept);
+            kept.and_then(|kept| render(machine, target, answers, &name, &defined.capabilities, Some(&kept)))
+                .map(|domain| domain.xml)
+                .map_err(|error| missing(&error))
+        });
+        let Defined { connect, uuid, rendered, understood, .. } = defined;
+        KnownDomain { name, connect, uuid, rendered, understood, again }
+    };
+    Ok(Domains::load(target)?.defined.into_iter().map(known).collect())
 }
 
 fn given(target: &Root) -> Result<Answers, String> {
@@ -69,5 +101,6 @@ pub(super) fn recorded(
         given_back: boots.given_back.map(|given| given.because),
         firmware: text(FIRMWARE)?,
         answers: given(target),
+        domains: Ok(Vec::new()),
     })
 }

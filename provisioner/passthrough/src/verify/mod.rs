@@ -10,6 +10,7 @@
 mod boot;
 mod claim;
 mod disk;
+mod domain;
 mod functions;
 mod host;
 mod looking_glass;
@@ -51,7 +52,7 @@ pub enum Status {
 pub struct Check {
     /// What was looked at: a stable name. Those that look at single functions come once for each.
     pub id: String,
-    /// The function, file or user that it is about; null where it is about the whole.
+    /// The function, file, user or virtual machine that it is about; null where it is about the whole.
     pub subject: Option<String>,
     /// How it ended.
     pub status: Status,
@@ -67,6 +68,13 @@ pub struct Question {
     /// Its stable name.
     pub id: &'static str,
     look: fn(&Seen<'_>) -> Vec<Finding>,
+}
+
+impl Question {
+    /// Whether there is something to look at only where functions were given away.
+    fn needs_set_up(&self) -> bool {
+        self.id != "set-up" && !self.id.starts_with("domain")
+    }
 }
 
 /// Everything that is looked at, in the order in which a person reads it.
@@ -105,6 +113,12 @@ pub const ALL: &[Question] = &[
     Question { id: "looking-glass-users", look: looking_glass::users },
     Question { id: "looking-glass-module", look: looking_glass::module },
     Question { id: "looking-glass-release", look: looking_glass::releases },
+    Question { id: "domain", look: domain::domain },
+    Question { id: "domain-devices", look: domain::devices },
+    Question { id: "domain-disk", look: domain::disk },
+    Question { id: "domain-firmware", look: domain::firmware },
+    Question { id: "domain-network", look: domain::network },
+    Question { id: "domain-memory", look: domain::memory },
 ];
 
 /// Whether the boot that is running began after the last change.
@@ -155,6 +169,43 @@ pub struct Recorded {
     pub firmware: Option<String>,
     /// The answers that the target holds, or what is wrong with them.
     pub answers: Result<Answers, String>,
+    /// The virtual machines that were defined, or why nobody knows.
+    pub domains: Result<Vec<KnownDomain>, Missing>,
+}
+
+/// Why there is nothing to look at.
+#[derive(Debug, Clone)]
+pub enum Missing {
+    /// It could not be read, by whoever looks or at all.
+    Unreadable(String),
+    /// It was read, and makes no sense.
+    Broken(String),
+}
+
+/// A virtual machine that was defined.
+#[derive(Debug, Clone)]
+pub struct KnownDomain {
+    /// Its name.
+    pub name: String,
+    /// The libvirt that has it.
+    pub connect: String,
+    /// Its UUID.
+    pub uuid: String,
+    /// What was given to libvirt.
+    pub rendered: String,
+    /// What libvirt made of that.
+    pub understood: String,
+    /// What would be given to it now, or why that is nothing.
+    pub again: Result<String, Missing>,
+}
+
+impl KnownDomain {
+    /// Whether the libvirt of the running system has it, whose files are looked at.
+    fn is_local(&self) -> bool {
+        let Some((scheme, rest)) = self.connect.split_once("://") else { return false };
+        let path = rest.split('?').next().unwrap_or_default();
+        ["qemu", "qemu+unix"].contains(&scheme) && path == "/system"
+    }
 }
 
 impl Recorded {
@@ -178,6 +229,7 @@ impl Recorded {
             given_back: None,
             firmware: None,
             answers,
+            domains: Ok(Vec::new()),
         }
     }
 
@@ -205,9 +257,10 @@ impl Recorded {
 /// it is installed.
 pub fn report(machine: &Root, target: &Root, recorded: &Recorded) -> Vec<Check> {
     let seen = Seen::read(machine, target, recorded);
-    let asked = if recorded.is_set_up() { ALL } else { &ALL[..1] };
-    asked
-        .iter()
+    // Virtual machines are defined without a set-up, too, where they get no GPU.
+    let is_asked = |question: &&Question| recorded.is_set_up() || !question.needs_set_up();
+    ALL.iter()
+        .filter(is_asked)
         .flat_map(|question| (question.look)(&seen).into_iter().map(|found| found.into_check(question.id)))
         .collect()
 }

@@ -5,8 +5,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use neuron_passthrough::facts::shared_memory::{open_by, running};
+use neuron_passthrough::guest::existing::is_same;
+use neuron_passthrough::root::Root;
+
+use crate::Bench;
 use crate::daemon::{Daemon, daemon};
 use crate::define::{Desk, as_new, assert_code, document};
+use crate::pairs::{OPTIONS, answers};
 
 /// Copies into a root what libvirt and its firmware have of this folder.
 fn copy(daemon: &Daemon, folder: &str, root: &Path) {
@@ -100,11 +106,39 @@ fn a_machine_that_runs_shows_its_name_and_its_disk() {
     let mut copy: Command = daemon.command(OsStr::new("sh"));
     assert!(copy.args(["-c", script, "sh"]).arg(&proc).status().unwrap().success());
     daemon.virsh(&["destroy", "shown"]).unwrap();
-    let root = neuron_passthrough::root::Root::directory(desk.folder.path()).unwrap();
-    use neuron_passthrough::facts::shared_memory::{open_by, running};
+    let root = Root::directory(desk.folder.path()).unwrap();
     assert_eq!(running(&root).unwrap(), Some(vec!["shown".to_owned()]));
     let users = open_by(&root, desk.disk().to_str().unwrap()).unwrap();
     assert_eq!(users.len(), 1, "{users:?}");
     assert_eq!(users[0].vm.as_deref(), Some("shown"));
     assert!(open_by(&root, "/no/such/disk").unwrap().is_empty());
+}
+
+/// What is compared is what libvirt told when it was defined with what it keeps: the same with every option.
+#[test]
+fn the_file_that_libvirt_keeps_says_what_it_tells() {
+    let (daemon, bench) = (daemon(), Bench::of_kvm());
+    as_new(&daemon);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let (mut seen, mut different) = (0, Vec::new());
+    for value in OPTIONS.iter().flat_map(|values| values.iter()) {
+        for kind in ["windows11", "linux"] {
+            let Some(answers) = answers(kind, &[value]) else { continue };
+            fs::write(file.path(), bench.xml(&answers)).unwrap();
+            daemon.virsh(&["define", file.path().to_str().unwrap()]).unwrap();
+            let told = daemon.virsh(&["dumpxml", "--inactive", kind]).unwrap();
+            let mut read = daemon.command(OsStr::new("cat"));
+            let kept = read.arg(format!("/etc/libvirt/qemu/{kind}.xml")).output().unwrap().stdout;
+            let kept = String::from_utf8(kept).unwrap();
+            if !is_same(&told, &kept) {
+                different.push(format!("{answers}\n{told}\n{kept}"));
+            }
+            // The control: a domain that is another one.
+            assert!(!is_same(&told, &kept.replacen("<on_crash>destroy", "<on_crash>restart", 1)));
+            daemon.virsh(&["undefine", "--nvram", kind]).unwrap();
+            seen += 1;
+        }
+    }
+    assert!(seen > 60, "only {seen} domains were looked at");
+    assert!(different.is_empty(), "{} differ, the first: {}", different.len(), different[0]);
 }

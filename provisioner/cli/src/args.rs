@@ -112,7 +112,8 @@ pub(crate) enum Verb {
     /// After the reboot: look whether what was applied holds, with evidence and what to do
     ///
     /// Ends with 1 if a check fails. Warnings, and what could not be told, do not count: before a
-    /// reboot that is owed nothing fails for want of it. With --quiet, only what does not pass is
+    /// reboot that is owed nothing fails for want of it. It also looks at Looking Glass, where that is
+    /// wanted, and at the virtual machines that `vm define` defined. With --quiet, only what does not pass is
     /// printed. Works for everybody; what only root can read is told as unknown.
     Doctor,
     /// Check an answers file

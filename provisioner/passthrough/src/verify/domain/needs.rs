@@ -91,7 +91,8 @@ fn lacking(target: &Root, known: &KnownDomain, existing: &Existing) -> Result<Ve
 /// Whether libvirt would find a firmware.
 fn is_described(target: &Root) -> Result<bool, ReadError> {
     for folder in FIRMWARE {
-        if target.list(folder)?.unwrap_or_default().iter().any(|name| name.ends_with(".json")) {
+        let mut names = target.list(folder)?.unwrap_or_default().into_iter();
+        if names.any(|name| name.rsplit_once('.').is_some_and(|(_, ending)| ending == "json")) {
             return Ok(true);
         }
     }

@@ -1,5 +1,6 @@
 //! The wizard with a person in front of it: every question, every way out of it, and what stays.
 
+mod console;
 mod frames;
 mod ways;
 
@@ -73,11 +74,16 @@ struct Talk {
 
 impl Talk {
     fn begin(ground: &Ground, arguments: &[&str], environment: &[(&str, &str)], size: (u16, u16)) -> Self {
+        let in_menus = arguments.is_empty() && environment.is_empty();
+        let words = [&["wizard"], arguments].concat();
+        Self { in_menus, ..Self::of(ground, &words, environment, size) }
+    }
+
+    /// Whatever asks, in lines.
+    fn of(ground: &Ground, arguments: &[&str], environment: &[(&str, &str)], size: (u16, u16)) -> Self {
         let mut words = roots(ground);
-        words.push("wizard".to_owned());
         words.extend(arguments.iter().map(|word| (*word).to_owned()));
-        let terminal = Terminal::start_sized(&words, environment, size);
-        Self { terminal, heard: 0, in_menus: arguments.is_empty() && environment.is_empty() }
+        Self { terminal: Terminal::start_sized(&words, environment, size), heard: 0, in_menus: false }
     }
 
     /// In menus, on a console.

@@ -134,3 +134,42 @@ fn a_pending_set_up_goes_on_and_asks_for_a_second_reboot() {
     );
     holds(&mut system, "after both halves", ON, &third);
 }
+
+#[test]
+fn explore() {
+    let unit = "etc/systemd/system/neuron-firstboot-ask.service.d/lab.conf";
+    let mut system = System::new(&[("etc/neuron/first-boot", ""), (unit, TERMINAL)]).unwrap();
+    let steps = steps()
+        .then("show blame <<END\n$(systemd-analyze blame | head -40)\nEND")
+        .then("show chain <<END\n$(systemd-analyze critical-chain)\nEND")
+        .then("show ask <<END\n$(journalctl -b -o short-monotonic -u neuron-firstboot-ask)\n$(systemctl status neuron-firstboot-ask)\nEND");
+    let (report, heard) = system.boot_with("explore", ON, &steps, SCRIPT).unwrap();
+    println!("{}\n=====\n{}\n{:?}", report.console, heard.shown, heard.missing);
+}
+
+const TERMINAL: &str = "\
+[Service]
+TTYPath=/dev/ttyS1
+TTYRows=24
+TTYColumns=80
+";
+const READ: std::time::Duration = std::time::Duration::from_secs(1);
+const SCRIPT: super::person::Script = &[
+    ("Shall we set up GPU passthrough", READ, "\r"),
+    ("Which graphics card goes to the virtual machine?", READ, "\r"),
+    ("How does this computer start from now on?", READ, "\r"),
+    ("Set up Looking Glass?", READ, "\r"),
+    ("How large is the picture at most?", READ, "\r"),
+    ("Which virtual machine gets the card?", READ, "\r"),
+    ("Its name", READ, "\r"),
+    ("Memory in GiB", READ, "\r"),
+    ("Processors", READ, "\r"),
+    ("The file of its disk", READ, "\r"),
+    ("Its size in GiB", READ, "\r"),
+    ("The ISO file to install from", READ, "\r"),
+    ("The ISO file with the VirtIO drivers", READ, "\r"),
+    ("How does it reach the network?", READ, "\r"),
+    ("Write this?", READ, "\x1b[B"),
+    ("> Write it now", READ, "\r"),
+    ("Press any key", READ, " "),
+];

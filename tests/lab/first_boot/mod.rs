@@ -6,5 +6,6 @@
 //! for GRUB.
 
 mod cases;
+mod person;
 mod root;
 mod system;

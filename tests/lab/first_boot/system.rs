@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::person::{self, Heard, Person, Script};
 use super::root::{self, Root, UUID};
 use crate::archive::Archive;
 use crate::case::Report;
@@ -63,6 +64,23 @@ impl System {
 
     fn disk(&self) -> PathBuf {
         self.scratch.path().join("disk.qcow2")
+    }
+
+    /// The same while somebody sits at its second serial port; and what that person saw.
+    pub(super) fn boot_with(
+        &mut self,
+        name: &str,
+        parameters: &str,
+        steps: &Steps,
+        script: Script,
+    ) -> io::Result<(Report, Heard)> {
+        let socket = self.scratch.path().join("terminal");
+        let person = Person::at(socket.clone(), script);
+        self.more.extend(person::arguments(&socket));
+        let report = self.boot(name, parameters, steps);
+        self.more.truncate(self.more.len() - 2);
+        let heard = person.heard();
+        Ok((report?, heard?))
     }
 
     /// Boots it with these parameters and goes through the steps.

@@ -1,15 +1,16 @@
 //! Which graphics card goes: only what policy allows, with the reason where it does not.
 
-use neuron_passthrough::answers::{Answers, Gpus, Mode, Override};
+use neuron_passthrough::answers::{Answers, Gpus, HostGpu, Mode, Override};
 use neuron_passthrough::id::{FunctionName, PciAddress};
 use neuron_passthrough::policy::{Code, Decision, Finding, Gpu, Severity, Verdict};
 
-use super::{Step, Taken, always, is_on};
+use super::{Step, Taken, always, host, is_on};
 use crate::render::plain;
 use crate::wizard::{Draft, Part, Question, Seen};
 
 pub(super) const STEPS: &[Step] = &[
     Step { id: "card", applies: always, ask, take },
+    host::STEP,
     Step {
         id: "doubt",
         applies: |seen, draft| is_on(seen, draft) && doubt(seen, &draft.answers).is_some(),
@@ -53,6 +54,10 @@ fn with(seen: &Seen<'_>, draft: &Draft, gpus: Gpus) -> (Answers, Way) {
     if answers.passthrough.mode == Mode::Off {
         answers.passthrough.mode = Mode::Auto;
     }
+    // The card that was to stay is the one that goes: another one stays.
+    if seen.judge(&answers).decision.findings.iter().any(|finding| finding.code == Code::HostIsGuest) {
+        answers.passthrough.host_gpu = HostGpu::Auto;
+    }
     let mut tried = answers.clone();
     loop {
         let decision = seen.judge(&tried).decision;
@@ -87,7 +92,7 @@ fn catches(decision: &Decision) -> Vec<String> {
 
 /// How a GPU is named in the answers: by its id, which fits no other card that is put in its place;
 /// by its address where another one has the same id.
-fn name(seen: &Seen<'_>, gpu: &Gpu) -> FunctionName {
+pub(super) fn name(seen: &Seen<'_>, gpu: &Gpu) -> FunctionName {
     match gpu.id {
         Some(id) if seen.machine.with_id(id).count() == 1 => FunctionName::Id(id),
         _ => FunctionName::Address(gpu.address),

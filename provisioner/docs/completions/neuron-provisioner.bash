@@ -88,17 +88,29 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__boot__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__help"
                 ;;
+            neuron__provisioner__subcmd__firstboot,asks)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__asks"
+                ;;
             neuron__provisioner__subcmd__firstboot,help)
                 cmd="neuron__provisioner__subcmd__firstboot__subcmd__help"
                 ;;
             neuron__provisioner__subcmd__firstboot,run)
                 cmd="neuron__provisioner__subcmd__firstboot__subcmd__run"
                 ;;
+            neuron__provisioner__subcmd__firstboot,wizard)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__wizard"
+                ;;
+            neuron__provisioner__subcmd__firstboot__subcmd__help,asks)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__asks"
+                ;;
             neuron__provisioner__subcmd__firstboot__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__help"
                 ;;
             neuron__provisioner__subcmd__firstboot__subcmd__help,run)
                 cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__run"
+                ;;
+            neuron__provisioner__subcmd__firstboot__subcmd__help,wizard)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__wizard"
                 ;;
             neuron__provisioner__subcmd__help,apply)
                 cmd="neuron__provisioner__subcmd__help__subcmd__apply"
@@ -157,8 +169,14 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help__subcmd__boot,good)
                 cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__good"
                 ;;
+            neuron__provisioner__subcmd__help__subcmd__firstboot,asks)
+                cmd="neuron__provisioner__subcmd__help__subcmd__firstboot__subcmd__asks"
+                ;;
             neuron__provisioner__subcmd__help__subcmd__firstboot,run)
                 cmd="neuron__provisioner__subcmd__help__subcmd__firstboot__subcmd__run"
+                ;;
+            neuron__provisioner__subcmd__help__subcmd__firstboot,wizard)
+                cmd="neuron__provisioner__subcmd__help__subcmd__firstboot__subcmd__wizard"
                 ;;
             neuron__provisioner__subcmd__help__subcmd__package,changed)
                 cmd="neuron__provisioner__subcmd__help__subcmd__package__subcmd__changed"
@@ -610,7 +628,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__firstboot)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version run help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version run asks wizard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -639,9 +657,53 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help)
-            opts="run help"
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__asks)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help)
+            opts="run asks wizard help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help__subcmd__asks)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -681,6 +743,20 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help__subcmd__wizard)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__firstboot__subcmd__run)
             opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -688,6 +764,40 @@ _neuron__provisioner() {
                 return 0
             fi
             case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__wizard)
+            opts="-q -v -h -V --seconds --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --seconds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --machine-root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -852,7 +962,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot)
-            opts="run"
+            opts="run asks wizard"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -865,7 +975,35 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot__subcmd__asks)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot__subcmd__wizard)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -228,3 +228,51 @@ fn where_only_the_package_of_grub_is_there_no_menu_is_made() {
     fs::remove_dir_all(ground.target().join("boot/grub")).unwrap();
     assert!(ids(&ground).contains(&"grub-cfg".to_owned()));
 }
+
+/// A target with unified images, applied, and the host's image built by whoever runs the real program.
+fn with_host_image(target: &str, image: &str) -> Ground {
+    let ground = Ground::new("made-rtx-usbc-igpu", target).unwrap();
+    ends(&ground, &["apply", "--yes"], 4);
+    put(&ground, image, "built\n");
+    ground
+}
+
+const HOST_IMAGES: [(&str, &str); 2] = [
+    ("uki-only", "boot/EFI/Linux/neuron-host-linux.efi"),
+    ("dracut-uki", "boot/EFI/Linux/aa-neuron-host-6.12.1-arch1-1.efi"),
+];
+
+#[test]
+fn the_image_without_passthrough_goes_when_passthrough_is_switched_off() {
+    for (target, image) in HOST_IMAGES {
+        let ground = with_host_image(target, image);
+        put(&ground, "boot/EFI/Linux/somebodys.efi", "mine\n");
+        let there = |path: &str| ground.target().join(path).exists();
+        put(&ground, ANSWERS, OTHERWISE);
+        ends(&ground, &["apply", "--yes"], 4);
+        assert!(there(image), "{target}: what is still wanted stays");
+        put(&ground, ANSWERS, OFF);
+        ends(&ground, &["apply", "--yes"], 4);
+        assert!(!there(image) && there("boot/EFI/Linux/somebodys.efi"), "{target}");
+    }
+}
+
+#[test]
+fn a_kernel_that_came_gets_an_image_without_passthrough_and_one_that_went_leaves_none() {
+    let (target, image) = HOST_IMAGES[1];
+    let ground = with_host_image(target, image);
+    ends(&ground, &["plan", "--check"], 0);
+    let modules = ground.target().join("usr/lib/modules");
+    fs::rename(modules.join("6.12.1-arch1-1"), modules.join("6.12.9-arch1-1")).unwrap();
+    let plan = ends(&ground, &["plan"], 0).stdout;
+    let new = image.replace("6.12.1", "6.12.9");
+    assert!(plan.contains("--kver 6.12.9-arch1-1") && plan.contains(&new), "{plan}");
+    ends(&ground, &["apply", "--yes"], 4);
+    let there = |path: &str| ground.target().join(path).exists();
+    assert!(there(image), "the programs are stand-ins: the new one was not built yet");
+    put(&ground, &new, "built\n");
+    ends(&ground, &["apply", "--yes"], 4);
+    assert!(!there(image) && there(&new));
+    ends(&ground, &["revert", "--yes"], 4);
+    assert!(!there(&new));
+}

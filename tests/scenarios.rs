@@ -17,6 +17,7 @@ use neuron_passthrough::initramfs;
 use neuron_passthrough::plan::combinations;
 use neuron_passthrough::root::Root;
 use neuron_tests::program::Output;
+use neuron_tests::readers;
 use neuron_tests::scenario::{self, Combination, Ground, STATE, Scenario, without_state};
 use neuron_tests::tree::{self, Difference, Entry, Kind, Tree};
 use serde_json::Value;
@@ -47,6 +48,7 @@ impl Trial {
             self.apply_again(&after);
             self.status(&after);
             self.confirm();
+            self.build();
             self.revert();
             self.apply_saved(&after);
             self.apply_stale();
@@ -226,6 +228,26 @@ impl Trial {
         self.run(&["apply", "--yes"], 4);
         self.same("after a second confirm and an apply", &confirmed);
         self.run(&["plan", "--check"], 0);
+    }
+
+    /// The programs of a target are stand-ins: whoever runs real ones later has the host's images built.
+    fn build(&mut self) {
+        let images = readers::images_of_presets(&self.ground.target(), "neuron-host-*").unwrap();
+        let plan = fs::read_to_string(self.scenario.folder().join("plan.txt")).unwrap_or_default();
+        let by_name =
+            plan.lines().filter_map(|line| line.trim().strip_prefix("run dracut ")?.rsplit(' ').next());
+        let by_name = by_name.filter(|image| image.contains("neuron-host")).map(str::to_owned);
+        for image in images.into_iter().chain(by_name) {
+            let file = self.ground.target().join(image.trim_start_matches('/'));
+            if file.exists() {
+                self.fault(format!("{image} is somebody's"));
+            }
+            fs::write(file, "built\n").unwrap();
+            let status = self.run_json(&["status"], 0);
+            if !status["files"].as_array().is_some_and(|files| files.contains(&Value::from(image.as_str()))) {
+                self.fault(format!("{image} is not among the files of ours"));
+            }
+        }
     }
 
     fn revert(&mut self) {

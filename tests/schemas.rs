@@ -77,6 +77,7 @@ fn every_verb_keeps_to_its_schema_on_every_kind_of_machine() {
         place.check("neuron-result-1", &["apply", "--yes", "--no-reload"]);
         place.check("neuron-status-1", &["status"]);
         place.check("neuron-doctor-1", &["doctor"]);
+        place.check("neuron-looking-glass-1", &["looking-glass", "status"]);
         place.check("neuron-result-1", &["revert", "--yes", "--no-reload"]);
         place.check("provisioner.toml-1", &["validate"]);
         document("neuron-capture-1", &place.run(&["capture"]));

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
 use neuron_passthrough::verify;
 use neuron_tests::scenario::Ground;
 
 use crate::machine::{
-    GUESTS, HOST, Hook, IMAGE, OURS, bind, claim, doctor, healthy, line, put, remove, text, worst,
+    GUESTS, HOST, Hook, IMAGE, MEMORY, OURS, bind, claim, doctor, healthy, line, memory, put, remove, text,
+    worst,
 };
 
 /// One way in which it is not as it should be.
@@ -67,7 +68,7 @@ const ALL: &[Broken] = &[
     broken("set-up", "the answers cannot be followed", "warn", |ground| {
         put(&ground.target(), "etc/neuron/provisioner.toml", "schema = 1\nguest_gpu = 1\n");
     })
-    .also(&["files"]),
+    .also(&GLASS),
     broken("reboot", "this boot began before", "warn", |ground| {
         ground.boot("11111111-1111-4111-8111-111111111111").unwrap();
     })
@@ -244,7 +245,78 @@ const ALL: &[Broken] = &[
     broken("firmware", "updated since", "warn", |ground| {
         put(&ground.machine(), "sys/devices/virtual/dmi/id/bios_version", "F11\n");
     }),
+    broken("looking-glass-memory", "it is not there", "fail", |ground| remove(&ground.machine(), MEMORY))
+        .also(&["looking-glass-release"]),
+    broken("looking-glass-memory", "it is of another size", "fail", |ground| {
+        memory(&ground.machine(), 32 << 20, "B7");
+    }),
+    broken("looking-glass-memory", "everybody may open it", "fail", |ground| {
+        mode(ground, 0o666);
+    }),
+    broken("looking-glass-memory", "nobody but its owner may", "fail", |ground| mode(ground, 0o600)),
+    broken("looking-glass-memory", "it is QEMU's", "fail", |ground| {
+        let passwd = text(&ground.target(), "etc/passwd").replace("vera:x:", "vera:x:1");
+        put(&ground.target(), "etc/passwd", &passwd);
+    }),
+    broken("looking-glass-memory", "it is of another group", "fail", |ground| {
+        let group = text(&ground.target(), "etc/group").replace("kvm:x:", "kvm:x:1");
+        put(&ground.target(), "etc/group", &group);
+    })
+    .also(&["looking-glass-users"]),
+    broken("looking-glass-memory", "a folder is there", "fail", |ground| {
+        remove(&ground.machine(), MEMORY);
+        fs::create_dir(ground.machine().join(MEMORY)).unwrap();
+    })
+    .also(&["looking-glass-release"]),
+    broken("looking-glass-users", "one is in no group", "fail", |ground| {
+        let group = text(&ground.target(), "etc/group").replace("libvirt:x:960:vera", "libvirt:x:960:");
+        put(&ground.target(), "etc/group", &group);
+    }),
+    broken("looking-glass-users", "one logged in before", "warn", |ground| {
+        let status = text(&ground.machine(), "proc/900/status").replace("Groups:\t960 ", "Groups:\t");
+        put(&ground.machine(), "proc/901/status", &status);
+    }),
+    broken("looking-glass-users", "one is gone", "warn", |ground| {
+        let passwd = text(&ground.target(), "etc/passwd").replace("vera", "noor");
+        put(&ground.target(), "etc/passwd", &passwd);
+    })
+    .also(&["looking-glass-memory"]),
+    broken("looking-glass-release", "the host application is older", "fail", |ground| {
+        memory(&ground.machine(), 64 << 20, "B6");
+    }),
+    broken("looking-glass-release", "none ran yet", "unknown", |ground| {
+        memory(&ground.machine(), 64 << 20, "");
+    }),
+    broken("looking-glass-release", "no package tells", "unknown", |ground| {
+        fs::remove_dir_all(ground.target().join("var/lib/pacman/local")).unwrap();
+    }),
+    broken("looking-glass-release", "no client", "warn", |ground| {
+        remove(&ground.target(), "usr/bin/looking-glass-client");
+    }),
+    broken("looking-glass-module", "it is not loaded", "fail", kvmfr)
+        .also(&["looking-glass-memory", "looking-glass-release"]),
+    broken("looking-glass-module", "libvirt keeps it from its machines", "fail", |ground| {
+        kvmfr(ground);
+        fs::create_dir_all(ground.machine().join("sys/module/kvmfr")).unwrap();
+        put(&ground.target(), "etc/libvirt/qemu.conf", "cgroup_device_acl = [ \"/dev/null\" ]\n");
+    })
+    .also(&["looking-glass-memory", "looking-glass-release"]),
 ];
+
+fn mode(ground: &Ground, mode: u32) {
+    fs::set_permissions(ground.machine().join(MEMORY), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// From now on the answers want the module.
+fn kvmfr(ground: &Ground) {
+    let answers = "etc/neuron/provisioner.toml";
+    let wanted = text(&ground.target(), answers).replace("users =", "transport = \"kvmfr\"\nusers =");
+    put(&ground.target(), answers, &wanted);
+}
+
+/// What the answers say is wanted.
+const GLASS: [&str; 4] =
+    ["looking-glass-memory", "looking-glass-users", "looking-glass-module", "looking-glass-release"];
 
 /// Without the list, nothing of single functions is looked at, and what vfio-pci has is nobody's.
 const LISTED: [&str; 12] = [

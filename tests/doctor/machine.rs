@@ -1,7 +1,7 @@
 //! A machine and a target after an apply and the reboot, as a kernel and the hook leave them.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +12,9 @@ pub(crate) const GUESTS: [&str; 4] = ["0000:01:00.0", "0000:01:00.1", "0000:01:0
 pub(crate) const HOST: &str = "0000:00:02.0";
 pub(crate) const OURS: &str = "intel_iommu=on iommu=pt";
 pub(crate) const IMAGE: &str = "boot/initramfs-linux.img";
+pub(crate) const MEMORY: &str = "dev/shm/looking-glass";
+/// What the answers of the target say.
+const ANSWERS: &str = "[looking_glass]\nusers = [\"vera\"]\n[vm.windows11]\n";
 const HOOK: &str = "usr/lib/initcpio/install/neuron-vfio";
 const BOOTED: &str = "22222222-2222-4222-8222-222222222222";
 
@@ -38,7 +41,9 @@ pub(crate) fn remove(root: &Path, path: &str) {
 
 /// Before the reboot.
 pub(crate) fn applied(hook: Hook) -> Ground {
-    let ground = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap();
+    let ground = Ground::new("made-rtx-usbc-igpu", "looking-glass").unwrap();
+    put(&ground.target(), "etc/neuron/provisioner.toml", ANSWERS);
+    people(&ground);
     put(&ground.machine(), "proc/cmdline", "root=UUID=0b1fd2c4-5a0e-4f43-9d5c-3d9a6b2f7e11 rw quiet\n");
     put(&ground.machine(), "sys/devices/virtual/dmi/id/bios_version", "F10\n");
     if hook == Hook::Ran {
@@ -69,7 +74,59 @@ pub(crate) fn healthy(hook: Hook) -> Ground {
         claim(&ground, &format!("result=claimed\nreason={}\n", GUESTS.join(" ")));
         put(&machine, "run/modprobe.d/zz-neuron-vfio.conf", "options vfio-pci ids=\n");
     }
+    looking_glass(&ground);
     ground
+}
+
+/// The numbers of vera and of the group kvm: who is not root can give files to nobody else.
+fn numbers() -> (u32, u32) {
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    if user.is_root() { (1000, 992) } else { (user.as_raw(), group.as_raw()) }
+}
+
+fn people(ground: &Ground) {
+    let (vera, kvm) = numbers();
+    let passwd = format!("root:x:0:0::/root:/usr/bin/bash\nvera:x:{vera}:100::/home/vera:/usr/bin/bash\n");
+    put(&ground.target(), "etc/passwd", &passwd);
+    put(
+        &ground.target(),
+        "etc/group",
+        &format!("root:x:0:root\nusers:x:100:\nkvm:x:{kvm}:\nlibvirt:x:960:\n"),
+    );
+}
+
+/// What systemd's programs make of our files, a client of a package, and a guest whose host application
+/// ran already; vera is logged in.
+fn looking_glass(ground: &Ground) {
+    let (machine, target) = (ground.machine(), ground.target());
+    let (vera, kvm) = numbers();
+    let groups = text(&target, "etc/group");
+    let joined = groups.replace(&format!("kvm:x:{kvm}:"), &format!("kvm:x:{kvm}:vera"));
+    put(&target, "etc/group", &joined.replace("libvirt:x:960:", "libvirt:x:960:vera"));
+    memory(&machine, 64 << 20, "B7");
+    put(&target, "usr/bin/looking-glass-client", "");
+    put(&target, "var/lib/pacman/local/looking-glass-2:B7-1/desc", "%NAME%\nlooking-glass\n");
+    let status = format!("Name:\tkwin_wayland\nUid:\t{vera}\t{vera}\nGid:\t100\t100\nGroups:\t960 {kvm}\n");
+    put(&machine, "proc/900/status", &status);
+    put(&machine, "proc/4242/comm", "qemu-system-x86\n");
+    put(
+        &machine,
+        "proc/4242/cmdline",
+        "/usr/bin/qemu-system-x86_64\0-name\0guest=windows11,debug-threads=on\0",
+    );
+    put(&machine, "proc/4242/maps", "7f00-7f01 rw-s 00000000 00:1a 12 /dev/shm/looking-glass\n");
+}
+
+/// The memory of that size, with the release of the host application in it.
+pub(crate) fn memory(machine: &Path, size: u64, host: &str) {
+    let begin = [&[7; 1700], &b"KVMFR---"[..], &[20, 0, 0, 0], host.as_bytes()].concat();
+    let path = machine.join(MEMORY);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, begin).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_len(size).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+    let (vera, kvm) = numbers();
+    chown(&path, Some(vera), Some(kvm)).unwrap();
 }
 
 /// What the programs that the target only has stand-ins for would have made.

@@ -125,6 +125,22 @@ pub fn mkinitcpio(root: &Path) -> io::Result<Vec<Configuration>> {
     Ok(said.lines().map(line).collect())
 }
 
+/// The unified images that presets build whose files are named so, as bash reads them.
+pub fn images_of_presets(root: &Path, named: &str) -> io::Result<Vec<String>> {
+    const IMAGES: &str = r#"
+cd "$1"
+shopt -s nullglob
+for preset in etc/mkinitcpio.d/$2.preset; do
+    (. "./$preset"; for name in "${PRESETS[@]}"; do image=${name}_uki; echo "${!image-}"; done)
+done
+"#;
+    let mut command = Command::new("bash");
+    command.args(["-euc", IMAGES, "bash"]).arg(root).arg(named);
+    let (good, said, error) = output(&mut command, "bash")?;
+    let images = said.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if good && error.is_empty() { Ok(images) } else { Err(io::Error::other(error)) }
+}
+
 /// `GRUB_CMDLINE_LINUX` and `GRUB_CMDLINE_LINUX_DEFAULT`, as sh leaves them.
 pub fn grub_default(root: &Path) -> io::Result<(String, String)> {
     let script = r#"

@@ -4,6 +4,7 @@
 
 mod again;
 mod cut_off;
+mod looking_glass;
 mod pty;
 mod trial;
 mod way_back;

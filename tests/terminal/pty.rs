@@ -68,6 +68,16 @@ impl Terminal {
     pub(crate) fn start_sized<S: AsRef<OsStr>>(
         arguments: &[S],
         environment: &[(&str, &str)],
+        size: (u16, u16),
+    ) -> Self {
+        Self::start_by(&super::as_root(), arguments, environment, size)
+    }
+
+    /// The same by way of a program that says who runs it.
+    pub(crate) fn start_by<S: AsRef<OsStr>>(
+        who: &[&str],
+        arguments: &[S],
+        environment: &[(&str, &str)],
         (rows, columns): (u16, u16),
     ) -> Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
@@ -81,7 +91,7 @@ impl Terminal {
         let stdio = || Stdio::from(pty.slave.try_clone().unwrap());
         // `setsid` makes the terminal the controlling one, then becomes the program.
         let mut command = Command::new("setsid");
-        command.args(["--ctty", "--wait"]).args(super::as_root()).arg(program::path().unwrap());
+        command.args(["--ctty", "--wait"]).args(who).arg(program::path().unwrap());
         command
             .args(arguments)
             .env("TERM", "xterm-256color")
@@ -190,9 +200,7 @@ impl Terminal {
             if let Some(status) = self.child.0.try_wait().unwrap() {
                 break status;
             }
-            if start.elapsed() > PATIENCE {
-                panic!("it does not end; the screen is\n{}", self.screen());
-            }
+            assert!(start.elapsed() < PATIENCE, "it does not end; the screen is\n{}", self.screen());
             std::thread::sleep(Duration::from_millis(10));
         };
         let after = tcgetattr(&self.slave).unwrap();

@@ -120,6 +120,9 @@ pub(crate) enum Verb {
     /// The libvirt domain of a virtual machine
     #[command(subcommand)]
     Vm(VmVerb),
+    /// Looking Glass: the guest's picture in a window of the host
+    #[command(subcommand)]
+    LookingGlass(GlassVerb),
     /// The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert
     Demo(DemoOptions),
     /// Record what this program reads on this machine into one file, for a bug report
@@ -287,6 +290,36 @@ pub(crate) enum VmVerb {
     Define(DefineOptions),
     /// Take a domain back that `define` made; its disk stays
     Undefine(UndefineOptions),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GlassVerb {
+    /// Say how the memory stands that brings the picture here: size, owner, who uses it
+    ///
+    /// Ends with 5 if something is not as the answers want it; `doctor` says what to do about that.
+    /// Only root sees everybody who uses a memory.
+    Status,
+    /// Show the picture: wait for the virtual machine, start the Looking Glass client, end with it
+    ///
+    /// For an ordinary user whom the answers name as one of Looking Glass: root is refused. Ends with 0
+    /// when the client or the virtual machine ends, 1 if the client could not start or failed, or if
+    /// --wait ran out, 3 for root and for who may not open the memory, 130 after Ctrl-C.
+    Client(ClientOptions),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ClientOptions {
+    /// Which virtual machine of the answers; may be left out where there is one
+    pub(crate) name: Option<String>,
+    /// Fill the whole screen
+    #[arg(long)]
+    pub(crate) full_screen: bool,
+    /// Wait so long for the virtual machine; without this, as long as it takes
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) wait: Option<u32>,
+    /// Further options for the client, like spice:enable=no
+    #[arg(last = true, value_name = "OPTION")]
+    pub(crate) more: Vec<String>,
 }
 
 /// Which libvirt is asked.

@@ -8,6 +8,7 @@ mod consent;
 pub(crate) mod doctor;
 pub(crate) mod firstboot;
 pub(crate) mod inspect;
+pub(crate) mod looking_glass;
 pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod revert;

@@ -65,6 +65,16 @@ pub(crate) enum Failure {
     Boots(#[from] BootsError),
     #[error(transparent)]
     Rebind(#[from] RebindError),
+    #[error("the Looking Glass client must not be run by root: it shows what a virtual machine draws")]
+    GlassAsRoot,
+    #[error("{why}")]
+    Glass { why: String, hint: String },
+    #[error("after {seconds} seconds {why}")]
+    GlassWaited { seconds: u32, why: String },
+    #[error("cannot run looking-glass-client")]
+    GlassRun(#[source] io::Error),
+    #[error("the Looking Glass client ended with {0}")]
+    GlassEnded(std::process::ExitStatus),
     #[error("nobody can tell whether this boot is good")]
     Witness(#[source] io::Error),
     #[error("not everything went back to the host: {0}")]
@@ -105,6 +115,8 @@ impl Failure {
                 | ProvisionError::Domain(DomainError::Refused(_)),
             )
             | Self::OtherSystem(_)
+            | Self::GlassAsRoot
+            | Self::Glass { .. }
             | Self::StillSetUp
             | Self::RefusedAsShown
             | Self::NoTerminal { .. }
@@ -152,6 +164,9 @@ impl Failure {
             | Self::Boots(_)
             | Self::Rebind(_)
             | Self::Witness(_)
+            | Self::GlassWaited { .. }
+            | Self::GlassRun(_)
+            | Self::GlassEnded(_)
             | Self::Output(_)
             | Self::Signals(_)
             | Self::Json(_) => ExitCode::Failed,
@@ -262,6 +277,16 @@ impl Failure {
             Self::Provision(ProvisionError::Define(error)) if !error.left.is_empty() => {
                 error.left.iter().map(|left| format!("not put back: {left}")).collect()
             }
+            Self::GlassAsRoot => vec![
+                "run it as yourself, without `sudo`; looking_glass.users in the answers says who may see the picture"
+                    .to_owned(),
+            ],
+            Self::Glass { hint, .. } => vec![hint.clone()],
+            Self::GlassWaited { .. } => vec!["start it with `virsh start`, or in virt-manager".to_owned()],
+            Self::GlassRun(error) if error.kind() == io::ErrorKind::NotFound => {
+                vec!["install the client (package looking-glass)".to_owned()]
+            }
+            Self::GlassEnded(_) => vec!["what it said above tells why".to_owned()],
             Self::OtherSystem(_) => vec![
                 "boot that system and run this there; or name the libvirt that is meant with --connect".to_owned(),
             ],

@@ -67,6 +67,7 @@ fn run(args: &Args) -> Result<ExitCode, Failure> {
         Verb::Doctor => commands::doctor::run(common),
         Verb::Validate(options) => commands::validate::run(common, options),
         Verb::Vm(verb) => commands::vm::run(common, verb),
+        Verb::LookingGlass(verb) => commands::looking_glass::run(common, verb),
         Verb::Demo(options) => demo::run(common, options),
         Verb::Capture(options) => commands::capture::run(common, options),
         Verb::Package(options) => commands::package::run(common, options),

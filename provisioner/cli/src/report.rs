@@ -1,5 +1,7 @@
 //! The results as documents (`--json`): versioned, with committed schemas.
 
+mod looking_glass;
+
 use std::collections::BTreeMap;
 
 use neuron_passthrough::apply::StepOutcome;
@@ -12,6 +14,8 @@ use neuron_passthrough::provision::{FirstBoot, FirstBootOutcome, Standing, Statu
 use neuron_passthrough::verify::Check;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use looking_glass::{GlassReport, MemoryReport};
 
 /// What `inspect` says (`neuron-inspect/1`).
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -43,6 +43,9 @@ _neuron__provisioner() {
             neuron__provisioner,inspect)
                 cmd="neuron__provisioner__subcmd__inspect"
                 ;;
+            neuron__provisioner,looking-glass)
+                cmd="neuron__provisioner__subcmd__looking__subcmd__glass"
+                ;;
             neuron__provisioner,package)
                 cmd="neuron__provisioner__subcmd__package"
                 ;;
@@ -139,6 +142,9 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help,inspect)
                 cmd="neuron__provisioner__subcmd__help__subcmd__inspect"
                 ;;
+            neuron__provisioner__subcmd__help,looking-glass)
+                cmd="neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass"
+                ;;
             neuron__provisioner__subcmd__help,package)
                 cmd="neuron__provisioner__subcmd__help__subcmd__package"
                 ;;
@@ -178,6 +184,12 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help__subcmd__firstboot,wizard)
                 cmd="neuron__provisioner__subcmd__help__subcmd__firstboot__subcmd__wizard"
                 ;;
+            neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass,client)
+                cmd="neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass__subcmd__client"
+                ;;
+            neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass,status)
+                cmd="neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass__subcmd__status"
+                ;;
             neuron__provisioner__subcmd__help__subcmd__package,changed)
                 cmd="neuron__provisioner__subcmd__help__subcmd__package__subcmd__changed"
                 ;;
@@ -192,6 +204,24 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner__subcmd__help__subcmd__vm,undefine)
                 cmd="neuron__provisioner__subcmd__help__subcmd__vm__subcmd__undefine"
+                ;;
+            neuron__provisioner__subcmd__looking__subcmd__glass,client)
+                cmd="neuron__provisioner__subcmd__looking__subcmd__glass__subcmd__client"
+                ;;
+            neuron__provisioner__subcmd__looking__subcmd__glass,help)
+                cmd="neuron__provisioner__subcmd__looking__subcmd__glass__subcmd__help"
+                ;;
+            neuron__provisioner__subcmd__looking__subcmd__glass,status)
+                cmd="neuron__provisioner__subcmd__looking__subcmd__glass__subcmd__status"
+                ;;
+            neuron__provisioner__subcmd__looking__subcmd__glass__subcmd__help,client)
+                cmd="neuron__provisioner__subcmd__looking__subcmd__glass__subcmd__help__subcmd__client"
+                ;;
+            neuron__provisioner__subcmd__looking__subcmd__glass__subcmd__help,help)
+                cmd="neuron__provisioner__subcmd__looking__subcmd__glass__subcmd__help__subcmd__help"
+                ;;
+            neuron__provisioner__subcmd__looking__subcmd__glass__subcmd__help,status)
+                cmd="neuron__provisioner__subcmd__looking__subcmd__glass__subcmd__help__subcmd__status"
                 ;;
             neuron__provisioner__subcmd__package,changed)
                 cmd="neuron__provisioner__subcmd__package__subcmd__changed"
@@ -242,7 +272,7 @@ _neuron__provisioner() {
 
     case "${cmd}" in
         neuron__provisioner)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply wizard revert status confirm doctor validate vm demo capture boot package firstboot help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -822,7 +852,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help)
-            opts="inspect plan apply wizard revert status confirm doctor validate vm demo capture boot package firstboot help"
+            opts="inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1045,6 +1075,48 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__looking__subcmd__glass)
+            opts="status client"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__looking__subcmd__glass__subcmd__client)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__looking__subcmd__glass__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__package)
             opts="changed removed"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1216,6 +1288,156 @@ _neuron__provisioner() {
         neuron__subcmd__provisioner__subcmd__inspect)
             opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__looking__subcmd__glass)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version status client help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__looking__subcmd__glass__subcmd__client)
+            opts="-q -v -h -V --full-screen --wait --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__looking__subcmd__glass__subcmd__help)
+            opts="status client help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__looking__subcmd__glass__subcmd__help__subcmd__client)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__looking__subcmd__glass__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__looking__subcmd__glass__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__looking__subcmd__glass__subcmd__status)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

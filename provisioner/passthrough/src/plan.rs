@@ -163,7 +163,7 @@ pub struct Plan {
     pub host: Option<Identity>,
     /// The kernel parameters that are ours afterwards.
     pub tokens: Vec<String>,
-    /// The copies that are ours afterwards.
+    /// The copies that are ours afterwards, and the images of the host's that programs make.
     pub copies: Vec<TargetPath>,
     /// What changes, in this order.
     pub steps: Vec<Step>,

@@ -28,6 +28,7 @@ mod domains;
 mod first_boot;
 mod guest;
 mod handed;
+mod looking_glass;
 mod refusal;
 mod renew;
 mod status;
@@ -44,6 +45,7 @@ pub use first_boot::{
 };
 pub use guest::domain;
 pub use handed::handed;
+pub use looking_glass::{GlassState, LookingGlass, MemoryNow, looking_glass};
 pub use refusal::{REFUSAL, keep_reason, unreadable};
 pub use renew::{Renewed, renew};
 pub use status::status;

@@ -10,7 +10,9 @@ use schemars::{JsonSchema, Schema};
 use serde_json::json;
 
 use super::assert_in_step;
-use crate::report::{DemoReport, DoctorReport, DomainReport, InspectReport, ResultReport, StatusReport};
+use crate::report::{
+    DemoReport, DoctorReport, DomainReport, GlassReport, InspectReport, ResultReport, StatusReport,
+};
 
 /// The schema of a document that the program writes: fields that may be null are there all the same.
 fn written<T: JsonSchema>(name: &str) -> Schema {
@@ -45,6 +47,7 @@ fn schemas_are_in_step() {
         ("neuron-doctor-1.json", written::<DoctorReport>("neuron-doctor/1")),
         ("neuron-capture-1.json", written::<Capture>("neuron-capture/1")),
         ("neuron-domain-1.json", written::<DomainReport>("neuron-domain/1")),
+        ("neuron-looking-glass-1.json", written::<GlassReport>("neuron-looking-glass/1")),
         ("neuron-demo-1.json", written::<DemoReport>("neuron-demo/1")),
         ("provisioner.toml-1.json", answers()),
     ]);
@@ -80,6 +83,7 @@ fn every_field_is_described() {
         written::<DoctorReport>("doctor"),
         written::<DemoReport>("demo"),
         written::<DomainReport>("domain"),
+        written::<GlassReport>("looking-glass"),
         answers(),
     ] {
         look(schema.as_value(), "document", &mut bare);

@@ -6,9 +6,13 @@ use super::error::{ApplyError, Failure};
 use super::journal::{Begin, Intent, Record};
 use super::ledger::{Rebuild, Unfinished};
 use super::order::{self, Turn};
+use super::place::Last;
 use super::store::Store;
 use super::{Operation, Outcome, Progress, RebuildState, StepOutcome, StepResult};
 use crate::id::TargetPath;
+
+/// What stands for a step where an image of ours is made by a program.
+const MADE: &str = "made";
 
 /// One path and what becomes of it.
 #[derive(Debug)]
@@ -62,6 +66,8 @@ pub(super) enum OnRebuildFailure {
 pub(super) struct Course {
     pub(super) begin: Begin,
     pub(super) jobs: Vec<Job>,
+    /// Images of ours that its programs make, now or whenever somebody runs them.
+    pub(super) makes: Vec<TargetPath>,
     /// Paths that are no longer ours afterwards.
     pub(super) forgotten: Vec<TargetPath>,
     /// Directories to take away, once the files are done, where they are empty.
@@ -129,6 +135,9 @@ impl Store<'_> {
         runner: &mut dyn Runner,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), ApplyError> {
+        for path in &course.makes {
+            self.expect(run, path)?;
+        }
         let total = course.jobs.len();
         for (index, job) in course.jobs.iter().enumerate() {
             if let Some(command) = so_far.awaited.as_ref().filter(|_| self.turn(job) > Turn::Images) {
@@ -218,6 +227,27 @@ impl Store<'_> {
             outcome.why = Some(format!("{path} had other names (hard links): those keep the old content"));
         }
         Ok(outcome)
+    }
+
+    /// Makes an image ours before a program makes it: whoever runs that, and whenever, it goes with us.
+    fn expect(&mut self, run: &mut Unfinished, path: &TargetPath) -> Result<(), ApplyError> {
+        let real = self.tree().resolve(path, Last::Keep)?;
+        let (_, directories) = self.tree().missing_directories(&real)?;
+        let intent = Intent {
+            transaction: run.begin.transaction,
+            step: MADE.to_owned(),
+            path: path.clone(),
+            temporary: temporary(real.file_name(), run.begin.transaction, run.intents.len()),
+            real,
+            before: Fingerprint::Absent,
+            after: Fingerprint::Absent,
+            directories,
+            copy: true,
+            foreign_edit: false,
+        };
+        self.append(&Record::Intent(intent.clone()))?;
+        run.intents.push(intent);
+        Ok(())
     }
 
     /// Whether the file is ours, but not as we left it.
@@ -352,8 +382,11 @@ impl Store<'_> {
         let (copies, mut intents): (Vec<&Intent>, Vec<&Intent>) =
             run.intents.iter().rev().partition(|intent| intent.copy);
         intents.sort_by_key(|intent| turn(intent));
-        // A program that was deferred has seen nothing of this.
+        // A program that was deferred has seen nothing of this; what makes an image that goes has nothing to
+        // make.
+        let goes = |rebuild: &Rebuild| copies.iter().any(|copy| rebuild.names(&copy.path));
         let ran = run.rebuilds.iter().filter(|rebuild| rebuild.state != RebuildState::Deferred);
+        let ran = ran.filter(|rebuild| !goes(rebuild));
         let (menus, images): (Vec<_>, Vec<_>) =
             ran.partition(|rebuild| order::of_program(rebuild.on_return()) == Turn::MenuBuilds);
         let first = intents.partition_point(|intent| turn(intent) == Turn::Inputs);
@@ -418,12 +451,14 @@ impl Store<'_> {
     }
 
     fn put_back_one(&mut self, intent: &Intent) -> Result<(), ApplyError> {
-        let Intent { path, real, before, after, temporary, directories, .. } = intent;
+        let Intent { path, real, before, after, temporary, directories, copy, .. } = intent;
         self.remove_temporary(real, temporary)?;
         let keeps = self.tree().keeps(real)?;
         let present = self.tree().read(real)?.content.fingerprint();
         if !present.same(before, keeps) {
-            if !present.same(after, keeps) {
+            // What derived output of ours holds is nobody's edit.
+            let is_derived = *copy && matches!(present, Fingerprint::Regular { .. });
+            if !is_derived && !present.same(after, keeps) {
                 return Err(ApplyError::Changed { path: path.clone() });
             }
             let content = self.view().content_of(before)?;

@@ -16,7 +16,7 @@ pub(super) struct Owned {
     pub(super) original: Fingerprint,
     /// What we wrote last.
     pub(super) written: Fingerprint,
-    /// A copy of derived output.
+    /// Derived output of ours: a copy, or what a program makes. Nobody knows what it should hold.
     pub(super) copy: bool,
     /// Somebody else's change lies between two of ours: the original is no longer the whole truth.
     pub(super) mixed: bool,
@@ -43,6 +43,11 @@ impl Rebuild {
     /// What is run when the files go back.
     pub(super) fn on_return(&self) -> &[String] {
         if self.undo.is_empty() { &self.argv } else { &self.undo }
+    }
+
+    /// Whether a path is among the arguments: that is what the program makes.
+    pub(super) fn names(&self, path: &TargetPath) -> bool {
+        self.argv.iter().any(|word| word == path.as_str())
     }
 }
 
@@ -184,7 +189,9 @@ impl Ledger {
     }
 
     pub(super) fn drop_copy(&mut self, real: &TargetPath) {
-        self.files.remove(real);
+        if let Some(owned) = self.files.remove(real) {
+            self.rebuilds.retain(|rebuild| !rebuild.names(&owned.path));
+        }
         self.forget_directories();
     }
 
@@ -193,6 +200,11 @@ impl Ledger {
         if self.files.is_empty() {
             self.directories.clear();
         }
+    }
+
+    /// Whether derived output of ours is what a program makes.
+    pub(super) fn is_for_derived(&self, rebuild: &Rebuild) -> bool {
+        self.files.values().any(|owned| owned.copy && rebuild.names(&owned.path))
     }
 
     /// The copies of derived output that are ours and not among these.

@@ -53,7 +53,8 @@ pub struct Transaction {
     pub steps: Vec<Step>,
     /// All kernel parameters that are ours once this is done, those from before included.
     pub tokens: Vec<String>,
-    /// All copies that are ours once this is done: others that were ours are taken away.
+    /// All derived output that is ours once this is done, copied by a step or made by a program: other
+    /// such that was ours is taken away.
     pub copies: Vec<TargetPath>,
     /// Whether everything of ours goes: then what is in the menus goes last, and stays for now where an
     /// image could not be built.
@@ -200,7 +201,7 @@ pub struct OwnedFile {
     pub real: TargetPath,
     /// The step that wrote it last.
     pub step: String,
-    /// Whether it is a copy of derived output, whose content is nobody's edit.
+    /// Whether it is derived output, a copy or made by a program: what it holds is nobody's edit.
     pub is_copy: bool,
     /// Whether somebody else's change lies between two of our writes: what it was before the first
     /// of them is no longer all that is not ours.

@@ -111,7 +111,15 @@ impl Store<'_> {
         };
         let directories = self.ledger().directories.clone();
         let on_rebuild_failure = OnRebuildFailure::GoOn;
-        let course = Course { begin, jobs, forgotten, directories, on_rebuild_failure, retires: true };
+        let course = Course {
+            begin,
+            jobs,
+            makes: Vec::new(),
+            forgotten,
+            directories,
+            on_rebuild_failure,
+            retires: true,
+        };
         let Ended { mut outcome, is_open } = self.execute(&course, runner, progress)?;
         let mut left = left;
         // A menu that could not be made anew still names the copies: they are the way back then, and
@@ -134,8 +142,10 @@ impl Store<'_> {
         let turn = |change: &&Change| order::of_file(&change.real, fat, change.after == Content::Absent);
         let went_on = self.ledger().last.as_ref().is_some_and(|last| last.operation == Operation::Revert);
         let only_menus = went_on && changes.iter().all(|change| turn(change) > Turn::Images);
+        // An image that goes is not built once more.
+        let goes = self.ledger().is_for_derived(rebuild);
         let is_built = only_menus && order::of_program(rebuild.on_return()) == Turn::Images;
-        rebuild.state == RebuildState::Failed || (!changes.is_empty() && !is_built)
+        !goes && (rebuild.state == RebuildState::Failed || (!changes.is_empty() && !is_built))
     }
 
     /// When all else is back. Gives the copies that are still there: the next revert tries again.

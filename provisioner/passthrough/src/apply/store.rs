@@ -137,7 +137,7 @@ impl<'r> View<'r> {
             step: owned.step.clone(),
             is_copy: owned.copy,
             is_mixed: owned.mixed,
-            is_taken_back: owned.is_taken_back(),
+            is_taken_back: owned.is_taken_back() && !self.is_made(real, owned),
         });
         Ok(Applied {
             state,
@@ -156,6 +156,12 @@ impl<'r> View<'r> {
             rebuilds_due: rebuilds(&|state| state == RebuildState::Failed),
             files: files.collect(),
         })
+    }
+
+    /// Whether derived output of ours is there. What cannot be seen is taken for not there: only names are
+    /// told.
+    fn is_made(&self, real: &TargetPath, owned: &Owned) -> bool {
+        owned.copy && matches!(self.root.size(real.as_str()), Ok(Some(_)))
     }
 
     /// Whether a file of ours still is what we wrote; of a copy, whether it is there.

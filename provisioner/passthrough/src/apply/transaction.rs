@@ -52,9 +52,11 @@ impl Store<'_> {
             tokens: transaction.tokens.clone(),
             note: transaction.note.clone(),
         };
+        let makes = self.makes(transaction)?;
         let course = Course {
             begin,
             jobs,
+            makes,
             forgotten: Vec::new(),
             directories: Vec::new(),
             on_rebuild_failure: OnRebuildFailure::PutBack,
@@ -67,6 +69,24 @@ impl Store<'_> {
             tracing::warn!(error = %error.in_full(), "a copy that nothing needs stays");
         }
         Ok(outcome)
+    }
+
+    /// The images that are to be ours, are not yet, and that no step copies: a program makes them.
+    fn makes(&self, transaction: &Transaction) -> Result<Vec<TargetPath>, ApplyError> {
+        let copied = |path: &TargetPath| {
+            let mut paths = transaction.steps.iter().filter_map(|step| step.action.path());
+            paths.any(|other| other == path)
+        };
+        let mut makes = Vec::new();
+        for path in transaction.copies.iter().filter(|path| !copied(path)) {
+            let real = self.tree().resolve(path, Last::Keep)?;
+            if !self.ledger().files.contains_key(&real) {
+                // Where nothing may be written, nothing is made either.
+                self.tree().missing_directories(&real)?;
+                makes.push(path.clone());
+            }
+        }
+        Ok(makes)
     }
 
     /// Of the programs only those that failed or were put off: the others made what they make from

@@ -88,6 +88,12 @@ pub trait Bootloader: Sync {
         Vec::new()
     }
 
+    /// The images without passthrough that are made because of what [`Self::steps`] writes, whoever builds
+    /// them: they come and go with us.
+    fn made_for_host(&self, _target: &Target) -> Vec<TargetPath> {
+        Vec::new()
+    }
+
     /// Whether the derived files are made from this one, besides those that [`Self::steps`] edits.
     fn is_made_from(&self, _path: &str) -> bool {
         false

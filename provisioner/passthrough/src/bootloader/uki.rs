@@ -83,6 +83,12 @@ impl Bootloader for UnifiedImages {
         dracut::host_images(target)
     }
 
+    fn made_for_host(&self, target: &Target) -> Vec<TargetPath> {
+        let mut made = host_images::made(target);
+        made.extend(dracut::made(target));
+        made
+    }
+
     fn findings(&self, _: &Target) -> Vec<Finding> {
         Vec::new()
     }

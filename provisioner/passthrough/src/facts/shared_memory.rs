@@ -14,6 +14,12 @@ pub use crate::root::{Node, NodeKind};
 pub const FOLDER: &str = "/dev/shm";
 /// How the names of Looking Glass's begin.
 pub const NAME: &str = "looking-glass";
+/// How the paths of the module's devices begin.
+const DEVICE: &str = "/dev/kvmfr";
+/// What the host application writes into the memory first, with its release behind.
+const KVMFR_MAGIC: &[u8] = b"KVMFR---";
+/// How far behind the beginning of the memory that stands at most.
+const HEADER: u64 = 1 << 16;
 
 /// Looking Glass's memory as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,7 +65,7 @@ impl SharedMemory {
         }
         Ok(Self {
             is_here,
-            files: files(target, machine)?,
+            files: Memories::read(target)?.files,
             kernel: machine.attribute("proc/sys/kernel/osrelease")?,
             has_kvmfr: machine.exists("sys/module/kvmfr")?,
         })
@@ -67,32 +73,90 @@ impl SharedMemory {
 }
 
 /// The memory that is there, with who uses it.
-pub fn files(target: &Root, machine: &Root) -> Result<BTreeMap<String, File>, FactsError> {
-    let mut files = BTreeMap::new();
-    for name in target.list(FOLDER)?.unwrap_or_default().iter().filter(|name| name.starts_with(NAME)) {
-        let path = format!("{FOLDER}/{name}");
-        if let Some(node) = target.node(&path)? {
-            files.insert(path, File { node, holders: Vec::new() });
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Memories {
+    /// The files and devices, by their path.
+    pub files: BTreeMap<String, File>,
+    /// Whether every process could be asked what it has mapped; else others may use them, too.
+    pub sees_everybody: bool,
+}
+
+impl Memories {
+    /// Looks at a running system.
+    pub fn read(system: &Root) -> Result<Self, FactsError> {
+        let mut files = BTreeMap::new();
+        for (folder, name) in [(FOLDER, NAME), ("/dev", "kvmfr")] {
+            for found in
+                system.list(folder)?.unwrap_or_default().iter().filter(|found| found.starts_with(name))
+            {
+                let path = format!("{folder}/{found}");
+                if let Some(node) = system.node(&path)? {
+                    files.insert(path, File { node, holders: Vec::new() });
+                }
+            }
         }
-    }
-    // An empty file is nobody's yet.
-    if files.values().any(|file| file.node.size > 0) {
-        for (path, holder) in holders(machine)? {
+        // An empty file is nobody's yet.
+        if files.values().all(|file| file.node.kind == NodeKind::File && file.node.size == 0) {
+            return Ok(Self { files, sees_everybody: true });
+        }
+        let (holders, sees_everybody) = holders(system)?;
+        for (path, holder) in holders {
             if let Some(file) = files.get_mut(&path) {
                 file.holders.push(holder);
             }
         }
+        Ok(Self { files, sees_everybody })
     }
-    Ok(files)
 }
 
-/// Who has which memory mapped. Processes that end meanwhile, or that only root may look at, are left
-/// out.
-fn holders(machine: &Root) -> Result<Vec<(String, Holder)>, FactsError> {
+/// The release of Looking Glass's host application that last wrote into a memory, as it calls itself;
+/// `None` where none did, where it cannot be read, and for a device of the module, which only who shows
+/// the picture should open.
+pub fn host_release(system: &Root, path: &str) -> Option<String> {
+    let start = system.read_start(path, HEADER).ok().flatten()?;
+    let at = start.windows(KVMFR_MAGIC.len()).position(|window| window == KVMFR_MAGIC)?;
+    // A number of the protocol stands between the two. Source: Looking Glass's `KVMFR.h`.
+    let release = start.get(at + KVMFR_MAGIC.len() + 4..)?.get(..32)?;
+    let release = release.split(|byte| *byte == 0).next()?;
+    let is_word = !release.is_empty() && release.iter().all(u8::is_ascii_graphic);
+    is_word.then(|| String::from_utf8_lossy(release).into_owned())
+}
+
+/// The virtual machines that run under QEMU, which everybody sees; `None` where `/proc` shows nobody the
+/// processes of others (`hidepid`).
+pub fn running(system: &Root) -> Result<Option<Vec<String>>, FactsError> {
+    if !matches!(system.read("proc/1/comm"), Ok(Some(_))) {
+        return Ok(None);
+    }
     let mut found = Vec::new();
-    for pid in machine.list("proc")?.unwrap_or_default().iter().filter_map(|name| name.parse::<u32>().ok()) {
-        let of = |name: &str| machine.read(&format!("proc/{pid}/{name}")).ok().flatten().unwrap_or_default();
-        let maps = of("maps");
+    for pid in processes(system)? {
+        let of = |name: &str| system.read(&format!("proc/{pid}/{name}")).ok().flatten().unwrap_or_default();
+        if of("comm").starts_with(b"qemu-")
+            && let Some(vm) = vm(&of("cmdline"))
+        {
+            found.push(vm);
+        }
+    }
+    Ok(Some(found))
+}
+
+/// The numbers of the processes that run.
+pub(super) fn processes(system: &Root) -> Result<Vec<u32>, FactsError> {
+    Ok(system.list("proc")?.unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+/// Who has which memory mapped, and whether everybody could be asked. Processes that end meanwhile are
+/// left out.
+fn holders(system: &Root) -> Result<(Vec<(String, Holder)>, bool), FactsError> {
+    let (mut found, mut sees_everybody) = (Vec::new(), true);
+    for pid in processes(system)? {
+        let read = |name: &str| system.read(&format!("proc/{pid}/{name}"));
+        let of = |name: &str| read(name).ok().flatten().unwrap_or_default();
+        let maps = read("maps").unwrap_or_else(|error| {
+            sees_everybody &= error.source.kind() != std::io::ErrorKind::PermissionDenied;
+            None
+        });
+        let maps = maps.unwrap_or_default();
         let maps = String::from_utf8_lossy(&maps);
         let mut paths: Vec<&str> = maps.lines().filter_map(mapped).collect();
         paths.sort_unstable();
@@ -102,15 +166,16 @@ fn holders(machine: &Root) -> Result<Vec<(String, Holder)>, FactsError> {
             found.push((path.to_owned(), Holder { pid, program, vm: vm(&of("cmdline")) }));
         }
     }
-    Ok(found)
+    Ok((found, sees_everybody))
 }
 
 /// The memory of Looking Glass that a line of `/proc/PID/maps` is about. One that was taken away since
 /// has a word more behind its path.
 fn mapped(line: &str) -> Option<&str> {
     let path = line.split_whitespace().nth(5)?;
-    let name = path.strip_prefix(FOLDER)?.strip_prefix('/')?;
-    (name.starts_with(NAME) && line.ends_with(path)).then_some(path)
+    let is_file = || path.strip_prefix(FOLDER)?.strip_prefix('/')?.starts_with(NAME).then_some(());
+    let is_memory = path.starts_with(DEVICE) || is_file().is_some();
+    (is_memory && line.ends_with(path)).then_some(path)
 }
 
 /// The virtual machine that a QEMU runs: libvirt starts it with `-name guest=NAME,...`.
@@ -149,7 +214,8 @@ mod tests {
         write("proc/12/maps", maps("/home/looking-glass").as_bytes());
         write("proc/self/maps", maps("/dev/shm/looking-glass").as_bytes());
         let root = Root::directory(dir.path()).unwrap();
-        let files = files(&root, &root).unwrap();
+        let Memories { files, sees_everybody } = Memories::read(&root).unwrap();
+        assert!(sees_everybody);
         let names: Vec<&String> = files.keys().collect();
         assert_eq!(names, ["/dev/shm/looking-glass", "/dev/shm/looking-glass-b"]);
         assert_eq!(files["/dev/shm/looking-glass"].node.size, 7);
@@ -157,8 +223,36 @@ mod tests {
             Holder { pid: 10, program: "qemu-system-x86".to_owned(), vm: Some("windows11".to_owned()) };
         assert_eq!(files["/dev/shm/looking-glass"].holders, [holder]);
         assert_eq!(files["/dev/shm/looking-glass-b"].holders, []);
+        assert_eq!(running(&root).unwrap(), None);
+        write("proc/1/comm", b"systemd\n");
+        assert_eq!(running(&root).unwrap(), Some(vec!["windows11".to_owned()]));
         // Not the running system: nothing is known of it.
         assert_eq!(SharedMemory::read(&root, &root).unwrap(), SharedMemory::default());
+    }
+
+    #[test]
+    fn the_host_application_signs_the_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("dev/shm")).unwrap();
+        let root = Root::directory(dir.path()).unwrap();
+        let path = "/dev/shm/looking-glass";
+        let release = |begin: &[&[u8]]| {
+            let mut bytes = begin.concat();
+            bytes.resize(1 << 17, 0);
+            std::fs::write(dir.path().join("dev/shm/looking-glass"), bytes).unwrap();
+            host_release(&root, path)
+        };
+        let before = [7; 1700];
+        assert_eq!(release(&[&before, b"KVMFR---", &[20, 0, 0, 0], b"B7"]).as_deref(), Some("B7"));
+        let long = [b'x'; 40];
+        assert_eq!(release(&[&before, b"KVMFR---", &[20, 0, 0, 0], &long]), Some("x".repeat(32)));
+        assert_eq!(release(&[&before]), None);
+        assert_eq!(release(&[&before, b"KVMFR---", &[20, 0, 0, 0]]), None);
+        assert_eq!(release(&[&before, b"KVMFR---", &[20, 0, 0, 0], b"B\x1b[7m"]), None);
+        assert_eq!(release(&[&vec![0; 1 << 16], b"KVMFR---", &[20, 0, 0, 0], b"B7"]), None);
+        std::fs::write(dir.path().join("dev/shm/looking-glass"), b"KVMFR---").unwrap();
+        assert_eq!(host_release(&root, path), None);
+        assert_eq!(host_release(&root, "/dev/shm/other"), None);
     }
 
     #[test]

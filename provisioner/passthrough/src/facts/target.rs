@@ -81,6 +81,9 @@ const DIRECTORIES: [(&str, &str); 16] = [
     ("/usr/share/limine-entry-tool.d", ".conf"),
 ];
 
+/// Of these, what virtual machines are about.
+const FOR_GUESTS: [&str; 3] = ["/etc/group", "/etc/passwd", "/etc/tmpfiles.d/10-looking-glass.conf"];
+
 /// What only root may read on some systems. Not everybody who asks needs it.
 const CLOSED: [&str; 1] = [QEMU_CONF];
 
@@ -182,6 +185,20 @@ impl Target {
         target.boot_loaders(root)?;
         target.boot_images(root)?;
         target.files_of_presets(root)?;
+        target.kernels = kernels::read(root, machine)?;
+        Ok(target)
+    }
+
+    /// Reads only what virtual machines are about, which everybody may read: who looks for a guest's
+    /// picture is seldom root, and need not be kept from it by a closed boot partition.
+    pub fn read_for_guests(root: &Root, machine: &Machine) -> Result<Self, FactsError> {
+        let mut target = Self::default();
+        for path in FOR_GUESTS {
+            target.file(root, path)?;
+        }
+        for path in CLOSED {
+            target.closed_file(root, path)?;
+        }
         target.kernels = kernels::read(root, machine)?;
         Ok(target)
     }

@@ -2,8 +2,10 @@
 //!
 //! One memory for each virtual machine that has a GPU, since they may run side by side: a file in
 //! `/dev/shm` that systemd-tmpfiles makes at every boot, or a device of the module kvmfr. What is
-//! written is in `files`, what the running system has to be told in `live`.
+//! written is in `files`, what the running system has to be told in `live`, what is wrong with a memory that
+//! is there in `faults`.
 
+mod faults;
 mod files;
 mod live;
 
@@ -11,6 +13,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+pub use faults::{Fault, faults, size};
 pub use files::{
     CLIENT_INI, KVMFR_OPTIONS, TMPFILES, UDEV_RULE, WHOLE, is_ours_by_head, is_own, steps, without_head,
     without_ours,

@@ -31,7 +31,7 @@ pub struct PlanDocument {
     pub host: Option<Identity>,
     /// The kernel parameters that are ours afterwards.
     pub tokens: Vec<String>,
-    /// The copies that are ours afterwards.
+    /// The copies that are ours afterwards, and the images of the host's that programs make.
     #[serde(default)]
     pub copies: Vec<TargetPath>,
     /// Whether it takes effect only after a reboot.

@@ -18,7 +18,7 @@ pub(super) fn steps(
         bootloader::detect(inputs.target, &parameters.set).map_err(|finding| vec![finding])?;
     draft.findings.extend(findings);
     let mut written: Vec<Step> = Vec::new();
-    let (mut rebuilds, mut alone) = (Vec::new(), Vec::new());
+    let (mut rebuilds, mut alone, mut made) = (Vec::new(), Vec::new(), Vec::new());
     for loader in loaders {
         let steps = loader.steps(inputs.target, parameters).map_err(|error| vec![blocker(&error)])?;
         let changed = steps.iter().any(|step| !step.is_settled());
@@ -29,7 +29,8 @@ pub(super) fn steps(
         }
         if parameters.host.is_some() {
             let host = loader.host_images(inputs.target).into_iter();
-            rebuilds.extend(host.filter(|build| changed || is_due(inputs, build)));
+            rebuilds.extend(host.filter(|build| changed || is_due(inputs, build) || is_new(inputs, build)));
+            made.extend(loader.made_for_host(inputs.target));
         }
         if steps.is_empty() {
             alone.push(bootloader::left_alone(loader, inputs.target, &parameters.set));
@@ -46,11 +47,17 @@ pub(super) fn steps(
     }
     draft.findings.append(&mut alone);
     retire_stale(inputs, &written, draft);
-    draft.copies = written.iter().filter_map(copy).cloned().collect();
+    draft.copies = written.iter().filter_map(copy).cloned().chain(made).collect();
     draft.tokens = ours(inputs, parameters, &written);
     draft.steps.extend(written);
     draft.steps.extend(rebuilds);
     Ok(())
+}
+
+/// Whether a build makes an image of the host's that was never made: of a kernel that came since.
+fn is_new(inputs: &Inputs<'_>, build: &Step) -> bool {
+    let Action::Rebuild { outputs, .. } = &build.action else { return false };
+    outputs.iter().any(|image| !inputs.ours.copies.contains(image))
 }
 
 /// The copy that a step keeps.

@@ -20,6 +20,14 @@ pub fn group(groups: &str, name: &str) -> Option<u32> {
     line_of(groups, name)?.get(2)?.parse().ok()
 }
 
+/// The name of the user, or of the group, with this number, for messages; the number where it has none.
+pub fn name_of(text: &str, number: u32) -> String {
+    let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let wanted = number.to_string();
+    let found = lines.find(|fields| fields.len() > 2 && fields[2] == wanted);
+    found.map_or(wanted, |fields| fields[0].to_owned())
+}
+
 /// Whether a user belongs to a group: as one of its members, or since it is the user's own.
 pub fn is_member(passwd: &str, groups: &str, name: &str, of: &str) -> bool {
     let own = user(passwd, name).is_some_and(|user| Some(user.gid) == group(groups, of));
@@ -54,6 +62,12 @@ mod tests {
             (group(GROUPS, "kvm"), group(GROUPS, "short"), group(GROUPS, "kv")),
             (Some(992), None, None)
         );
+    }
+
+    #[test]
+    fn a_number_has_a_name_or_is_one() {
+        assert_eq!((name_of(PASSWD, 1000), name_of(GROUPS, 992)), ("vera".to_owned(), "kvm".to_owned()));
+        assert_eq!(name_of(PASSWD, 64055), "64055");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod claim;
 mod disk;
 mod functions;
 mod host;
+mod looking_glass;
 mod seen;
 mod standing;
 
@@ -24,7 +25,7 @@ pub(crate) use seen::in_full;
 
 use crate::answers::Answers;
 use crate::binding::VFIO_CONF;
-use crate::id::{PciAddress, TargetPath};
+use crate::id::TargetPath;
 use crate::plan::ANSWERS;
 use crate::policy::{Decision, Verdict};
 use crate::root::Root;
@@ -50,7 +51,7 @@ pub enum Status {
 pub struct Check {
     /// What was looked at: a stable name. Those that look at single functions come once for each.
     pub id: String,
-    /// The function or file that it is about; null where it is about the whole.
+    /// The function, file or user that it is about; null where it is about the whole.
     pub subject: Option<String>,
     /// How it ended.
     pub status: Status,
@@ -100,6 +101,10 @@ pub const ALL: &[Question] = &[
     Question { id: "power", look: functions::power },
     Question { id: "interrupt-remapping", look: boot::interrupt_remapping },
     Question { id: "firmware", look: standing::firmware },
+    Question { id: "looking-glass-memory", look: looking_glass::memory },
+    Question { id: "looking-glass-users", look: looking_glass::users },
+    Question { id: "looking-glass-module", look: looking_glass::module },
+    Question { id: "looking-glass-release", look: looking_glass::releases },
 ];
 
 /// Whether the boot that is running began after the last change.
@@ -253,8 +258,8 @@ impl Finding {
         Self { hint: None, ..Self::unknown(why, "") }
     }
 
-    fn about(mut self, address: PciAddress) -> Self {
-        self.subject = Some(address.to_string());
+    fn about(mut self, subject: impl std::fmt::Display) -> Self {
+        self.subject = Some(subject.to_string());
         self
     }
 

@@ -115,14 +115,15 @@ impl Target {
         ])
     }
 
-    /// The same, and a copy is kept first.
+    /// The same, and a copy is kept first; besides, a preset makes the program build an image of its own.
     pub(super) fn transaction_with_copy(&self) -> Transaction {
         let mut transaction = self.transaction();
         let path: crate::id::TargetPath = COPY.parse().unwrap();
         let from = "/etc/default/grub".parse().unwrap();
         let action = Action::CopyFile { from, path: path.clone(), is_there: false };
         transaction.steps.insert(0, step("keep", action));
-        transaction.copies = vec![path];
+        transaction.steps.insert(1, self.write("preset", &format!("/{PRESET}"), "PRESETS=('host')\n"));
+        transaction.copies = vec![path, MADE.parse().unwrap()];
         transaction
     }
 
@@ -189,6 +190,10 @@ pub(super) fn snapshot(root: &Path) -> Snapshot {
 /// The copy of the transaction.
 pub(super) const COPY: &str = "/boot/neuron-host/kept-grub";
 
+/// The image that [`Maker`] makes where this preset asks for it.
+pub(super) const MADE: &str = "/boot/made/host.efi";
+const PRESET: &str = "etc/host.preset";
+
 /// Without modes and owners: what FAT can hold.
 pub(super) fn contents_of(seen: &Snapshot) -> BTreeMap<String, String> {
     seen.iter().map(|(path, seen)| (path.clone(), seen.content.clone())).collect()
@@ -237,6 +242,10 @@ impl Runner for Maker {
         fs::create_dir_all(self.root.join("boot")).unwrap();
         // An image is written even when it is bad, as mkinitcpio does.
         fs::write(self.root.join("boot/image"), format!("image of: {vfio}\n")).unwrap();
+        if self.root.join(PRESET).exists() {
+            fs::create_dir_all(self.root.join("boot/made")).unwrap();
+            fs::write(self.root.join(&MADE[1..]), "made\n").unwrap();
+        }
         if self.fails.contains(&self.runs) {
             return RunResult::Failed { why: "==> ERROR: module not found".to_owned() };
         }

@@ -6,6 +6,7 @@ mod escape;
 mod fixture;
 mod full_or_read_only;
 mod held;
+mod made;
 mod property;
 mod renewal;
 mod undo;

@@ -154,6 +154,19 @@ pub(super) fn is_built(target: &Target, path: &str) -> bool {
     target.dracut_builds_unified() && target.kernels.iter().any(|kernel| of(&kernel.release))
 }
 
+/// Where the host's image of a kernel lies.
+fn place(folder: &str, release: &str) -> String {
+    format!("{folder}/{HOST_IMAGE}{release}.efi")
+}
+
+/// The host's images that [`host_images`] build.
+pub(super) fn made(target: &Target) -> Vec<TargetPath> {
+    let Some(folder) = host_folder(target).filter(|_| target.dracut_builds_unified()) else {
+        return Vec::new();
+    };
+    target.kernels.iter().filter_map(|kernel| place(&folder, &kernel.release).parse().ok()).collect()
+}
+
 /// An image of every kernel with the original command line and the switches. dracut adds what its
 /// own command line says, and [`steps`] sees it there.
 pub(super) fn host_images(target: &Target) -> Vec<Step> {
@@ -164,7 +177,7 @@ pub(super) fn host_images(target: &Target) -> Vec<Step> {
     let Held::Known(present) = held else { return Vec::new() };
     let switches = switches(&present).join(" ");
     let build = |release: &str| {
-        let image = format!("{folder}/{HOST_IMAGE}{release}.efi");
+        let image = place(&folder, release);
         let argv =
             ["dracut", "--force", "--kver", release, "--kernel-cmdline", switches.as_str(), image.as_str()];
         Step {

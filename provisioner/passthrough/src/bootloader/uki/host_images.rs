@@ -11,8 +11,8 @@ use crate::bootloader::keeps_root;
 use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::step::{Step, file_head};
-use crate::text::kernel_cmdline;
-use crate::text::mkinitcpio_preset::{CommandLineUse, Presets};
+use crate::text::mkinitcpio_preset::{CommandLineUse, Image, Presets};
+use crate::text::{TextError, kernel_cmdline};
 
 const PREFIX: &str = "/etc/mkinitcpio.d/neuron-host-";
 const COMMAND_LINE: &str = "/etc/neuron/host-cmdline";
@@ -25,18 +25,36 @@ pub(super) fn is_ours(path: &TargetPath) -> bool {
     path.as_str().starts_with(PREFIX)
 }
 
+/// The image of a preset that the host's is the twin of, and where its command line comes from.
+fn twin(presets: &Presets) -> Result<Option<(CommandLineUse, Image)>, TextError> {
+    let Some(used) = presets.command_lines()?.into_iter().next() else { return Ok(None) };
+    let image = presets.images().into_iter().find(|image| image.preset == used.preset && image.unified);
+    Ok(image.map(|image| (used, image)))
+}
+
+/// Where the host's image lies that stands beside this one.
+fn place(beside: &TargetPath, image: &str) -> Option<String> {
+    let stem = beside.file_name().strip_suffix(".preset")?;
+    let (folder, _) = image.rsplit_once('/')?;
+    Some(format!("{folder}/{}-{stem}.efi", host_entry::NAME))
+}
+
+/// The images that the presets of the host's build.
+pub(super) fn made(target: &Target) -> Vec<TargetPath> {
+    let image = |(path, presets): (&TargetPath, Presets)| {
+        let (_, image) = twin(&presets).ok()??;
+        place(path, &image.path)?.parse().ok()
+    };
+    presets(target).filter_map(image).collect()
+}
+
 /// The steps that have mkinitcpio build the host's images.
 pub(super) fn steps(target: &Target, host: &HostEntry) -> Result<Vec<Step>, LoaderError> {
     let mut steps = Vec::new();
     for (path, presets) in presets(target) {
         let unusable = |problem| LoaderError::Unusable { path: path.clone(), problem };
-        let lines = presets.command_lines().map_err(unusable)?;
-        let Some(used) = lines.first() else { continue };
-        let Some(image) =
-            presets.images().into_iter().find(|image| image.preset == used.preset && image.unified)
-        else {
-            continue;
-        };
+        let Some((used, image)) = twin(&presets).map_err(unusable)? else { continue };
+        let used = &used;
         let line = command_line(target, path, used, host)?;
         steps.extend(preset(target, path, &presets, used, &image.path));
         if let (true, Ok(path)) = (steps.len() == 1, COMMAND_LINE.parse::<TargetPath>()) {
@@ -77,7 +95,7 @@ fn preset(
 ) -> Option<Step> {
     let stem = beside.file_name().strip_suffix(".preset")?;
     let path: TargetPath = format!("{PREFIX}{stem}.preset").parse().ok()?;
-    let (folder, _) = image.rsplit_once('/')?;
+    let image = place(beside, image)?;
     let mut text = file_head("mkinitcpio builds an image without GPU passthrough.");
     if let Some(kernel) = presets.kernel(&used.preset) {
         // Writing to a string cannot fail, here and below.
@@ -88,7 +106,7 @@ fn preset(
         let _ = writeln!(text, "ALL_config=\"{}\"", config.path);
     }
     text += "PRESETS=('host')\n";
-    let _ = writeln!(text, "host_uki=\"{folder}/{}-{stem}.efi\"", host_entry::NAME);
+    let _ = writeln!(text, "host_uki=\"{image}\"");
     let _ = writeln!(text, "host_options=\"--cmdline {COMMAND_LINE} --osrelease {OS_RELEASE}\"");
     let id = format!("host-preset-{stem}");
     Some(host_entry::step(&id, path.clone(), target.state(&path), text))

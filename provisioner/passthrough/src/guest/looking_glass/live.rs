@@ -2,14 +2,13 @@
 //!
 //! Each step is one that is needed as the system stands now: a second apply has none.
 
-use super::{Means, Memory, TMPFILES, Wanted, files};
+use super::{Fault, Means, Memory, TMPFILES, Wanted, faults, files};
 use crate::facts::shared_memory::{File, Holder};
 use crate::facts::target::{Provides, QEMU_CONF};
 use crate::facts::{SharedMemory, Target};
 use crate::guest::groups;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, Step};
-use crate::text::accounts;
 
 /// How the names of these steps begin.
 const NOW: &str = "now-";
@@ -65,13 +64,13 @@ fn memory(
     now: &SharedMemory,
     is_new: bool,
 ) -> Result<Vec<Step>, Vec<Finding>> {
-    let bytes = u64::from(wanted.mib) << 20;
-    let (mut stale, mut blockers) = (Vec::new(), Vec::new());
+    let (mut stale, mut blockers, mut is_wrong) = (Vec::new(), Vec::new(), false);
     for memory in &wanted.memories {
-        let Some(file) = now.files.get(&memory.path) else { continue };
-        if [0, bytes].contains(&file.node.size) {
-            continue;
-        }
+        let file = now.files.get(&memory.path);
+        let faults = faults(wanted, target, file);
+        is_wrong |= !faults.is_empty();
+        let is_stale = |fault: &Fault| matches!(fault, Fault::Size(_));
+        let Some(file) = file.filter(|_| faults.iter().any(is_stale)) else { continue };
         match file.holders.first() {
             Some(holder) => blockers.push(in_use(memory, file, holder, wanted.mib)),
             None => stale.push(memory.path.as_str()),
@@ -81,8 +80,6 @@ fn memory(
         return Err(blockers);
     }
     let paths: Vec<&str> = wanted.memories.iter().map(|memory| memory.path.as_str()).collect();
-    let is_right =
-        |memory: &Memory| now.files.get(&memory.path).is_some_and(|file| is_theirs(file, wanted, target));
     let mut steps = Vec::new();
     if !stale.is_empty() {
         steps.push(step(
@@ -93,7 +90,7 @@ fn memory(
             &[],
         ));
     }
-    if is_new || !stale.is_empty() || !wanted.memories.iter().all(is_right) {
+    if is_new || is_wrong {
         steps.push(step(
             "memory",
             "Make Looking Glass's memory",
@@ -107,14 +104,6 @@ fn memory(
 
 fn removal<'a>(paths: &[&'a str]) -> Vec<&'a str> {
     [&["rm", "-f", "--"], paths].concat()
-}
-
-/// Whether a file has the owner and the mode that it is to have.
-fn is_theirs(file: &File, wanted: &Wanted, target: &Target) -> bool {
-    let text = |path: &str| target.text(path).unwrap_or_default();
-    let uid = accounts::user(text("/etc/passwd"), wanted.owner()).map_or(0, |user| user.uid);
-    let gid = accounts::group(text("/etc/group"), super::GROUP);
-    file.node.mode == 0o660 && file.node.owner.uid == uid && Some(file.node.owner.gid) == gid
 }
 
 fn in_use(memory: &Memory, file: &File, holder: &Holder, mib: u32) -> Finding {

@@ -220,7 +220,7 @@ fn what_was_answered_can_be_replayed_without_anybody() {
     talk.choose(QUESTIONS[WRITE], 0, 0);
     talk.expect(QUESTIONS[WRITE]);
     let screen = talk.terminal.since(0);
-    let shown = screen.split("Write this?").nth(1).unwrap().split_once(": 1\r\n").unwrap().1.to_owned();
+    let shown = screen.split("Write this?").nth(1).unwrap().split_once(": 1\r\n\r\n").unwrap().1.to_owned();
     let end = talk.agree();
     assert_eq!(end.code, 4, "{}", end.screen);
 

@@ -20,6 +20,22 @@ use crate::qemu::{self, QUICK, direct};
 /// How long a boot and its steps may take where a boot takes the usual half minute.
 const DEADLINE: Duration = Duration::from_secs(600);
 
+/// Units that take their time where everything is emulated, and that nothing here asks for.
+const NOT_NEEDED: [&str; 12] = [
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "getty-static.service",
+    "ldconfig.service",
+    "modprobe@configfs.service",
+    "modprobe@efi_pstore.service",
+    "modprobe@fuse.service",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "systemd-journal-catalog-update.service",
+    "systemd-random-seed.service",
+    "systemd-update-done.service",
+];
+
 /// What of the target `arch-grub` is laid over the root: its boot loader and its generator.
 const OF_THE_TARGET: [&str; 7] = [
     "etc/default",
@@ -98,6 +114,8 @@ impl System {
         arguments.extend(drive(1, &archive, "raw", "lab"));
         let parameters =
             format!("console=ttyS0 quiet no_timer_check panic=-1 {QUICK} root=UUID={UUID} rw {parameters}");
+        let masked = NOT_NEEDED.map(|unit| format!(" systemd.mask={unit}"));
+        let parameters = parameters + &masked.concat();
         arguments.extend(direct(&self.root.kernel, &initramfs, &parameters));
         let boot = qemu::run(&self.root.kernel, arguments, Stdio::null(), DEADLINE, None)?;
         self.is_new = false;
@@ -135,19 +153,21 @@ fn lay_out(folder: &Path) -> io::Result<()> {
     }
     let fstab = format!("UUID={UUID} / ext4 rw,relatime 0 1\n");
     neuron_tests::write(&folder.join("etc/fstab"), fstab)?;
-    let units = folder.join("etc/systemd/system");
-    neuron_tests::write(&units.join("display-manager.service"), DISPLAY_MANAGER)?;
-    let wants = units.join("multi-user.target.wants");
-    fs::create_dir_all(&wants)?;
-    std::os::unix::fs::symlink("../display-manager.service", wants.join("display-manager.service"))
+    for name in ["display-manager", "lab-beside"] {
+        stand_in(&folder.join("etc/systemd/system"), name)?;
+    }
+    Ok(())
 }
 
-/// Stands for a display manager: it notes when it started.
-const DISPLAY_MANAGER: &str = "\
-[Unit]
-Description=Stands for a display manager in the lab
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/sh -c 'cut -d \" \" -f 1 /proc/uptime >/run/display-manager'
-";
+/// Stands for a display manager, and for everything that nothing of ours is ordered before: it starts.
+fn stand_in(units: &Path, name: &str) -> io::Result<()> {
+    let unit = format!("{name}.service");
+    let text = format!(
+        "[Unit]\nDescription=Stands for {name} in the lab\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/bin/sh -c 'cut -d \" \" -f 1 /proc/uptime >/run/{name}'\n"
+    );
+    neuron_tests::write(&units.join(&unit), text)?;
+    let wants = units.join("multi-user.target.wants");
+    fs::create_dir_all(&wants)?;
+    std::os::unix::fs::symlink(Path::new("..").join(&unit), wants.join(&unit))
+}

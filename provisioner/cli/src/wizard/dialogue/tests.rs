@@ -294,6 +294,19 @@ const CASES: &[Case] = &[
         ),
     },
     Case {
+        name: "of two that are equally good, the one that need not stay is proposed",
+        machine: "x99-6850k-r9-390-hd6950-thunderbolt",
+        before: "",
+        said: &[
+            ("begin", Yes),
+            ("card", Yes),
+            ("start", Yes),
+            ("looking-glass", Take(1)),
+            ("machine", Take(3)),
+        ],
+        ends: Ends::With("[looking_glass]\nenable = false\n\n[passthrough]\nguest_gpus = [\"1002:6719\"]\n"),
+    },
+    Case {
         name: "no card of three",
         machine: THREE,
         before: "",

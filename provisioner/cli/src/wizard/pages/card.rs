@@ -77,7 +77,7 @@ fn reason(decision: &Decision) -> String {
     let matters = if decision.verdict == Verdict::Refused { Severity::Blocker } else { Severity::Warning };
     let of = |finding: &Finding| format!("{}; {}", finding.message, finding.hint);
     let reasons = decision.findings.iter().filter(|finding| finding.severity >= matters);
-    plain(&reasons.map(of).collect::<Vec<_>>().join(". "))
+    plain(&reasons.map(of).collect::<Vec<_>>().join(". Also: "))
 }
 
 /// What is worth knowing of the cards that would go, besides what is asked about.
@@ -154,12 +154,23 @@ fn ask(seen: &Seen<'_>, draft: &Draft) -> Question {
     let judgement = seen.judge(&draft.answers);
     let offers = offers(seen, draft);
     let guests = &judgement.decision.guest_gpus;
+    let candidates = all(seen, draft, &judgement.gpus);
     let proposed = if draft.is_off() {
         offers.len().saturating_sub(1)
+    } else if guests.is_empty() {
+        // Several could go. Whoever wants one is not meant to have none by a key too many.
+        let fits = |one: &&Candidate<'_>| {
+            let stays =
+                one.gpu.boot_vga == Some(true) || Some(one.gpu.address) == judgement.decision.host_gpu;
+            !stays && matches!(&one.way, Way::Free(catches) if catches.is_empty())
+        };
+        let first = candidates.iter().find(fits).map(|one| vec![one.gpu.address]);
+        let first = offers.iter().position(|offer| Some(&offer.guests) == first.as_ref());
+        first.unwrap_or(offers.len().saturating_sub(1))
     } else {
         offers.iter().position(|offer| offer.guests == *guests).unwrap_or_default()
     };
-    let notes = all(seen, draft, &judgement.gpus).into_iter().filter_map(|one| match one.way {
+    let notes = candidates.into_iter().filter_map(|one| match one.way {
         Way::Free(catches) if catches.is_empty() => None,
         Way::Free(catches) => {
             Some(format!("{} can go, with a catch: {}.", seen.name(one.gpu), catches.join("; ")))
@@ -171,7 +182,7 @@ fn ask(seen: &Seen<'_>, draft: &Draft) -> Question {
         offers.into_iter().map(|offer| offer.label).collect(),
     )
     .proposing(proposed)
-    .text("From the next start on it belongs to virtual machines alone, with its sound and its USB ports.");
+    .text("From the next start on the one that you choose belongs to virtual machines alone, with its sound and its USB ports.");
     question.text.extend(notes.map(Part::Item));
     question
 }

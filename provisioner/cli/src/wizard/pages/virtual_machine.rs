@@ -62,7 +62,7 @@ fn ask_memory(seen: &Seen<'_>, draft: &Draft) -> Question {
     let Some((usual, most)) = seen.proposal.memory_mib else {
         let proposed = if asked == 0 { 8192 } else { asked };
         return Question::line("Memory in GiB", (proposed / 1024).to_string())
-            .text("This computer does not tell how much it has; half of it is a good measure.");
+            .text("This computer does not tell how much memory it has; half of it is a good measure.");
     };
     let proposed = if asked == 0 { usual } else { asked };
     Question::line("Memory in GiB", (proposed / 1024).to_string()).text(format!(
@@ -90,7 +90,7 @@ fn ask_processors(seen: &Seen<'_>, draft: &Draft) -> Question {
     let Some((usual, most)) = seen.proposal.vcpus else {
         let proposed = if asked == 0 { 4 } else { asked };
         return Question::line("Processors", proposed.to_string())
-            .text("This computer does not tell how many it has; leave it some.");
+            .text("This computer does not tell how many processors it has; leave it some.");
     };
     let proposed = if asked == 0 { usual } else { asked };
     Question::line("Processors", proposed.to_string()).text(format!(

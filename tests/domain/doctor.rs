@@ -57,9 +57,9 @@ fn what_was_defined_is_found_as_it_is_and_what_changes_is_told() {
     assert_code(&desk.run(&daemon, &answers, &["apply", "--yes"]), 4);
     assert_code(&desk.define(&daemon, &answers, &[]), 0);
     // The disk is outside of the target.
-    let disk = target.join(desk.disk().strip_prefix("/").unwrap());
-    fs::create_dir_all(disk.parent().unwrap()).unwrap();
-    fs::write(&disk, "").unwrap();
+    let image = target.join(desk.disk().strip_prefix("/").unwrap());
+    fs::create_dir_all(image.parent().unwrap()).unwrap();
+    fs::write(&image, "").unwrap();
     let healthy = checks(&daemon, &desk);
     assert_eq!((healthy.len(), trouble(&healthy)), (6, Vec::new()), "{healthy:?}");
 

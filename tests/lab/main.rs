@@ -19,5 +19,6 @@ mod monitor;
 mod mutations;
 mod program;
 mod qemu;
+mod suite;
 mod table;
 mod truth;

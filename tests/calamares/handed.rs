@@ -60,6 +60,27 @@ fn without_answers_the_page_decides() {
     assert!(!installation.gives_the_card_away() && installation.file(ANSWERS).is_none());
 }
 
+/// The page asks for the GPU alone; answers that were handed in are all that is to be said.
+#[test]
+fn what_the_page_does_not_ask_is_left_for_the_first_boot() {
+    let left = |installation: &Installation| {
+        installation
+            .file(&format!("{STATE}/first-boot.json"))
+            .is_some_and(|text| text.contains("\"questions\": true"))
+    };
+    let chosen = on(MACHINE);
+    chosen.stored(Some("0000:01:00.0"));
+    chosen.install().globals();
+    assert!(chosen.gives_the_card_away() && left(&chosen));
+    let handed = on(MACHINE);
+    handed.put("machine", CREDENTIAL, CARD);
+    handed.installs_unasked();
+    assert!(handed.gives_the_card_away() && !left(&handed));
+    let declined = on(MACHINE);
+    declined.install().globals();
+    assert!(!declined.gives_the_card_away() && !left(&declined));
+}
+
 #[test]
 fn a_file_of_the_medium_is_followed_and_stays_as_it_is_in_the_new_system() {
     let installation = on(MACHINE);

@@ -4,6 +4,7 @@
 //! That the unit starts in a real systemd is shown in the lab.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails right there")]
 
+mod asking;
 mod cut_off;
 mod trouble;
 
@@ -15,7 +16,7 @@ use neuron_tests::scenario::Ground;
 use neuron_tests::tree::diff;
 use serde_json::Value;
 
-const OWN: &str = "etc/neuron/provisioner.toml";
+pub(crate) const OWN: &str = "etc/neuron/provisioner.toml";
 const MOTD: &str = "run/motd.d/neuron-provisioner";
 
 pub(crate) fn ground(machine: &str) -> Ground {
@@ -69,6 +70,13 @@ fn command_line(ground: &Ground) -> String {
     fs::read_to_string(ground.target().join("etc/default/grub")).unwrap()
 }
 
+/// The machine is another one at its next boot.
+pub(crate) fn becomes(ground: &Ground, machine: &str, boot: u32) {
+    fs::remove_dir_all(ground.machine()).unwrap();
+    machine::lay_out(&Machine::load(machine).unwrap(), &ground.machine()).unwrap();
+    reboot(ground, boot);
+}
+
 /// Runs it and looks that the target is not touched.
 pub(crate) fn changes_nothing(ground: &Ground, code: i32) -> Output {
     let before = ground.tree().unwrap();
@@ -79,7 +87,7 @@ pub(crate) fn changes_nothing(ground: &Ground, code: i32) -> Output {
 }
 
 /// The machine boots with its IOMMU on: every function gets a group, behind one bridge the same.
-fn with_groups(ground: &Ground) {
+pub(crate) fn with_groups(ground: &Ground) {
     let mut machine = Machine::load("made-intel-pending").unwrap();
     machine.iommu = Some(true);
     machine.cmdline = machine.cmdline.map(|line| line + " intel_iommu=on iommu=pt");

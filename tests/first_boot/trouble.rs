@@ -6,20 +6,12 @@ use neuron_passthrough::answers::Answers;
 use neuron_passthrough::policy;
 use neuron_passthrough::provision::{self, Source};
 use neuron_passthrough::root::Root;
-use neuron_tests::machine::{self, Machine};
 use neuron_tests::program::Output;
 use neuron_tests::scenario::{Ground, without_state};
 use neuron_tests::tree::diff;
 
 use crate::cut_off::{built_by, run};
-use crate::{answers, changes_nothing, ends, first_boot, ground, motd, outcome, reboot, status};
-
-/// The machine is another one at its next boot.
-fn becomes(ground: &Ground, machine: &str, boot: u32) {
-    fs::remove_dir_all(ground.machine()).unwrap();
-    machine::lay_out(&Machine::load(machine).unwrap(), &ground.machine()).unwrap();
-    reboot(ground, boot);
-}
+use crate::{answers, becomes, changes_nothing, ends, first_boot, ground, motd, outcome, reboot, status};
 
 #[test]
 fn a_refusal_is_told_at_every_boot_and_ends_when_its_reason_does() {
@@ -60,7 +52,7 @@ fn a_question_is_told_and_an_answer_to_it_is_followed() {
 }
 
 /// An installer that was refused keeps the reason and what was wanted.
-fn refused_installation(wanted: &str) -> Ground {
+pub(crate) fn refused_installation(wanted: &str) -> Ground {
     let ground = ground("made-intel-off-in-firmware");
     let wanted = Answers::parse(wanted).unwrap();
     let [machine, target] = [ground.machine(), ground.target()].map(|path| Root::directory(&path).unwrap());

@@ -10,20 +10,32 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use neuron_tests::program;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 
-/// How long anything may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take before the test gives up; on a busy machine much takes its time.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running program and its terminal.
 pub(crate) struct Terminal {
     master: File,
     slave: OwnedFd,
-    child: Child,
+    child: Running,
     before: Termios,
     seen: Arc<Mutex<Vec<u8>>>,
     reader: JoinHandle<()>,
+}
+
+/// A program that goes with its test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Gone already is what is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// How it ended.
@@ -70,6 +82,10 @@ impl Terminal {
     ) -> Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
+        // What another test starts would hold them open, and nobody would see this terminal's end.
+        for side in [&pty.master, &pty.slave] {
+            fcntl(side, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
         let before = tcgetattr(&pty.slave).unwrap();
         assert!(before.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG));
         let stdio = || Stdio::from(pty.slave.try_clone().unwrap());
@@ -81,7 +97,7 @@ impl Terminal {
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR")
             .envs(environment.iter().copied());
-        let child = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
+        let child = Running(command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap());
         let master = File::from(pty.master);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let reader = {
@@ -121,7 +137,7 @@ impl Terminal {
 
     /// Whether the program ended.
     pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+        self.child.0.try_wait().unwrap().is_some()
     }
 
     /// Somebody pulls at the window's corner. `stty` asks the kernel as a terminal does.
@@ -172,7 +188,7 @@ impl Terminal {
     }
 
     fn signal(&self, signal: nix::sys::signal::Signal) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.0.id()).unwrap());
         nix::sys::signal::kill(pid, signal).unwrap();
     }
 
@@ -181,13 +197,10 @@ impl Terminal {
         use std::os::unix::process::ExitStatusExt;
         let start = Instant::now();
         let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.child.0.try_wait().unwrap() {
                 break status;
             }
-            if start.elapsed() > PATIENCE {
-                let _ = self.child.kill();
-                panic!("it does not end; the screen is\n{}", self.screen());
-            }
+            assert!(start.elapsed() < PATIENCE, "it does not end; the screen is\n{}", self.screen());
             std::thread::sleep(Duration::from_millis(10));
         };
         let after = tcgetattr(&self.slave).unwrap();

@@ -1,9 +1,11 @@
 //! The wizard with a person in front of it: every question, every way out of it, and what stays.
 
+mod console;
 mod frames;
 mod ways;
 
 use std::fs;
+use std::time::Instant;
 
 use neuron_tests::scenario::Ground;
 use neuron_tests::tree::diff;
@@ -19,12 +21,13 @@ const HUGE: (u16, u16) = (400, 120);
 
 /// The questions where everything is proposed and nothing chosen, in order. The one with two turns
 /// is marked first, and left then.
-const QUESTIONS: [&str; 17] = [
+const QUESTIONS: [&str; 18] = [
     "Shall we set up GPU passthrough",
     "Which graphics card goes to the virtual machine?",
     "How does this computer start from now on?",
     "Set up Looking Glass?",
     "How large is the picture at most?",
+    "Does the virtual machine draw in HDR?",
     "Who may look at the picture?",
     "Who may look at the picture?",
     "Which virtual machine gets the card?",
@@ -40,7 +43,9 @@ const QUESTIONS: [&str; 17] = [
 ];
 
 /// Those that take a line of text.
-const LINES: std::ops::Range<usize> = 8..15;
+const LINES: std::ops::Range<usize> = 9..16;
+/// The one that is asked before anything is written.
+const WRITE: usize = QUESTIONS.len() - 1;
 
 const DOWN: &str = "\x1b[B";
 const CTRL_C: &str = "\x03";
@@ -68,16 +73,25 @@ struct Talk {
     terminal: Terminal,
     /// What was on the terminal when something was typed last.
     heard: usize,
+    /// When that was.
+    spoke: Instant,
     in_menus: bool,
 }
 
 impl Talk {
     fn begin(ground: &Ground, arguments: &[&str], environment: &[(&str, &str)], size: (u16, u16)) -> Self {
+        let in_menus = arguments.is_empty() && environment.is_empty();
+        let words = [&["wizard"], arguments].concat();
+        Self { in_menus, ..Self::of(ground, &words, environment, size) }
+    }
+
+    /// Whatever asks, in lines.
+    fn of(ground: &Ground, arguments: &[&str], environment: &[(&str, &str)], size: (u16, u16)) -> Self {
         let mut words = roots(ground);
-        words.push("wizard".to_owned());
         words.extend(arguments.iter().map(|word| (*word).to_owned()));
+        let spoke = Instant::now();
         let terminal = Terminal::start_sized(&words, environment, size);
-        Self { terminal, heard: 0, in_menus: arguments.is_empty() && environment.is_empty() }
+        Self { terminal, heard: 0, spoke, in_menus: false }
     }
 
     /// In menus, on a console.
@@ -102,6 +116,7 @@ impl Talk {
 
     fn send(&mut self, keys: &str) {
         self.heard = self.terminal.seen();
+        self.spoke = Instant::now();
         self.terminal.send(keys);
     }
 
@@ -138,7 +153,7 @@ impl Talk {
 
     /// From the last question to what was written.
     fn agree(mut self) -> End {
-        self.choose(QUESTIONS[16], 1, 0);
+        self.choose(QUESTIONS[WRITE], 1, 0);
         self.terminal.end()
     }
 }
@@ -183,7 +198,7 @@ fn what_is_proposed_is_written_and_kept_as_answers() {
         let ground = home();
         let talk = if in_menus { Talk::menus(&ground) } else { Talk::plain(&ground) };
         let before = tree(&ground);
-        let talk = talk.walk_to(16);
+        let talk = talk.walk_to(WRITE);
         assert_eq!(tree(&ground), before, "nothing is written before the answer");
         let end = talk.agree();
         assert_eq!(end.code, 4, "{}", end.screen);
@@ -201,11 +216,11 @@ fn what_is_proposed_is_written_and_kept_as_answers() {
 #[test]
 fn what_was_answered_can_be_replayed_without_anybody() {
     let first = home();
-    let mut talk = Talk::begin(&first, &["--plain"], &[], HUGE).walk_to(16);
-    talk.choose(QUESTIONS[16], 0, 0);
-    talk.expect(QUESTIONS[16]);
+    let mut talk = Talk::begin(&first, &["--plain"], &[], HUGE).walk_to(WRITE);
+    talk.choose(QUESTIONS[WRITE], 0, 0);
+    talk.expect(QUESTIONS[WRITE]);
     let screen = talk.terminal.since(0);
-    let shown = screen.split("Write this?").nth(1).unwrap().split_once(": 1\r\n").unwrap().1.to_owned();
+    let shown = screen.split("Write this?").nth(1).unwrap().split_once(": 1\r\n\r\n").unwrap().1.to_owned();
     let end = talk.agree();
     assert_eq!(end.code, 4, "{}", end.screen);
 
@@ -236,13 +251,13 @@ fn another_answer_is_another_plan() {
     let first = home();
     let mut talk = Talk::plain(&first).walk_to(2);
     talk.choose(QUESTIONS[2], 2, 0);
-    for question in &QUESTIONS[3..16] {
+    for question in &QUESTIONS[3..WRITE] {
         talk.answer(question, "\r");
     }
     assert_eq!(talk.agree().code, 4);
     assert!(answers(&first).contains("default_entry = \"host\""), "{}", answers(&first));
     let second = home();
-    assert_eq!(Talk::plain(&second).walk_to(16).agree().code, 4);
+    assert_eq!(Talk::plain(&second).walk_to(WRITE).agree().code, 4);
     assert_ne!(tree(&first), tree(&second));
 }
 
@@ -272,15 +287,15 @@ fn back_works_at_every_question_and_loses_nothing() {
         for (index, question) in QUESTIONS.iter().enumerate().skip(1) {
             talk.expect(question);
             // The name that was marked is no question of its own, so one goes back from both turns.
-            let before = if index == 6 { 4 } else { index - 1 };
+            let before = if index == 7 { 5 } else { index - 1 };
             let is_line = LINES.contains(&index);
             talk.send(if is_line || !in_menus { "back\r" } else { "q" });
             // Who is marked stays so: the question has one turn then.
-            for again in (before..index).filter(|again| *again != 5) {
+            for again in (before..index).filter(|again| *again != 6) {
                 talk.answer(QUESTIONS[again], "\r");
             }
             talk.expect(question);
-            if index < 16 {
+            if index < WRITE {
                 talk.send("\r");
             }
         }
@@ -315,8 +330,8 @@ fn every_no_is_heard() {
     assert_eq!(end.code, 130, "{}", end.screen);
     assert_nothing_written(&ground, &before, &end);
     // No to what would be written.
-    let mut talk = Talk::menus(&ground).walk_to(16);
-    talk.choose(QUESTIONS[16], 2, 0);
+    let mut talk = Talk::menus(&ground).walk_to(WRITE);
+    talk.choose(QUESTIONS[WRITE], 2, 0);
     let end = talk.terminal.end();
     assert_eq!(end.code, 130, "{}", end.screen);
     assert_nothing_written(&ground, &before, &end);
@@ -333,7 +348,7 @@ fn every_no_is_heard() {
     let mut talk = Talk::menus(&ground).walk_to(2);
     talk.choose(QUESTIONS[2], 1, 0);
     talk.choose(QUESTIONS[3], 1, 0);
-    talk.choose(QUESTIONS[7], 3, 0);
+    talk.choose(QUESTIONS[8], 3, 0);
     let end = talk.agree();
     assert_eq!(end.code, 4, "{}", end.screen);
     let kept = answers(&ground);

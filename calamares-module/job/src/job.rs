@@ -102,7 +102,13 @@ impl Job {
         let is_continued = globals.get(WRITTEN) == globals.get(TARGET);
         let installation = Installation { machine: &machine, target: &target, stage, is_continued };
         let stored = match installation.run(&source, progress)? {
-            Ended::Done => Map::from_iter([(WRITTEN.to_owned(), globals[TARGET].clone())]),
+            Ended::Done => {
+                // A page asks for the GPU alone. Answers that were handed in are all that is to be said.
+                if config.choice.is_some() && matches!(source, Source::Given(_)) {
+                    provision::leave_questions(&target);
+                }
+                Map::from_iter([(WRITTEN.to_owned(), globals[TARGET].clone())])
+            }
             Ended::Refused(reasons) => {
                 install::refused(reasons, config.on_refused)?;
                 Map::new()

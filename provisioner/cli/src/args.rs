@@ -149,6 +149,17 @@ pub(crate) struct FirstbootOptions {
 pub(crate) enum FirstbootPart {
     /// Do what answers or an installer left to be done, and ask nobody
     Run,
+    /// End with 0 if somebody is to be asked on the console, and with 1 if not
+    Asks,
+    /// Hold the dialogue on the console, and keep how it ended
+    Wizard(ConsoleOptions),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConsoleOptions {
+    /// Go on without an answer when nobody typed anything for so many seconds
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) seconds: u16,
 }
 
 impl Verb {

@@ -91,17 +91,29 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__boot__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__help"
                 ;;
+            neuron__provisioner__subcmd__firstboot,asks)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__asks"
+                ;;
             neuron__provisioner__subcmd__firstboot,help)
                 cmd="neuron__provisioner__subcmd__firstboot__subcmd__help"
                 ;;
             neuron__provisioner__subcmd__firstboot,run)
                 cmd="neuron__provisioner__subcmd__firstboot__subcmd__run"
                 ;;
+            neuron__provisioner__subcmd__firstboot,wizard)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__wizard"
+                ;;
+            neuron__provisioner__subcmd__firstboot__subcmd__help,asks)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__asks"
+                ;;
             neuron__provisioner__subcmd__firstboot__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__help"
                 ;;
             neuron__provisioner__subcmd__firstboot__subcmd__help,run)
                 cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__run"
+                ;;
+            neuron__provisioner__subcmd__firstboot__subcmd__help,wizard)
+                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__wizard"
                 ;;
             neuron__provisioner__subcmd__help,apply)
                 cmd="neuron__provisioner__subcmd__help__subcmd__apply"
@@ -163,8 +175,14 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help__subcmd__boot,good)
                 cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__good"
                 ;;
+            neuron__provisioner__subcmd__help__subcmd__firstboot,asks)
+                cmd="neuron__provisioner__subcmd__help__subcmd__firstboot__subcmd__asks"
+                ;;
             neuron__provisioner__subcmd__help__subcmd__firstboot,run)
                 cmd="neuron__provisioner__subcmd__help__subcmd__firstboot__subcmd__run"
+                ;;
+            neuron__provisioner__subcmd__help__subcmd__firstboot,wizard)
+                cmd="neuron__provisioner__subcmd__help__subcmd__firstboot__subcmd__wizard"
                 ;;
             neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass,client)
                 cmd="neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass__subcmd__client"
@@ -640,7 +658,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__firstboot)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version run help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version run asks wizard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -669,9 +687,53 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help)
-            opts="run help"
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__asks)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help)
+            opts="run asks wizard help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help__subcmd__asks)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -711,6 +773,20 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help__subcmd__wizard)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__firstboot__subcmd__run)
             opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -718,6 +794,40 @@ _neuron__provisioner() {
                 return 0
             fi
             case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__wizard)
+            opts="-q -v -h -V --seconds --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --seconds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --machine-root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -882,7 +992,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot)
-            opts="run"
+            opts="run asks wizard"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -895,7 +1005,35 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot__subcmd__asks)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot__subcmd__wizard)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -382,19 +382,21 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand pa
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from help" -f -a "changed" -d 'Put in place again what an update undid; the paths that changed come on standard input'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from help" -f -a "removed" -d 'Refuse to let our package go while passthrough is set up'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run help" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run help" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run help" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run help" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run help" -f -a "run" -d 'Do what answers or an installer left to be done, and ask nobody'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -f -a "run" -d 'Do what answers or an installer left to be done, and ask nobody'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -f -a "asks" -d 'End with 0 if somebody is to be asked on the console, and with 1 if not'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -f -a "wizard" -d 'Hold the dialogue on the console, and keep how it ended'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
@@ -406,7 +408,32 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand fi
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l seconds -d 'Go on without an answer when nobody typed anything for so many seconds' -r
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -s V -l version -d 'Print version'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from help" -f -a "run" -d 'Do what answers or an installer left to be done, and ask nobody'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from help" -f -a "asks" -d 'End with 0 if somebody is to be asked on the console, and with 1 if not'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from help" -f -a "wizard" -d 'Hold the dialogue on the console, and keep how it ended'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "inspect" -d 'Look at the machine: its GPUs, their IOMMU groups, and what could be given away and why'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "plan" -d 'Show what would be written, as a diff, with the reasons; writes nothing'
@@ -436,3 +463,5 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand he
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from package" -f -a "changed" -d 'Put in place again what an update undid; the paths that changed come on standard input'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from package" -f -a "removed" -d 'Refuse to let our package go while passthrough is set up'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from firstboot" -f -a "run" -d 'Do what answers or an installer left to be done, and ask nobody'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from firstboot" -f -a "asks" -d 'End with 0 if somebody is to be asked on the console, and with 1 if not'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from firstboot" -f -a "wizard" -d 'Hold the dialogue on the console, and keep how it ended'

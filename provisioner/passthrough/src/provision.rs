@@ -39,7 +39,10 @@ mod upkeep;
 pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
 pub use define::{DefineError, Definition, capabilities, define, prepare_definition};
 pub use doctor::doctor;
-pub use first_boot::{Due, FIRST_BOOT, FirstBoot, FirstBootOutcome, WISH, Work, due, keep_wish, let_go};
+pub use first_boot::{
+    Asking, Due, FIRST_BOOT, FirstBoot, FirstBootOutcome, WISH, Work, asking, due, keep_wish,
+    leave_questions, let_go,
+};
 pub use guest::domain;
 pub use handed::handed;
 pub use looking_glass::{GlassState, LookingGlass, MemoryNow, looking_glass};

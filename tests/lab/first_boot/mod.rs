@@ -6,5 +6,7 @@
 //! for GRUB.
 
 mod cases;
+mod console;
+mod person;
 mod root;
 mod system;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::person::{self, Heard, Person, Script};
 use super::root::{self, Root, UUID};
 use crate::archive::Archive;
 use crate::case::Report;
@@ -18,6 +19,22 @@ use crate::qemu::{self, QUICK, direct};
 
 /// How long a boot and its steps may take where a boot takes the usual half minute.
 const DEADLINE: Duration = Duration::from_secs(600);
+
+/// Units that take their time where everything is emulated, and that nothing here asks for.
+const NOT_NEEDED: [&str; 12] = [
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "getty-static.service",
+    "ldconfig.service",
+    "modprobe@configfs.service",
+    "modprobe@efi_pstore.service",
+    "modprobe@fuse.service",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "systemd-journal-catalog-update.service",
+    "systemd-random-seed.service",
+    "systemd-update-done.service",
+];
 
 /// What of the target `arch-grub` is laid over the root: its boot loader and its generator.
 const OF_THE_TARGET: [&str; 7] = [
@@ -65,6 +82,23 @@ impl System {
         self.scratch.path().join("disk.qcow2")
     }
 
+    /// The same while somebody sits at its second serial port; and what that person saw.
+    pub(super) fn boot_with(
+        &mut self,
+        name: &str,
+        parameters: &str,
+        steps: &Steps,
+        script: Script,
+    ) -> io::Result<(Report, Heard)> {
+        let socket = self.scratch.path().join("terminal");
+        let person = Person::at(socket.clone(), script);
+        self.more.extend(person::arguments(&socket));
+        let report = self.boot(name, parameters, steps);
+        self.more.truncate(self.more.len() - 2);
+        let heard = person.heard();
+        Ok((report?, heard?))
+    }
+
     /// Boots it with these parameters and goes through the steps.
     pub(super) fn boot(&mut self, name: &str, parameters: &str, steps: &Steps) -> io::Result<Report> {
         let at = self.scratch.path();
@@ -80,6 +114,8 @@ impl System {
         arguments.extend(drive(1, &archive, "raw", "lab"));
         let parameters =
             format!("console=ttyS0 quiet no_timer_check panic=-1 {QUICK} root=UUID={UUID} rw {parameters}");
+        let masked = NOT_NEEDED.map(|unit| format!(" systemd.mask={unit}"));
+        let parameters = parameters + &masked.concat();
         arguments.extend(direct(&self.root.kernel, &initramfs, &parameters));
         let boot = qemu::run(&self.root.kernel, arguments, Stdio::null(), DEADLINE, None)?;
         self.is_new = false;
@@ -117,19 +153,21 @@ fn lay_out(folder: &Path) -> io::Result<()> {
     }
     let fstab = format!("UUID={UUID} / ext4 rw,relatime 0 1\n");
     neuron_tests::write(&folder.join("etc/fstab"), fstab)?;
-    let units = folder.join("etc/systemd/system");
-    neuron_tests::write(&units.join("display-manager.service"), DISPLAY_MANAGER)?;
-    let wants = units.join("multi-user.target.wants");
-    fs::create_dir_all(&wants)?;
-    std::os::unix::fs::symlink("../display-manager.service", wants.join("display-manager.service"))
+    for name in ["display-manager", "lab-beside"] {
+        stand_in(&folder.join("etc/systemd/system"), name)?;
+    }
+    Ok(())
 }
 
-/// Stands for a display manager: it notes when it started.
-const DISPLAY_MANAGER: &str = "\
-[Unit]
-Description=Stands for a display manager in the lab
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/sh -c 'cut -d \" \" -f 1 /proc/uptime >/run/display-manager'
-";
+/// Stands for a display manager, and for everything that nothing of ours is ordered before: it starts.
+fn stand_in(units: &Path, name: &str) -> io::Result<()> {
+    let unit = format!("{name}.service");
+    let text = format!(
+        "[Unit]\nDescription=Stands for {name} in the lab\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/bin/sh -c 'cut -d \" \" -f 1 /proc/uptime >/run/{name}'\n"
+    );
+    neuron_tests::write(&units.join(&unit), text)?;
+    let wants = units.join("multi-user.target.wants");
+    fs::create_dir_all(&wants)?;
+    std::os::unix::fs::symlink(Path::new("..").join(&unit), wants.join(&unit))
+}

@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 use super::{CONSOLE, DOWN, Terminal};
 
 /// What is waited for, and what is typed then.
-const SCRIPT: [(&str, &str); 19] = [
+const SCRIPT: [(&str, &str); 20] = [
     ("Shall we set up GPU passthrough", "\r"),
     ("Which graphics card goes to the virtual machine?", "\r"),
     ("How does this computer start from now on?", "\r"),
     ("Set up Looking Glass?", "\r"),
     ("How large is the picture at most?", "\r"),
+    ("Does the virtual machine draw in HDR?", "\r"),
     ("Which virtual machine gets the card?", "\r"),
     ("Its name", "gaming\r"),
     ("Memory in GiB", "16\r"),

@@ -220,6 +220,7 @@ fn consent(planned: &Plan, asker: &mut Asker) -> Result<Consent, Failure> {
             0 => {
                 // Going back from in between leads to the question, not past it.
                 let document = PlanDocument::from(planned);
+                narrate::line("");
                 asker.read(&render::plan(&document))?;
                 was_shown = true;
             }
@@ -235,8 +236,7 @@ fn summary(planned: &Plan) -> Question {
     // A trial that was wanted and cannot be is worth knowing, too.
     let matters = |finding: &&Finding| finding.severity == Severity::Warning || finding.code == Code::NoTrial;
     let warnings = planned.decision.findings.iter().filter(matters);
-    let warnings: Vec<String> =
-        warnings.map(|finding| render::plain(&format!("{}; {}.", finding.message, finding.hint))).collect();
+    let warnings: Vec<String> = warnings.map(sentence).collect();
     if !warnings.is_empty() {
         question = question.text("Worth knowing:").items(warnings);
     }
@@ -256,9 +256,17 @@ fn refusal(planned: &Plan) -> Question {
         _ => Severity::Warning,
     };
     let reasons = planned.decision.findings.iter().filter(|finding| finding.severity >= worst);
-    question
-        .text("What stands against it:")
-        .items(reasons.map(|finding| render::plain(&format!("{}; {}.", finding.message, finding.hint))))
+    question.text("What stands against it:").items(reasons.map(sentence))
+}
+
+/// A finding for a person. What begins with a word begins with a capital; a key or a path stays.
+fn sentence(finding: &Finding) -> String {
+    let text = render::plain(&format!("{}; {}.", finding.message, finding.hint));
+    let is_word = text.split(' ').next().is_some_and(|first| first.chars().all(|c| c.is_ascii_lowercase()));
+    match text.get(..1) {
+        Some(first) if is_word => first.to_ascii_uppercase() + &text[1..],
+        _ => text,
+    }
 }
 
 fn steps(common: &Common, asker: &Asker) -> Steps {

@@ -85,3 +85,6 @@ impl<'a> Dialogue<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

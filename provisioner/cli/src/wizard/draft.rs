@@ -1,5 +1,7 @@
 //! The answers while they are being chosen.
 
+use std::collections::BTreeSet;
+
 use neuron_passthrough::answers::{Answers, Mode, Override, Vm, VmKind};
 
 /// Answers on their way.
@@ -11,6 +13,8 @@ pub(crate) struct Draft {
     pub(crate) name: Option<String>,
     /// Whether somebody wants to type a resolution.
     pub(crate) types_resolution: bool,
+    /// The steps that somebody left open: what would be proposed there is not wanted.
+    pub(crate) left_open: BTreeSet<&'static str>,
     /// The safety rules that were set aside before.
     allowed_before: Vec<Override>,
     /// The machines of the answers as they were before.
@@ -23,6 +27,7 @@ impl Draft {
         Self {
             name: answers.vm.keys().next().cloned(),
             types_resolution: false,
+            left_open: BTreeSet::new(),
             allowed_before: answers.passthrough.allow.clone(),
             machines_before: answers.vm.keys().cloned().collect(),
             answers,
@@ -42,6 +47,15 @@ impl Draft {
     /// The same, to change it.
     pub(crate) fn vm_mut(&mut self) -> Option<&mut Vm> {
         self.answers.vm.get_mut(self.name.as_ref()?)
+    }
+
+    /// Notes whether a step was left open.
+    pub(crate) fn leave_open(&mut self, step: &'static str, is_open: bool) {
+        if is_open {
+            self.left_open.insert(step);
+        } else {
+            self.left_open.remove(step);
+        }
     }
 
     /// What was accepted for another card does not count for this one.
@@ -67,6 +81,7 @@ impl Draft {
     pub(crate) fn take_up(&mut self, name: &str) {
         if self.name.as_deref() != Some(name) {
             self.without_machine();
+            self.another_machine();
             self.name = Some(name.to_owned());
         }
     }
@@ -76,6 +91,9 @@ impl Draft {
         let begun = self.name.take().filter(|name| !self.machines_before.contains(name));
         let mut vm = begun.as_ref().and_then(|name| self.answers.vm.remove(name)).unwrap_or_default();
         let keeps_name = vm.kind == kind;
+        if !keeps_name {
+            self.another_machine();
+        }
         vm.kind = kind;
         let usual = usual_name(kind);
         let name = match begun.filter(|_| keeps_name) {
@@ -84,6 +102,11 @@ impl Draft {
         };
         self.answers.vm.insert(name.clone(), vm);
         self.name = Some(name);
+    }
+
+    /// What was left open for one machine says nothing of another one.
+    fn another_machine(&mut self) {
+        self.left_open.retain(|step| !step.ends_with("-iso"));
     }
 
     /// Gives the machine another name; one that is taken is refused.

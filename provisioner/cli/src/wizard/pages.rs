@@ -4,6 +4,7 @@
 mod begin;
 mod card;
 mod disk;
+mod host;
 mod looking_glass;
 mod network;
 mod start;

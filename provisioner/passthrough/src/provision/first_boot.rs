@@ -5,8 +5,10 @@
 //! half of a set-up whose IOMMU came on with this boot. Edits of the answers of a system that is set
 //! up are left to `apply`: a boot applies nothing that a person may still be writing.
 
+mod asking;
 mod record;
 
+pub use asking::{Asking, asking, leave_questions};
 pub(super) use record::supersede;
 pub use record::{FIRST_BOOT, FirstBoot, Outcome as FirstBootOutcome};
 
@@ -44,6 +46,8 @@ pub struct Work {
     pub digest: String,
     /// The digest of the answers, where they were handed in.
     pub handed_in: Option<String>,
+    /// Whether it is what an installer was refused.
+    pub is_wish: bool,
 }
 
 /// Looks what there is to do; writes nothing. `given` is what was handed in with the boot.
@@ -100,7 +104,8 @@ fn work(
         (Standing::Unconfigured, None) => wish(target)?.map(|text| {
             let name = format!("/var/lib/neuron-provisioner/{WISH}");
             let source = Source::Text { name, text: text.clone() };
-            Work::new("set up what the installer was not allowed to", source, &text)
+            let work = Work::new("set up what the installer was not allowed to", source, &text);
+            Work { is_wish: true, ..work }
         }),
         _ => None,
     })
@@ -108,7 +113,7 @@ fn work(
 
 impl Work {
     fn new(title: &'static str, source: Source, text: &str) -> Self {
-        Self { digest: digest(title, text), source, title, handed_in: None }
+        Self { digest: digest(title, text), source, title, handed_in: None, is_wish: false }
     }
 }
 

@@ -35,7 +35,8 @@ fn ask(seen: &Seen<'_>, draft: &Draft) -> Question {
         .text("Nothing is written before the last page, and `neuron-provisioner revert` undoes all of it.")
 }
 
-fn line(seen: &Seen<'_>, gpu: &Gpu) -> String {
+/// A card, and what is seen of it.
+pub(super) fn line(seen: &Seen<'_>, gpu: &Gpu) -> String {
     let mut facts = Vec::new();
     if gpu.boot_vga == Some(true) {
         facts.push("shows the first picture after power-on");

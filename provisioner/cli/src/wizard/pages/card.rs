@@ -1,15 +1,16 @@
 //! Which graphics card goes: only what policy allows, with the reason where it does not.
 
-use neuron_passthrough::answers::{Answers, Gpus, Mode, Override};
+use neuron_passthrough::answers::{Answers, Gpus, HostGpu, Mode, Override};
 use neuron_passthrough::id::{FunctionName, PciAddress};
 use neuron_passthrough::policy::{Code, Decision, Finding, Gpu, Severity, Verdict};
 
-use super::{Step, Taken, always, is_on};
+use super::{Step, Taken, always, host, is_on};
 use crate::render::plain;
 use crate::wizard::{Draft, Part, Question, Seen};
 
 pub(super) const STEPS: &[Step] = &[
     Step { id: "card", applies: always, ask, take },
+    host::STEP,
     Step {
         id: "doubt",
         applies: |seen, draft| is_on(seen, draft) && doubt(seen, &draft.answers).is_some(),
@@ -53,6 +54,10 @@ fn with(seen: &Seen<'_>, draft: &Draft, gpus: Gpus) -> (Answers, Way) {
     if answers.passthrough.mode == Mode::Off {
         answers.passthrough.mode = Mode::Auto;
     }
+    // The card that was to stay is the one that goes: another one stays.
+    if seen.judge(&answers).decision.findings.iter().any(|finding| finding.code == Code::HostIsGuest) {
+        answers.passthrough.host_gpu = HostGpu::Auto;
+    }
     let mut tried = answers.clone();
     loop {
         let decision = seen.judge(&tried).decision;
@@ -72,7 +77,7 @@ fn reason(decision: &Decision) -> String {
     let matters = if decision.verdict == Verdict::Refused { Severity::Blocker } else { Severity::Warning };
     let of = |finding: &Finding| format!("{}; {}", finding.message, finding.hint);
     let reasons = decision.findings.iter().filter(|finding| finding.severity >= matters);
-    plain(&reasons.map(of).collect::<Vec<_>>().join(". "))
+    plain(&reasons.map(of).collect::<Vec<_>>().join(". Also: "))
 }
 
 /// What is worth knowing of the cards that would go, besides what is asked about.
@@ -87,7 +92,7 @@ fn catches(decision: &Decision) -> Vec<String> {
 
 /// How a GPU is named in the answers: by its id, which fits no other card that is put in its place;
 /// by its address where another one has the same id.
-fn name(seen: &Seen<'_>, gpu: &Gpu) -> FunctionName {
+pub(super) fn name(seen: &Seen<'_>, gpu: &Gpu) -> FunctionName {
     match gpu.id {
         Some(id) if seen.machine.with_id(id).count() == 1 => FunctionName::Id(id),
         _ => FunctionName::Address(gpu.address),
@@ -149,12 +154,23 @@ fn ask(seen: &Seen<'_>, draft: &Draft) -> Question {
     let judgement = seen.judge(&draft.answers);
     let offers = offers(seen, draft);
     let guests = &judgement.decision.guest_gpus;
+    let candidates = all(seen, draft, &judgement.gpus);
     let proposed = if draft.is_off() {
         offers.len().saturating_sub(1)
+    } else if guests.is_empty() {
+        // Several could go. Whoever wants one is not meant to have none by a key too many.
+        let fits = |one: &&Candidate<'_>| {
+            let stays =
+                one.gpu.boot_vga == Some(true) || Some(one.gpu.address) == judgement.decision.host_gpu;
+            !stays && matches!(&one.way, Way::Free(catches) if catches.is_empty())
+        };
+        let first = candidates.iter().find(fits).map(|one| vec![one.gpu.address]);
+        let first = offers.iter().position(|offer| Some(&offer.guests) == first.as_ref());
+        first.unwrap_or(offers.len().saturating_sub(1))
     } else {
         offers.iter().position(|offer| offer.guests == *guests).unwrap_or_default()
     };
-    let notes = all(seen, draft, &judgement.gpus).into_iter().filter_map(|one| match one.way {
+    let notes = candidates.into_iter().filter_map(|one| match one.way {
         Way::Free(catches) if catches.is_empty() => None,
         Way::Free(catches) => {
             Some(format!("{} can go, with a catch: {}.", seen.name(one.gpu), catches.join("; ")))
@@ -166,7 +182,7 @@ fn ask(seen: &Seen<'_>, draft: &Draft) -> Question {
         offers.into_iter().map(|offer| offer.label).collect(),
     )
     .proposing(proposed)
-    .text("From the next start on it belongs to virtual machines alone, with its sound and its USB ports.");
+    .text("From the next start on the one that you choose belongs to virtual machines alone, with its sound and its USB ports.");
     question.text.extend(notes.map(Part::Item));
     question
 }

@@ -40,11 +40,15 @@ pub(super) const STEPS: &[Step] = &[
             } else {
                 "The ISO file of the distribution."
             };
-            Question::line("The ISO file to install from", proposed(draft, found, |vm| &vm.install_iso))
-                .text(format!("{about} \"none\" leaves it open; it can be named later."))
+            Question::line(
+                "The ISO file to install from",
+                proposed(draft, "install-iso", found, |vm| &vm.install_iso),
+            )
+            .text(format!("{about} \"none\" leaves it open; it can be named later."))
         },
         take: |seen, draft, answer| {
             let path = file(seen, answer.line())?;
+            draft.leave_open("install-iso", path.is_empty());
             if let Some(vm) = draft.vm_mut() {
                 vm.install_iso = path;
             }
@@ -60,7 +64,7 @@ pub(super) const STEPS: &[Step] = &[
             let found = medium(seen, |name| name.contains("virtio"));
             Question::line(
                 "The ISO file with the VirtIO drivers",
-                proposed(draft, found, |vm| &vm.virtio_iso),
+                proposed(draft, "virtio-iso", found, |vm| &vm.virtio_iso),
             )
             .text(
                 "Windows sees its disk only with these drivers: virtio-win.iso of the Fedora project, or of \
@@ -69,6 +73,7 @@ pub(super) const STEPS: &[Step] = &[
         },
         take: |seen, draft, answer| {
             let path = file(seen, answer.line())?;
+            draft.leave_open("virtio-iso", path.is_empty());
             if let Some(vm) = draft.vm_mut() {
                 vm.virtio_iso = path;
             }
@@ -113,9 +118,9 @@ fn medium(seen: &Seen<'_>, is_it: impl Fn(&str) -> bool) -> Option<String> {
     seen.media.iter().find(|path| is_it(&name(path))).cloned()
 }
 
-fn proposed(draft: &Draft, found: Option<String>, of: fn(&Vm) -> &String) -> String {
+fn proposed(draft: &Draft, step: &str, found: Option<String>, of: fn(&Vm) -> &String) -> String {
     let now = draft.vm().map(of).filter(|path| !path.is_empty()).cloned();
-    now.or(found).unwrap_or_else(|| NONE.to_owned())
+    now.or(found.filter(|_| !draft.left_open.contains(step))).unwrap_or_else(|| NONE.to_owned())
 }
 
 /// A file that has to be there; empty for none.

@@ -68,6 +68,23 @@ pub(super) const STEPS: &[Step] = &[
         },
     },
     Step {
+        id: "hdr",
+        applies: is_shown,
+        ask: |_, draft| {
+            let options = ["No", "Yes"].map(str::to_owned).to_vec();
+            Question::choice("Does the virtual machine draw in HDR?", options)
+                .proposing(usize::from(draft.answers.looking_glass.hdr))
+                .text(
+                    "Say yes where Windows and its games are to use HDR: then every pixel takes twice the \
+                     memory.",
+                )
+        },
+        take: |_, draft, answer| {
+            draft.answers.looking_glass.hdr = answer.index() == 1;
+            Ok(Taken::Next)
+        },
+    },
+    Step {
         id: "users",
         applies: |seen, draft| is_shown(seen, draft) && !people(seen, draft).is_empty(),
         ask: ask_users,
@@ -96,7 +113,8 @@ fn ask_users(seen: &Seen<'_>, draft: &Draft) -> Question {
         .collect();
     options.push(if chosen.is_empty() { "Nobody but root" } else { "Go on with these" }.to_owned());
     // The one person of a computer is meant.
-    let proposed = if chosen.is_empty() && people.len() == 1 { 0 } else { people.len() };
+    let is_open = chosen.is_empty() && !draft.left_open.contains("users");
+    let proposed = if is_open && people.len() == 1 { 0 } else { people.len() };
     Question::choice("Who may look at the picture?", options)
         .proposing(proposed)
         .text("Whoever is marked with [x] may open the virtual machine's picture. Choosing a name marks or unmarks it.")
@@ -104,7 +122,10 @@ fn ask_users(seen: &Seen<'_>, draft: &Draft) -> Question {
 
 fn take_users(seen: &Seen<'_>, draft: &mut Draft, answer: &crate::wizard::Answer) -> Result<Taken, String> {
     let people = people(seen, draft);
-    let Some(name) = people.get(answer.index()) else { return Ok(Taken::Next) };
+    let Some(name) = people.get(answer.index()) else {
+        draft.leave_open("users", draft.answers.looking_glass.users.is_empty());
+        return Ok(Taken::Next);
+    };
     let users = &mut draft.answers.looking_glass.users;
     match users.iter().position(|user| user == name) {
         Some(index) => {

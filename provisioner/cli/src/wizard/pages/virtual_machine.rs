@@ -60,8 +60,9 @@ fn take(_: &Seen<'_>, draft: &mut Draft, answer: &Answer) -> Result<Taken, Strin
 fn ask_memory(seen: &Seen<'_>, draft: &Draft) -> Question {
     let asked = draft.vm().map_or(0, |vm| vm.memory_mib);
     let Some((usual, most)) = seen.proposal.memory_mib else {
-        return Question::line("Memory in GiB", (asked.max(8192) / 1024).to_string())
-            .text("This computer does not tell how much it has; half of it is a good measure.");
+        let proposed = if asked == 0 { 8192 } else { asked };
+        return Question::line("Memory in GiB", (proposed / 1024).to_string())
+            .text("This computer does not tell how much memory it has; half of it is a good measure.");
     };
     let proposed = if asked == 0 { usual } else { asked };
     Question::line("Memory in GiB", (proposed / 1024).to_string()).text(format!(
@@ -87,8 +88,9 @@ fn take_memory(seen: &Seen<'_>, draft: &mut Draft, answer: &Answer) -> Result<Ta
 fn ask_processors(seen: &Seen<'_>, draft: &Draft) -> Question {
     let asked = draft.vm().map_or(0, |vm| vm.vcpus);
     let Some((usual, most)) = seen.proposal.vcpus else {
-        return Question::line("Processors", asked.max(4).to_string())
-            .text("This computer does not tell how many it has; leave it some.");
+        let proposed = if asked == 0 { 4 } else { asked };
+        return Question::line("Processors", proposed.to_string())
+            .text("This computer does not tell how many processors it has; leave it some.");
     };
     let proposed = if asked == 0 { usual } else { asked };
     Question::line("Processors", proposed.to_string()).text(format!(

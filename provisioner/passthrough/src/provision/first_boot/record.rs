@@ -32,6 +32,8 @@ pub enum Outcome {
     Refused,
     /// It failed. It is not tried again by itself.
     Failed,
+    /// Somebody was asked on the console, and nobody answered.
+    Unanswered,
 }
 
 /// What is kept of it (`neuron-first-boot/1`).
@@ -51,6 +53,12 @@ pub struct FirstBoot {
     handed_in: Option<String>,
     /// The boot in which it was looked at last.
     boot: Option<String>,
+    /// The digest of the state in which somebody was asked on the console.
+    #[serde(default)]
+    asked: Option<String>,
+    /// Whether an installer left questions for it.
+    #[serde(default)]
+    questions: bool,
 }
 
 impl Default for FirstBoot {
@@ -63,6 +71,8 @@ impl Default for FirstBoot {
             tries: 0,
             handed_in: None,
             boot: None,
+            asked: None,
+            questions: false,
         }
     }
 }
@@ -91,7 +101,11 @@ impl FirstBoot {
 
     /// Keeps it.
     pub fn keep(&self, target: &Root) -> Result<(), ApplyError> {
-        Store::open(target, Options::default())?.write_state_file(FIRST_BOOT, self.render().as_bytes())
+        self.keep_in(&mut Store::open(target, Options::default())?)
+    }
+
+    pub(super) fn keep_in(&self, store: &mut Store<'_>) -> Result<(), ApplyError> {
+        store.write_state_file(FIRST_BOOT, self.render().as_bytes())
     }
 
     fn render(&self) -> String {
@@ -125,6 +139,27 @@ impl FirstBoot {
         Self { boot, ..self.clone() }
     }
 
+    /// The same, with somebody asked in this state. Until it is known how that ends, nobody answered.
+    #[must_use]
+    pub fn asked(&self, state: String, message: String) -> Self {
+        Self { outcome: Outcome::Unanswered, message, asked: Some(state), ..self.clone() }
+    }
+
+    /// Whether somebody was asked in this state.
+    pub(super) fn was_asked(&self, state: &str) -> bool {
+        self.asked.as_deref() == Some(state)
+    }
+
+    /// The same, with questions that an installer left.
+    pub(super) fn with_questions(&self) -> Self {
+        Self { questions: true, ..self.clone() }
+    }
+
+    /// Whether an installer left questions.
+    pub(super) fn leaves_questions(&self) -> bool {
+        self.questions
+    }
+
     /// Why this work is not begun by itself.
     pub(super) fn keeps_from(&self, work: &str, boot: Option<&str>) -> Option<&'static str> {
         // The first start in a boot is the boot's own; a later one is a person's wish.
@@ -136,9 +171,12 @@ impl FirstBoot {
             Outcome::Running if self.tries >= MOST_TRIES && !is_asked_for => {
                 Some("it never came to an end, and is not begun again by itself")
             }
-            Outcome::Running | Outcome::Waiting | Outcome::Undecided | Outcome::Refused | Outcome::Failed => {
-                None
-            }
+            Outcome::Running
+            | Outcome::Waiting
+            | Outcome::Undecided
+            | Outcome::Refused
+            | Outcome::Failed
+            | Outcome::Unanswered => None,
         }
     }
 
@@ -158,7 +196,7 @@ pub(in crate::provision) fn supersede(store: &mut Store<'_>) {
         let Some(bytes) = kept else { return Ok(()) };
         // One that cannot be read is replaced: whoever applies or reverts has decided.
         let record: FirstBoot = serde_json::from_slice(&bytes).unwrap_or_default();
-        let after = record.ended(Outcome::Done, String::new(), None);
+        let after = FirstBoot { questions: false, ..record.ended(Outcome::Done, String::new(), None) };
         let is_same = bytes == after.render().as_bytes();
         if is_same { Ok(()) } else { store.write_state_file(FIRST_BOOT, after.render().as_bytes()) }
     });
@@ -173,7 +211,7 @@ mod tests {
 
     fn work(digest: &str) -> Work {
         let (source, title) = (crate::provision::Source::Target, "");
-        Work { digest: digest.to_owned(), source, title, handed_in: None }
+        Work { digest: digest.to_owned(), source, title, handed_in: None, is_wish: false }
     }
 
     fn record(outcome: Outcome) -> FirstBoot {
@@ -207,6 +245,7 @@ mod tests {
             (Outcome::Undecided, false),
             (Outcome::Waiting, false),
             (Outcome::Running, false),
+            (Outcome::Unanswered, false),
         ] {
             assert_eq!(record(outcome).keeps_from("work", later).is_some(), is_over, "{outcome:?}");
             assert_eq!(record(outcome).keeps_from("other work", later), None, "{outcome:?}");

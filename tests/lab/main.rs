@@ -18,6 +18,8 @@ mod machine;
 mod monitor;
 mod mutations;
 mod program;
+mod provision;
 mod qemu;
+mod suite;
 mod table;
 mod truth;

@@ -1,13 +1,15 @@
 //! Breaking the product breaks the lab: each mutation must make the matching case fail.
 //!
-//! A mutation is a sed expression over a shipped file. One that changes nothing any more, and one
-//! that nobody notices, are failures.
+//! A mutation is a sed expression over a shipped file, or over a source of the program. One that changes
+//! nothing any more, and one that nobody notices, are failures.
 
 use crate::case::{Case, Shipped, mutate};
 use crate::claim::{
     another_identity, companion_gone, driver_was_first, iommu_off, kill_switch, plain, taken_too_early,
     twins_taken_too_early, without_host_in_list,
 };
+use crate::program;
+use crate::provision::{self, AS_BEFORE};
 
 /// A way to break a shipped file, and the case that has to notice.
 struct Mutation {
@@ -62,6 +64,30 @@ const OTHERS: [Mutation; 10] = [
     ),
 ];
 
+/// A way to break the program, which is built anew, and what of its case has to fail.
+struct Broken {
+    name: &'static str,
+    source: &'static str,
+    sed: &'static str,
+    fails: &'static str,
+}
+
+/// By name as well.
+const PROGRAMS: [Broken; 2] = [
+    Broken {
+        name: "a revert skips a file",
+        source: "provisioner/passthrough/src/apply/revert.rs",
+        sed: "s/ledger().files.iter().filter(|(_, owned)| !owned.copy)/&.skip(1)/",
+        fails: AS_BEFORE,
+    },
+    Broken {
+        name: "the program writes wrong ids",
+        source: "provisioner/passthrough/src/binding.rs",
+        sed: r"s/{role} {} {id} {board} {}/{role} {} {board} {id} {}/",
+        fails: "0000:01:00.0 is with vfio-pci",
+    },
+];
+
 /// What survived.
 fn survivors(mutations: &[Mutation]) -> Vec<&'static str> {
     let survives = |one: &&Mutation| {
@@ -80,6 +106,9 @@ fn every_mutation_still_applies() {
     for one in CHEAP.iter().chain(&OTHERS) {
         (one.case)().mutated(one.file, one.sed).unwrap_or_else(|error| panic!("{}: {error}", one.name));
     }
+    for one in &PROGRAMS {
+        program::source_mutated(one.source, one.sed).unwrap_or_else(|error| panic!("{}: {error}", one.name));
+    }
     mutate("nothing of this is there\n", "s/neuron/other/").unwrap_err();
 }
 
@@ -92,4 +121,15 @@ fn breaking_the_hook_breaks_its_case() {
 #[ignore = "by name, it takes some minutes: tests/run --tier mutations"]
 fn breaking_anything_breaks_its_case() {
     assert_eq!(survivors(&OTHERS), Vec::<&str>::new());
+}
+
+/// The control is the case itself, which runs with the lab.
+#[test]
+#[ignore = "by name, each builds the program anew: tests/run --tier mutations"]
+fn breaking_the_program_breaks_its_case() {
+    for Broken { name, source, sed, fails } in PROGRAMS {
+        let case = provision::set_up_by(&program::mutated(source, sed).unwrap()).unwrap();
+        let report = case.run(&format!("mutation: {name}")).unwrap();
+        assert!(report.failed().contains(&fails), "{name}: nobody noticed\n{}", report.console);
+    }
 }

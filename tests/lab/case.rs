@@ -63,6 +63,7 @@ pub(crate) struct Case {
     tried: usize,
     dracut: Option<&'static [&'static str]>,
     other_drop_in: Option<&'static str>,
+    part: &'static str,
 }
 
 impl Case {
@@ -81,6 +82,7 @@ impl Case {
             tried: 0,
             dracut: None,
             other_drop_in: None,
+            part: "The early claim and inspect",
         };
         case.put("/lab/modules", b"vfio_pci vfio vfio_iommu_type1");
         case
@@ -160,6 +162,12 @@ impl Case {
     /// Another drop-in of dracut's, read before ours.
     pub(crate) fn other_drop_in(mut self, text: &'static str) -> Self {
         self.other_drop_in = Some(text);
+        self
+    }
+
+    /// The heading in the table.
+    pub(crate) fn part(mut self, part: &'static str) -> Self {
+        self.part = part;
         self
     }
 
@@ -293,7 +301,7 @@ impl Case {
             (Some(_), _) => "dracut",
         };
         let row = Row {
-            part: "The early claim and inspect",
+            part: self.part,
             name,
             machine: self.machine.summary(),
             image,

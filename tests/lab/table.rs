@@ -32,8 +32,9 @@ pub(crate) struct Row<'a> {
 const COLUMNS: &str = "| what | machine | image | outcome | s |\n|---|---|---|---|---|\n";
 
 const HEAD: &str = "# What was proved, and on what\n\n\
-    Written by the lab (`LAB_TABLE=1 tests/run --tier lab`), not by hand. A row is a boot of a virtual machine; a\n\
-    control has to fail in what it names. What is proved here is proved with QEMU's devices, not with a graphics card.\n";
+    Written by the lab (`LAB_TABLE=1 tests/run --tier lab`; the tiers `mutations` and `lab-install` write parts of their\n\
+    own), not by hand. A row is a boot of a virtual machine; a control, and what is broken on purpose, has to fail in what it\n\
+    names. What is proved here is proved with QEMU's devices, not with a graphics card.\n";
 
 fn path() -> PathBuf {
     neuron_tests::tests_folder().join("../provisioner/docs/proved.md")

@@ -23,6 +23,13 @@ fn parameters(loader: Loader) -> &'static [&'static str] {
 /// A word that must not stand on the command line of any machine of AMD's.
 const NEVER_ON_AMD: &str = "amd_iommu=on";
 
+/// What a build machine runs: the beginning of the next one.
+#[test]
+fn installed_with_grub_it_comes_up_and_switches_off() {
+    let (medium, name, machine) = on(Loader::Grub);
+    comes_up_and_switches_off(Loader::Grub, &medium, name, &machine);
+}
+
 #[test]
 fn installed_with_grub_it_comes_up_switches_off_and_reverts() {
     lives(Loader::Grub);
@@ -34,17 +41,10 @@ fn installed_with_systemd_boot_it_comes_up_switches_off_and_reverts() {
     lives(Loader::SystemdBoot);
 }
 
-/// The first boot, which is good; the host entry once, which is the control; passthrough again, and
-/// a revert; everything as before.
+/// Passthrough again, and a revert; everything as before.
 fn lives(loader: Loader) {
     let (medium, name, machine) = on(loader);
-    let steps = first_boot(loader).then(host_entry_once(loader));
-    let report = holds(&medium, &format!("{name}, first boot"), &machine, &steps);
-    doctor_finds(
-        &report,
-        &["bound", "claim", "parameters", "iommu", "host-gpu", "host-driver", "host-picture"],
-    );
-    holds(&medium, &format!("{name}, the host entry"), &machine, &host_entry(loader));
+    comes_up_and_switches_off(loader, &medium, name, &machine);
     let steps = passed_through(loader, Steps::default())
         // Else it might write just then.
         .then("systemctl stop neuron-boot-good.service")
@@ -53,6 +53,17 @@ fn lives(loader: Loader) {
         .check("a revert wants a reboot", "$code", "4");
     holds(&medium, &format!("{name}, passthrough again, and a revert"), &machine, &steps);
     holds(&medium, &format!("{name}, after the revert"), &machine, &as_before(loader));
+}
+
+/// The first boot, which is good; the host entry once, which is the control.
+fn comes_up_and_switches_off(loader: Loader, medium: &Medium, name: &str, machine: &Machine) {
+    let steps = first_boot(loader).then(host_entry_once(loader));
+    let report = holds(medium, &format!("{name}, first boot"), machine, &steps);
+    doctor_finds(
+        &report,
+        &["bound", "claim", "parameters", "iommu", "host-gpu", "host-driver", "host-picture"],
+    );
+    holds(medium, &format!("{name}, the host entry"), machine, &host_entry(loader));
 }
 
 /// What doctor prints, for [`doctor_finds`].
@@ -79,7 +90,7 @@ const NOTHING_TO_PROVE: &str =
     "$(tr -d ' \\n' </var/lib/neuron-provisioner/boots.json | grep -cF '\"unproven\":[]')";
 
 /// It is counted as soon as it begins, and once the system has held for a minute it was good.
-fn first_boot(loader: Loader) -> Steps {
+pub(super) fn first_boot(loader: Loader) -> Steps {
     passed_through(loader, Steps::default())
         .check("the boot is counted", "$(counted)", "yes")
         .then(DOCTOR)
@@ -103,7 +114,7 @@ fn host_entry(loader: Loader) -> Steps {
 }
 
 /// Nothing of ours is left; the control is a file that would be.
-fn as_before(loader: Loader) -> Steps {
+pub(super) fn as_before(loader: Loader) -> Steps {
     let differences = "$(/usr/lib/lab/manifest /run/after; differences /var/lib/lab/before /var/lib/lab/before-cmdline /run/after)";
     let left = "/etc/modprobe.d/vfio.conf";
     let steps = all_with_the_host(Steps::default(), &[HOST, GUEST, AUDIO], HOST);

@@ -52,20 +52,6 @@ impl Medium {
         Ok(medium)
     }
 
-    /// Another one that has been through the same.
-    pub(super) fn copy(&self) -> io::Result<Self> {
-        let copy = Self {
-            scratch: neuron_tests::scratch()?,
-            loader: self.loader,
-            installed_with: self.installed_with.clone(),
-        };
-        std::fs::copy(self.disk(), copy.disk())?;
-        if self.loader == Loader::SystemdBoot {
-            std::fs::copy(self.variables(), copy.variables())?;
-        }
-        Ok(copy)
-    }
-
     fn disk(&self) -> PathBuf {
         self.scratch.path().join("disk.qcow2")
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use neuron_tests::kernel;
 use neuron_tests::scenario::{Ground, without_state};
 
 use crate::good::{LOGIN, good, witnesses};
@@ -17,14 +18,8 @@ const FOLDER: &str = "boot/neuron-host";
 const ENTRY: &str = "boot/loader/entries/aa-neuron-host-arch.conf";
 const RELEASE: &str = "6.16.1-arch1-1";
 
-/// A kernel's header with a version in it (`Documentation/arch/x86/boot.rst`).
 fn kernel(build: &str) -> Vec<u8> {
-    let mut bytes = vec![0_u8; 0x4000];
-    bytes[0x202..0x206].copy_from_slice(b"HdrS");
-    bytes[0x20e..0x210].copy_from_slice(&0x3000_u16.to_le_bytes());
-    let version = format!("{RELEASE} (linux@archlinux) {build}");
-    bytes[0x3200..0x3200 + version.len()].copy_from_slice(version.as_bytes());
-    bytes
+    kernel::made(RELEASE, build)
 }
 
 /// A kernel of this build is installed, with the image that belongs to it.
@@ -56,7 +51,7 @@ fn read(ground: &Ground, path: &str) -> String {
 }
 
 /// The builds that the entry without passthrough starts: of its kernel and of its image.
-fn host_starts(ground: &Ground) -> (String, String) {
+pub(crate) fn host_starts(ground: &Ground) -> (String, String) {
     let entry = read(ground, ENTRY);
     let named = |key: &str| {
         let values = entry.lines().filter_map(|line| line.strip_prefix(key));
@@ -68,11 +63,11 @@ fn host_starts(ground: &Ground) -> (String, String) {
     (build.to_owned(), named("initrd ").trim_start_matches("image of ").to_owned())
 }
 
-fn both(build: &str) -> (String, String) {
+pub(crate) fn both(build: &str) -> (String, String) {
     (build.to_owned(), build.to_owned())
 }
 
-fn copies(ground: &Ground) -> usize {
+pub(crate) fn copies(ground: &Ground) -> usize {
     fs::read_dir(ground.target().join(FOLDER)).map_or(0, Iterator::count)
 }
 

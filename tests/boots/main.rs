@@ -6,6 +6,7 @@
 
 mod copies;
 mod good;
+mod kernels;
 mod units;
 
 use std::fs;

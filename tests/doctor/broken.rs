@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
 use neuron_passthrough::verify;
+use neuron_tests::kernel;
 use neuron_tests::scenario::Ground;
 use serde_json::Value;
 
@@ -96,6 +97,10 @@ const ALL: &[Broken] = &[
     })
     .also(&["parameters", "bound", "group", "ids", "interrupt-remapping"]),
     broken("boots", "two were never good", "warn", |ground| boots(ground, r#"["x", "y"]"#)),
+    broken("way-back", "an update took the modules of the kept kernel", "fail", |ground| {
+        kernel(ground, "boot/vmlinuz-linux", "6.12.1-arch1-1");
+        kernel(ground, "boot/neuron-host/kept-vmlinuz-linux", "6.11.9-arch1-1");
+    }),
     broken("parameters", "a loader of somebody else's started it", "fail", |ground| {
         line(ground, "rw quiet iommu=pt");
     }),
@@ -486,6 +491,12 @@ const LISTED: [&str; 13] = [
     "reset",
     "power",
 ];
+
+fn kernel(ground: &Ground, path: &str, release: &str) {
+    let path = ground.target().join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, kernel::made(release, "#1 SMP")).unwrap();
+}
 
 fn boots(ground: &Ground, unproven: &str) {
     let text = format!(r#"{{"schema": "neuron-boots/1", "unproven": {unproven}}}"#);

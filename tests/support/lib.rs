@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 pub mod disk;
 pub mod dracut;
+pub mod kernel;
 pub mod keys;
 pub mod machine;
 pub mod program;

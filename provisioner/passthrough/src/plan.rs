@@ -136,6 +136,9 @@ pub enum Purpose {
     /// back is not tried anew.
     #[default]
     KeepUp,
+    /// To keep the host entries in step with the kernels that are there, from a boot without passthrough:
+    /// that shows nothing of the machine, and nothing else is changed.
+    KeepWayBack,
     /// To start once more what was applied, from a boot without passthrough: nothing that such a boot
     /// shows of the machine changes what is set up.
     TryAgain,
@@ -191,6 +194,7 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
             Purpose::Confirm { in_force, unproven } => {
                 trial::confirm(&inputs, in_force || unproven, &mut draft)
             }
+            Purpose::KeepWayBack => trial::way_back(&inputs, &mut draft),
             Purpose::TryAgain => {
                 trial::again(&inputs, &mut draft);
                 Ok(())
@@ -219,10 +223,13 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
     let reboot_needed = match inputs.purpose {
         Purpose::Confirm { in_force, .. } => !in_force && !steps.is_empty(),
         Purpose::TryAgain => !steps.is_empty(),
+        Purpose::KeepWayBack => false,
         // What is kept after a good boot changes nothing of the next one.
         Purpose::SetUp | Purpose::KeepUp => {
             let waits = |step: &Step| {
-                !is_record(step) && !looking_glass::is_in_force(step, inputs.target, inputs.memory)
+                !is_record(step)
+                    && !is_way_back(step)
+                    && !looking_glass::is_in_force(step, inputs.target, inputs.memory)
             };
             inputs.renewal.is_none() && steps.iter().any(waits)
         }
@@ -299,6 +306,12 @@ fn is_due(inputs: &Inputs<'_>, step: &Step) -> bool {
 /// A file that only keeps what was decided; the running system does not depend on it.
 fn is_record(step: &Step) -> bool {
     step.action.path().is_some_and(|path| [ANSWERS, TRIAL].contains(&path.as_str()))
+}
+
+/// What the host entries are and start: it is there as soon as it is written, for whoever needs it.
+fn is_way_back(step: &Step) -> bool {
+    matches!(step.action, Action::CopyFile { .. })
+        || step.action.path().is_some_and(bootloader::is_host_entry)
 }
 
 /// Whether these are answers of ours that somebody edited, as they are told to: once they are

@@ -53,6 +53,23 @@ impl Proven {
     }
 }
 
+/// The copies that lost their modules, while what they are copies of has its own: an update replaced it.
+pub fn lost(target: &Target) -> impl Iterator<Item = &str> {
+    let without = |path: &str| target.without_modules.contains(path);
+    let is_replaced = move |copy: &&str| {
+        let Some((mount, name)) = copy.split_once(&format!("/{KEPT}/")) else { return false };
+        let Some(name) = SLOTS.iter().find_map(|slot| name.strip_prefix(slot)) else { return false };
+        let others = target.boot_files.keys().filter(|path| !is_copy(path) && path.starts_with(mount));
+        others.filter(|path| path.rsplit('/').next() == Some(name)).any(|path| !without(path))
+    };
+    target.without_modules.iter().map(String::as_str).filter(is_replaced)
+}
+
+/// Whether a path is that of a copy.
+fn is_copy(path: &str) -> bool {
+    path.contains(&format!("/{KEPT}/"))
+}
+
 /// What a copy is a copy of, by name: the one in the other slot.
 pub fn counterpart(copy: &TargetPath) -> Option<TargetPath> {
     let other = |(own, other): (&str, &str)| {
@@ -84,19 +101,23 @@ pub(super) fn keep(target: &Target, host: &HostEntry, mount: &str, files: &[Stri
         |path: &TargetPath| host.copies.contains(path) && target.boot_files.contains_key(path.as_str());
     let holds =
         |slot: &&&str| own.iter().all(|file| place(mount, slot, file).is_some_and(|path| is_there(&path)));
-    let present = SLOTS.iter().find(holds).copied();
+    // An update took the modules of what was kept: what it starts would find no driver.
+    let lost: BTreeSet<&str> = lost(target).collect();
+    let is_lost = |slot: &&&str| {
+        own.iter().any(|file| place(mount, slot, file).is_some_and(|path| lost.contains(path.as_str())))
+    };
+    let present = SLOTS.iter().find(|slot| holds(slot) && !is_lost(slot)).copied();
+    // Nothing of ours is there: what an earlier run left is no copy of what is there now.
+    let is_empty =
+        |slot: &&&str| !own.iter().any(|file| place(mount, slot, file).is_some_and(|path| is_there(&path)));
+    let free = SLOTS.iter().filter(|slot| Some(**slot) != present).find(is_empty).copied();
     let copies = |slot: &str| {
         copies(target, mount, slot, &own, &is_there).filter(|kept| has_room(target, mount, kept))
     };
     let in_use = || present.and_then(copies).unwrap_or_default();
     match &host.renewal {
-        None => copies(present.unwrap_or(SLOTS[0])).unwrap_or_default(),
-        Some(proven) if proven.covers(&own) => {
-            let free = if present == Some(SLOTS[0]) { SLOTS[1] } else { SLOTS[0] };
-            // What an earlier run left there is no copy of what is proven now.
-            let is_new = |kept: &Kept| !kept.steps.iter().any(Step::is_settled);
-            copies(free).filter(is_new).unwrap_or_else(in_use)
-        }
+        None => present.or(free).and_then(copies).unwrap_or_default(),
+        Some(proven) if proven.covers(&own) => free.and_then(copies).unwrap_or_else(in_use),
         Some(_) => in_use(),
     }
 }

@@ -16,7 +16,7 @@ mod this_system;
 mod uki;
 
 pub use host_entry::{HostEntry, NAME as HOST_NAME};
-pub use kept::{Proven, counterpart};
+pub use kept::{Proven, counterpart, lost};
 pub use once::{Once, SET as SET_ONCE};
 
 use crate::facts::{Running, Target};
@@ -184,6 +184,16 @@ pub fn is_for_host(path: &TargetPath) -> bool {
         || name == "11_neuron_host"
         || name == "loader.conf"
         || path.as_str().starts_with("/etc/neuron/host-")
+}
+
+/// The same, less what says which entry is the default.
+pub fn is_host_entry(path: &TargetPath) -> bool {
+    is_for_host(path) && path.file_name() != "loader.conf"
+}
+
+/// Whether a path is that of an entry which somebody else makes, one for every kernel.
+pub fn is_others_entry(path: &TargetPath) -> bool {
+    path.parent().ends_with("/loader/entries") && !is_for_host(path)
 }
 
 /// A known loader that has no file which its command line could be set in, while another one has.

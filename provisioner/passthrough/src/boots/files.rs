@@ -9,13 +9,7 @@ use crate::bootloader::Proven;
 use crate::facts::target::KEPT;
 use crate::facts::{FactsError, Machine, Target, boot_id};
 use crate::root::{ReadError, Root};
-
-/// The header of a kernel for PCs, and where its version stands (`Documentation/arch/x86/boot.rst`).
-const MAGIC: (usize, &[u8]) = (0x202, b"HdrS");
-const VERSION: usize = 0x20e;
-const VERSION_BASE: usize = 0x200;
-/// The header and its version lie in the first sectors.
-const HEADER: u64 = 1 << 16;
+use crate::text::kernel_image;
 
 /// What lies on the boot partitions now. Where that cannot be read, this boot is counted all the same,
 /// and starts no copies.
@@ -49,24 +43,12 @@ pub fn proven(machine: &Root, target: &Root, boots: &Boots) -> Result<Proven, Re
             continue;
         }
         proven.files.insert(path.clone());
-        let start = target.read_start(path, HEADER)?.unwrap_or_default();
-        if kernel_version(&start).is_some_and(|version| is_build(&version, &release, &build)) {
+        let start = target.read_start(path, kernel_image::HEADER)?.unwrap_or_default();
+        if kernel_image::version(&start).is_some_and(|version| is_build(&version, &release, &build)) {
             proven.kernels.insert(path.clone());
         }
     }
     Ok(proven)
-}
-
-/// What a kernel says of itself: `6.1.0-25-amd64 (who@where) #1 SMP ... (date)`.
-fn kernel_version(start: &[u8]) -> Option<String> {
-    let (at, magic) = MAGIC;
-    if start.get(at..at + magic.len())? != magic {
-        return None;
-    }
-    let offset = u16::from_le_bytes(start.get(VERSION..VERSION + 2)?.try_into().ok()?);
-    let text = start.get(VERSION_BASE + usize::from(offset)..)?;
-    let end = text.iter().position(|byte| *byte == 0)?;
-    Some(String::from_utf8_lossy(&text[..end]).into_owned())
 }
 
 /// `init/version.c`: release, who built it, and the build, which two kernels of one release differ in.
@@ -78,22 +60,12 @@ fn is_build(version: &str, release: &str, build: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::kernel_image::tests::{OF_DEBIAN, header};
 
-    const OF_DEBIAN: &str = "6.1.0-25-amd64 (debian-kernel@lists.debian.org) #1 SMP PREEMPT_DYNAMIC Debian 6.1.106-3 (2024-08-26)";
     const BUILD: &str = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.106-3 (2024-08-26)";
-
-    /// The beginning of a kernel that says this of itself.
-    fn header(version: &str) -> Vec<u8> {
-        let mut bytes = vec![0_u8; 0x4000];
-        bytes[0x202..0x206].copy_from_slice(b"HdrS");
-        bytes[0x20e..0x210].copy_from_slice(&0x3000_u16.to_le_bytes());
-        bytes[0x3200..0x3200 + version.len()].copy_from_slice(version.as_bytes());
-        bytes
-    }
 
     #[test]
     fn a_kernel_says_which_build_it_is() {
-        assert_eq!(kernel_version(&header(OF_DEBIAN)).as_deref(), Some(OF_DEBIAN));
         assert!(is_build(OF_DEBIAN, "6.1.0-25-amd64", BUILD));
         assert!(!is_build(OF_DEBIAN, "6.1.0-25", BUILD));
         assert!(!is_build(OF_DEBIAN, "6.1.0-26-amd64", BUILD));
@@ -107,11 +79,6 @@ mod tests {
             "a part of the build is not the build"
         );
         assert!(!is_build("", "", ""));
-        let mut cut = header(OF_DEBIAN);
-        cut.truncate(0x3210);
-        for bytes in [&b""[..], &cut, &[0; 0x4000], &header(OF_DEBIAN)[1..]] {
-            assert_eq!(kernel_version(bytes), None);
-        }
     }
 
     struct Made {

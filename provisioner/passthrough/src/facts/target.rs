@@ -5,7 +5,7 @@ mod dracut;
 mod images;
 mod kernels;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use images::KEPT;
 pub use kernels::{Kernel, Provides};
@@ -136,6 +136,9 @@ pub struct Target {
     /// Files at the top of the places where a boot partition may be mounted, those that entries of
     /// systemd-boot name, and kept copies: their paths and sizes.
     pub boot_files: BTreeMap<String, u64>,
+    /// Kept copies of kernels whose modules are gone, and then every other kernel without modules: an
+    /// update replaced what they are copies of.
+    pub without_modules: BTreeSet<String>,
     /// The bytes that are free at those places.
     pub boot_room: BTreeMap<String, u64>,
     /// Whether the target's grub-mkconfig reads `/etc/default/grub.d/*.cfg`.
@@ -183,9 +186,9 @@ impl Target {
             target.boot_mount(root, mount)?;
         }
         target.boot_loaders(root)?;
+        target.kernels = kernels::read(root, machine)?;
         target.boot_images(root)?;
         target.files_of_presets(root)?;
-        target.kernels = kernels::read(root, machine)?;
         Ok(target)
     }
 

@@ -221,12 +221,25 @@ pub(super) fn confirm(inputs: &Inputs<'_>, is_meant: bool, draft: &mut Draft) ->
     }
     retire::one(inputs, TRIAL, draft);
     if record.once.is_some() {
-        let set = inputs.ours.tokens.clone();
         // Of the answers only what was applied counts: the trial said passthrough.
-        let host = Some(HostEntry { is_default: false, ..host_entry(inputs, &set) });
-        loaders::steps(inputs, &Parameters { set, remove: Vec::new(), host }, draft)?;
+        entries(inputs, false, draft)?;
         draft.steps.extend(cleared(inputs));
     }
+    draft.in_order();
+    Ok(())
+}
+
+/// The entries as they were applied, for the kernels that are there now.
+fn entries(inputs: &Inputs<'_>, host_is_default: bool, draft: &mut Draft) -> Result<(), Vec<Finding>> {
+    let set = inputs.ours.tokens.clone();
+    let host = Some(HostEntry { is_default: host_is_default, ..host_entry(inputs, &set) });
+    loaders::steps(inputs, &Parameters { set, remove: Vec::new(), host }, draft)
+}
+
+/// Keeps the host entries in step with the kernels that are there; the trial stays as it is.
+pub(super) fn way_back(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
+    let by_loader = recorded(inputs).is_some_and(|record| record.once.is_some());
+    entries(inputs, by_loader || inputs.judgement.host_is_default, draft)?;
     draft.in_order();
     Ok(())
 }

@@ -72,6 +72,7 @@ pub fn apply(
             // Copies that stayed while a menu was left to somebody else.
             store.drop_unwanted_copies(&plan.copies)?;
         }
+        forget_gone(target, &mut store)?;
         return Ok(Done {
             changed: false,
             reboot_needed: owed,
@@ -90,6 +91,7 @@ pub fn apply(
         note: note.value(),
     };
     let outcome = store.apply(&transaction, runner, progress)?;
+    forget_gone(target, &mut store)?;
     forget_refusal(&mut store);
     keep_firmware(machine, &mut store);
     // What was left to somebody else takes effect at the same reboot.
@@ -117,6 +119,13 @@ pub fn recover(
         Store::open(target, options)?.recover(runner, progress)?;
     }
     Ok(())
+}
+
+/// Whoever made the entry of a kernel has taken it away with the kernel: it is no longer ours to put
+/// back, nor missing.
+fn forget_gone(target: &Root, store: &mut Store<'_>) -> Result<(), ProvisionError> {
+    let gone = super::gone(target, &store.view().status()?)?;
+    Ok(store.forget(&gone)?)
 }
 
 /// What was refused before is of no interest once something else was carried out; that it could

@@ -11,7 +11,7 @@ use crate::bootloader;
 use crate::facts::{Machine, Target};
 use crate::id::TargetPath;
 use crate::initramfs;
-use crate::plan::{ANSWERS, CANDIDATE, Stage};
+use crate::plan::{ANSWERS, CANDIDATE, Purpose, Stage};
 use crate::policy::Severity;
 use crate::root::{ReadError, Root};
 use crate::step::{Action, Step};
@@ -52,19 +52,36 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         }
         State::Applied => {}
     }
-    let occasion = Occasion { due: stale_images(machine, target, changed)?, ..Occasion::default() };
-    if occasion.due.is_empty() && runs_without(machine)? {
-        // The entry without passthrough: nothing is judged here, and nothing is missing for it.
-        return Ok(Upkeep::Nothing);
+    let due = stale_images(machine, target, changed)?;
+    let gone = super::gone(target, &applied)?;
+    let mut purpose = Purpose::KeepUp;
+    if due.is_empty() && runs_without(machine)? {
+        // The entry without passthrough: nothing is judged here, and nothing else is missing for it.
+        if gone.is_empty() && !has_lost_copies(machine, target)? {
+            return Ok(Upkeep::Nothing);
+        }
+        purpose = Purpose::KeepWayBack;
     }
+    let occasion = Occasion { purpose, due, ..Occasion::default() };
     let planned = plan_with(machine, target, &Source::Target, Stage::All, occasion)?;
     if !planned.plan.is_allowed() {
         return Ok(Upkeep::ByHand(forbidden(&planned)));
     }
-    if let Some(why) = goes_beyond(&planned.plan.steps, &applied) {
+    if let Some(why) = goes_beyond(&planned.plan.steps, &applied, &gone) {
         return Ok(Upkeep::ByHand(why));
     }
-    if planned.plan.steps.is_empty() { Ok(Upkeep::Nothing) } else { Ok(Upkeep::Due(Box::new(planned))) }
+    if planned.plan.steps.is_empty() && gone.is_empty() {
+        Ok(Upkeep::Nothing)
+    } else {
+        Ok(Upkeep::Due(Box::new(planned)))
+    }
+}
+
+/// Whether a copy that host entries start is of a kernel whose modules are gone.
+fn has_lost_copies(machine: &Root, target: &Root) -> Result<bool, ProvisionError> {
+    let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
+    let read = Target::read(target, &facts)?;
+    Ok(bootloader::lost(&read).next().is_some())
 }
 
 fn forbidden(planned: &Planned) -> String {
@@ -76,25 +93,25 @@ fn forbidden(planned: &Planned) -> String {
 }
 
 /// Why these steps are more than putting in place again what was agreed to.
-fn goes_beyond(steps: &[Step], applied: &Applied) -> Option<String> {
+fn goes_beyond(steps: &[Step], applied: &Applied, gone: &[TargetPath]) -> Option<String> {
     let decides = [VFIO_CONF, VFIO_DEVICES, ANSWERS, CANDIDATE];
     let paths = || steps.iter().filter_map(|step| step.action.path());
     // What stands as we wrote it would be other only if the answers, the machine or this program were.
     // The host entries follow the kernels that are there; which entry is the default is no matter of those.
     let is_ours = |path: &&TargetPath| applied.files.iter().any(|file| file.path == **path && !file.is_copy);
-    let follows = |path: &TargetPath| bootloader::is_for_host(path) && path.file_name() != "loader.conf";
     let anew = |path: &&TargetPath| {
         decides.contains(&path.as_str())
-            || (is_ours(path) && !applied.drifted.contains(path) && !follows(path))
+            || (is_ours(path) && !applied.drifted.contains(path) && !bootloader::is_host_entry(path))
     };
     if let Some(path) = paths().find(anew) {
         return Some(format!(
             "{path} would be written anew: this machine, its answers or this program changed"
         ));
     }
-    // Somebody may have meant it.
-    let theirs = |path: &&TargetPath| applied.drifted.contains(path);
-    let drifted = paths().find(theirs).or_else(|| applied.drifted.first());
+    // Somebody may have meant it. The entry of a kernel goes with the kernel.
+    let drifted = || applied.drifted.iter().filter(|path| !gone.contains(path));
+    let theirs = |path: &&TargetPath| drifted().any(|other| other == *path);
+    let drifted = paths().find(theirs).or_else(|| drifted().next());
     drifted.map(|path| format!("{path} was changed since it was applied"))
 }
 

@@ -11,6 +11,7 @@ pub mod digest;
 pub mod dracut_conf;
 pub mod grub_default;
 pub mod kernel_cmdline;
+pub mod kernel_image;
 pub mod kernel_modules;
 pub mod limine_conf;
 pub mod limine_tool;

@@ -1,6 +1,7 @@
 //! What the next boot will run with: kernels, images, entries, and what works against them.
 
 use super::seen::{Seen, read_error};
+use super::way_back::way_back;
 use super::{Finding, Recorded, Status};
 use crate::binding::VFIO_CONF;
 use crate::bootloader::{self, Parameters};
@@ -31,13 +32,13 @@ pub fn not_in_force(machine: &Root, target: &Root, recorded: &Recorded) -> Vec<S
         return Vec::new();
     }
     let seen = Seen::read(machine, target, recorded);
-    let looks: [fn(&Seen<'_>) -> Vec<Finding>; 3] = [entries, image_configuration, kernels];
+    let looks: [fn(&Seen<'_>) -> Vec<Finding>; 4] = [entries, image_configuration, kernels, way_back];
     let found = looks.into_iter().flat_map(|look| look(&seen));
     found.filter(|one| one.status == Status::Fail).map(|one| one.evidence).collect()
 }
 
 /// Asks the target, or says why it cannot be read.
-fn asked(seen: &Seen<'_>, look: impl FnOnce(&Target) -> Vec<Finding>) -> Vec<Finding> {
+pub(super) fn asked(seen: &Seen<'_>, look: impl FnOnce(&Target) -> Vec<Finding>) -> Vec<Finding> {
     match &seen.target {
         Ok(target) => look(target),
         Err(error) => vec![Finding::unreadable(error)],

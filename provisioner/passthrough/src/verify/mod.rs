@@ -16,6 +16,7 @@ mod host;
 mod looking_glass;
 mod seen;
 mod standing;
+mod way_back;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,7 @@ pub const ALL: &[Question] = &[
     Question { id: "image-configuration", look: disk::image_configuration },
     Question { id: "entries", look: disk::entries },
     Question { id: "menu", look: disk::menu },
+    Question { id: "way-back", look: way_back::way_back },
     Question { id: "files", look: standing::files },
     Question { id: "rebuilds", look: standing::rebuilds },
     Question { id: "conflicts", look: disk::conflicts },

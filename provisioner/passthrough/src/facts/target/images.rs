@@ -1,10 +1,12 @@
 //! Kernels and images on the boot partitions: how large they are, and how much room there is, so
 //! that copies can be kept beside them.
 
+use std::collections::BTreeSet;
+
 use super::{BOOT_MOUNTS, Target};
 use crate::facts::FactsError;
 use crate::root::Root;
-use crate::text::loader_entry;
+use crate::text::{kernel_image, loader_entry};
 
 /// The folder of a boot partition in which copies are kept.
 pub const KEPT: &str = "neuron-host";
@@ -33,6 +35,33 @@ impl Target {
                 self.boot_room.insert(mount.to_owned(), free);
             }
         }
+        self.kernels_without_modules(root)
+    }
+
+    /// A package manager that updates a kernel takes the modules of the old one away, and a kept copy
+    /// of that finds none of them. Others are read only where there is such a copy, to compare.
+    fn kernels_without_modules(&mut self, root: &Root) -> Result<(), FactsError> {
+        let (kept, others): (Vec<&String>, Vec<&String>) =
+            self.boot_files.keys().partition(|path| path.contains(&format!("/{KEPT}/")));
+        let mut without = BTreeSet::new();
+        for files in [kept, others] {
+            for path in files {
+                let start = match root.read_start(path, kernel_image::HEADER) {
+                    Ok(start) => start.unwrap_or_default(),
+                    // Images are often for root's eyes only; whoever may not look changes nothing either.
+                    Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => continue,
+                    Err(error) => return Err(error.into()),
+                };
+                let has_modules = |release: String| self.kernels.iter().any(|one| one.release == release);
+                if kernel_image::release(&start).is_some_and(|release| !has_modules(release)) {
+                    without.insert(path.clone());
+                }
+            }
+            if without.is_empty() {
+                break;
+            }
+        }
+        self.without_modules = without;
         Ok(())
     }
 }

@@ -481,7 +481,7 @@ fn seen(scenario: &Scenario) -> (Vec<&'static str>, &'static str) {
         loader.detect(&target).is_some()
             && loader.steps(&target, &parameters).unwrap().iter().any(|step| !step.is_settled())
     };
-    let loaders = bootloader::ALL.iter().filter(changes).map(|loader| loader.name()).collect();
+    let loaders = bootloader::ALL.iter().filter(changes).map(|loader| loader.way(&target)).collect();
     (loaders, initramfs::active(&target).unwrap().name())
 }
 
@@ -500,7 +500,9 @@ fn every_loader_has_a_scenario_with_every_generator() {
     let owned = |(loader, generator): (&str, &str)| (loader.to_owned(), generator.to_owned());
     let all: BTreeSet<(String, String)> = combinations().map(owned).collect();
     assert_eq!(shown, all, "what the program has, and what the scenarios show");
-    assert_eq!(all.len(), bootloader::ALL.len() * initramfs::ALL.len());
+    let ways = bootloader::ALL.iter().map(|loader| loader.ways().len()).sum::<usize>();
+    assert_eq!(all.len(), ways * initramfs::ALL.len());
+    assert!(ways > bootloader::ALL.len(), "Limine has two");
 }
 
 #[test]

@@ -120,16 +120,29 @@ fn in_the_host_entry_everything_with_the_host_is_no_failure() {
 #[test]
 fn in_the_host_entry_what_an_apply_mends_needs_the_other_entry_first() {
     let first = "choose the passthrough entry in the boot menu";
-    for (end, is_host) in [("rw neuron.passthrough=off", true), ("rw intel_iommu=on iommu=pt", false)] {
+    let (with, without) = ("rw intel_iommu=on iommu=pt", "rw neuron.passthrough=off");
+    for (what, end) in [("moved", with), ("moved", without), ("lost", with), ("lost", without)] {
+        let is_host = end == without;
         let ground = healthy(Hook::Ran);
         crate::machine::line(&ground, end);
-        remove(&ground.target(), "etc/neuron/vfio-devices");
+        let ids: &[&str] = if what == "moved" {
+            put(&ground.machine(), &format!("sys/bus/pci/devices/{}/device", GUESTS[0]), "0x1234\n");
+            put(&ground.target(), "etc/modprobe.d/x.conf", "blacklist vfio_pci\n");
+            put(&ground.target(), "var/lib/neuron-provisioner/firmware", "of before\n");
+            &["identity", "conflicts", "firmware"]
+        } else {
+            remove(&ground.target(), "etc/neuron/vfio-devices");
+            &["list", "files"]
+        };
         let (code, checks) = doctor(&ground);
         assert_eq!(code, 1);
-        for id in ["list", "files"] {
+        let asks =
+            checks.iter().filter_map(|check| check.hint.as_deref()).filter(|hint| hint.contains("apply"));
+        assert!(asks.clone().all(|hint| hint.contains(first) == is_host), "{:?}", asks.collect::<Vec<_>>());
+        for id in ids {
             let hints: Vec<&str> = checks
                 .iter()
-                .filter(|check| check.id == id)
+                .filter(|check| check.id == *id)
                 .filter_map(|check| check.hint.as_deref())
                 .collect();
             assert!(!hints.is_empty(), "{id}: {checks:#?}");

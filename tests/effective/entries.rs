@@ -26,7 +26,7 @@ fn entries(boot: &Path) -> BTreeMap<String, String> {
 }
 
 /// The same in the order of the menu.
-fn list(boot: &Path) -> Vec<(String, String)> {
+pub(super) fn list(boot: &Path) -> Vec<(String, String)> {
     let (good, said, error) = in_own_mounts(LIST, boot).unwrap();
     assert!(good, "bootctl (package systemd-boot or systemd-boot-tools) failed: {error}");
     let mut found = Vec::new();
@@ -43,7 +43,7 @@ fn list(boot: &Path) -> Vec<(String, String)> {
 }
 
 /// Debian 12 has bootctl only in a package that would install a boot loader on a machine with UEFI.
-fn has_bootctl() -> bool {
+pub(super) fn has_bootctl() -> bool {
     let found = output(Command::new("bootctl").arg("--version"), "systemd-boot").is_ok();
     if !found {
         assert!(
@@ -55,7 +55,7 @@ fn has_bootctl() -> bool {
     found
 }
 
-fn boots(root: &Path) -> impl Iterator<Item = std::path::PathBuf> {
+pub(super) fn boots(root: &Path) -> impl Iterator<Item = std::path::PathBuf> {
     ["boot", "efi"]
         .map(|name| root.join(name))
         .into_iter()

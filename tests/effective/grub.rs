@@ -36,7 +36,7 @@ grub-mkconfig
 "#;
 
 /// The menu of a target, and the words after the kernel of every `linux` line in it.
-fn mkconfig(root: &Path) -> Result<(String, Vec<Vec<String>>), String> {
+pub(super) fn mkconfig(root: &Path) -> Result<(String, Vec<Vec<String>>), String> {
     let (good, menu, error) = in_own_mounts(MKCONFIG, root).unwrap();
     if !good {
         return Err(error);

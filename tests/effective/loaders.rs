@@ -9,7 +9,7 @@ use neuron_tests::readers::output;
 use super::Applied;
 
 /// The tool's layers, in its order. Its assignments are those of a bash array.
-const LIMINE_TOOL: &str = r#"
+pub(super) const LIMINE_TOOL: &str = r#"
 declare -A KERNEL_CMDLINE
 for x in "$1"/usr/share/limine-entry-tool.d/*.conf "$1"/etc/limine-entry-tool.conf \
     "$1"/etc/limine-entry-tool.d/*.conf "$1"/etc/default/limine; do
@@ -24,7 +24,7 @@ printf '%s\n' "$LINUX_OPTIONS"
 "#;
 
 /// As `build_uki` does it, for the default files or those of one preset.
-const UNIFIED: &str = r#"
+pub(super) const UNIFIED: &str = r#"
 if [ -n "$2" ]; then
     files=("$1$2")
 else
@@ -40,7 +40,7 @@ grep -ha -- '^[^#]' "${files[@]}" | tr -s '\n' ' '
 "#;
 
 /// The words that a script of bash finds in a root.
-fn words(script: &str, root: &Path, argument: &str) -> Vec<String> {
+pub(super) fn words(script: &str, root: &Path, argument: &str) -> Vec<String> {
     let mut command = Command::new("bash");
     command.args(["-eo", "pipefail", "-c", script, "bash"]).arg(root).arg(argument);
     let (good, said, error) = output(&mut command, "bash").unwrap();
@@ -52,6 +52,7 @@ fn words(script: &str, root: &Path, argument: &str) -> Vec<String> {
 fn bash_reads_every_parameter_once_behind_what_was_there() {
     for (name, script, argument, has_root) in [
         ("limine-tool", LIMINE_TOOL, "default", true),
+        ("dracut-limine-tool", LIMINE_TOOL, "default", true),
         ("limine-tool-anew", LIMINE_TOOL, "default", true),
         ("limine-tool-anew", LIMINE_TOOL, "linux-lts", true),
         ("sdboot-manage", SDBOOT_MANAGE, "", false),

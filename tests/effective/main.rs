@@ -3,6 +3,7 @@
 //! reader must not take.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails right there")]
 
+mod combinations;
 mod dracut;
 mod entries;
 mod grub;

@@ -28,7 +28,7 @@ fn wanted(applied: &Applied) -> Vec<String> {
 
 #[test]
 fn vfio_pci_comes_first_in_the_image_of_every_preset() {
-    let mut checked = 0;
+    let (mut checked, mut hooked, mut built_in) = (0, 0, 0);
     for_each(|applied| {
         if applied.is_for_dracut() {
             return;
@@ -50,11 +50,17 @@ fn vfio_pci_comes_first_in_the_image_of_every_preset() {
             let all: Vec<&String> = first.iter().chain(&before.modules).collect();
             assert_eq!(after.modules.iter().collect::<Vec<_>>(), all, "{name}, {}", after.preset);
             assert_eq!(after.files, before.files, "{name}");
+            let own = applied.untouched().join("usr/lib/initcpio/install/neuron-vfio").exists();
+            let hook = own.then(|| "neuron-vfio".to_owned());
+            let all: Vec<&String> = before.hooks.iter().chain(&hook).collect();
+            assert_eq!(after.hooks.iter().collect::<Vec<_>>(), all, "{name}, {}", after.preset);
+            hooked += usize::from(own);
+            built_in += usize::from(own && first.is_empty());
             checked += 1;
         }
         assert_eq!(before.len(), after.len(), "{name}");
     });
-    assert!(checked > 20, "only {checked} presets");
+    assert!(checked > 20 && hooked > 1 && built_in > 0, "only {checked} presets, {hooked}, {built_in}");
 }
 
 #[test]

@@ -130,3 +130,23 @@ fn the_command_line_is_read_as_the_kernel_reads_it() {
         assert_eq!(state(on), policy::IommuState::Pending, "{on}");
     }
 }
+
+/// In a virtual machine the question names what is there: no GPU of a processor's.
+#[test]
+fn virtual_gpus_are_called_so() {
+    let seen = MACHINES.iter().find(|seen| seen.machine.id == "dual-gtx480-identical").unwrap();
+    let question = |id: Option<&str>| {
+        let mut facts = seen.facts.clone();
+        let gpus: Vec<_> = facts.gpus().map(|gpu| gpu.address).collect();
+        for address in gpus {
+            let function = facts.functions.get_mut(&address).unwrap();
+            function.id = id.map_or(function.id, |id| id.parse().ok());
+        }
+        let decision = policy::judge(&facts, &Answers::default()).decision;
+        decision.findings.into_iter().map(|one| one.message).collect::<Vec<_>>().join("; ")
+            + &decision.question.unwrap_or_default()
+    };
+    let made = question(Some("1234:1111"));
+    assert!(made.contains("that is a virtual GPU") && !made.contains("discrete"), "{made}");
+    assert!(!question(None).contains("virtual GPU"));
+}

@@ -61,18 +61,18 @@ pub fn ids(lines: &[String]) -> Option<Vec<String>> {
 
 /// As mkinitcpio 41 does it: the main file and the drop-ins, sorted by version, in one text that bash
 /// reads; for each preset with a configuration of its own, that alone. Strings become arrays as in its
-/// `arrayize_config`. Prints a line for each configuration: its name, then MODULES, then FILES.
+/// `arrayize_config`. Prints a line for each configuration: its name, MODULES, FILES, HOOKS.
 const CONFIGURATIONS: &str = r#"
 cd "$1"
 show() {
     MODULES=() FILES=() HOOKS=() BINARIES=()
     . "$2" || exit 1
-    for variable in MODULES FILES; do
+    for variable in MODULES FILES HOOKS; do
         declare -n list=$variable
         [[ ${!list@a} == *a* ]] || IFS=' ' read -r -a list <<<"${list[0]}"
         [[ $(declare -p "$variable") == "declare -a"* ]] || { echo "$variable is no array" >&2; exit 1; }
     done
-    printf '%s|%s|%s\n' "$1" "${MODULES[*]}" "${FILES[*]}"
+    printf '%s|%s|%s|%s\n' "$1" "${MODULES[*]}" "${FILES[*]}" "${HOOKS[*]}"
 }
 joined=$(mktemp)
 trap 'rm -f "$joined"' EXIT
@@ -107,6 +107,8 @@ pub struct Configuration {
     pub modules: Vec<String>,
     /// `FILES`.
     pub files: Vec<String>,
+    /// `HOOKS`.
+    pub hooks: Vec<String>,
 }
 
 /// mkinitcpio's configuration of every preset, as bash leaves it.
@@ -120,7 +122,12 @@ pub fn mkinitcpio(root: &Path) -> io::Result<Vec<Configuration>> {
     let line = |line: &str| {
         let mut fields = line.split('|');
         let mut field = || fields.next().unwrap_or_default();
-        Configuration { preset: field().to_owned(), modules: words(field()), files: words(field()) }
+        Configuration {
+            preset: field().to_owned(),
+            modules: words(field()),
+            files: words(field()),
+            hooks: words(field()),
+        }
     };
     Ok(said.lines().map(line).collect())
 }

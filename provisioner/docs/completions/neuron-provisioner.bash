@@ -19,9 +19,6 @@ _neuron__provisioner() {
             neuron__provisioner,apply)
                 cmd="neuron__provisioner__subcmd__apply"
                 ;;
-            neuron__provisioner,boot)
-                cmd="neuron__provisioner__subcmd__boot"
-                ;;
             neuron__provisioner,capture)
                 cmd="neuron__provisioner__subcmd__capture"
                 ;;
@@ -34,9 +31,6 @@ _neuron__provisioner() {
             neuron__provisioner,doctor)
                 cmd="neuron__provisioner__subcmd__doctor"
                 ;;
-            neuron__provisioner,firstboot)
-                cmd="neuron__provisioner__subcmd__firstboot"
-                ;;
             neuron__provisioner,help)
                 cmd="neuron__provisioner__subcmd__help"
                 ;;
@@ -45,9 +39,6 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner,looking-glass)
                 cmd="neuron__provisioner__subcmd__looking__subcmd__glass"
-                ;;
-            neuron__provisioner,package)
-                cmd="neuron__provisioner__subcmd__package"
                 ;;
             neuron__provisioner,plan)
                 cmd="neuron__provisioner__subcmd__plan"
@@ -67,59 +58,8 @@ _neuron__provisioner() {
             neuron__provisioner,wizard)
                 cmd="neuron__provisioner__subcmd__wizard"
                 ;;
-            neuron__provisioner__subcmd__boot,ask)
-                cmd="neuron__provisioner__subcmd__boot__subcmd__ask"
-                ;;
-            neuron__provisioner__subcmd__boot,begin)
-                cmd="neuron__provisioner__subcmd__boot__subcmd__begin"
-                ;;
-            neuron__provisioner__subcmd__boot,good)
-                cmd="neuron__provisioner__subcmd__boot__subcmd__good"
-                ;;
-            neuron__provisioner__subcmd__boot,help)
-                cmd="neuron__provisioner__subcmd__boot__subcmd__help"
-                ;;
-            neuron__provisioner__subcmd__boot__subcmd__help,ask)
-                cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__ask"
-                ;;
-            neuron__provisioner__subcmd__boot__subcmd__help,begin)
-                cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__begin"
-                ;;
-            neuron__provisioner__subcmd__boot__subcmd__help,good)
-                cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__good"
-                ;;
-            neuron__provisioner__subcmd__boot__subcmd__help,help)
-                cmd="neuron__provisioner__subcmd__boot__subcmd__help__subcmd__help"
-                ;;
-            neuron__provisioner__subcmd__firstboot,asks)
-                cmd="neuron__provisioner__subcmd__firstboot__subcmd__asks"
-                ;;
-            neuron__provisioner__subcmd__firstboot,help)
-                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help"
-                ;;
-            neuron__provisioner__subcmd__firstboot,run)
-                cmd="neuron__provisioner__subcmd__firstboot__subcmd__run"
-                ;;
-            neuron__provisioner__subcmd__firstboot,wizard)
-                cmd="neuron__provisioner__subcmd__firstboot__subcmd__wizard"
-                ;;
-            neuron__provisioner__subcmd__firstboot__subcmd__help,asks)
-                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__asks"
-                ;;
-            neuron__provisioner__subcmd__firstboot__subcmd__help,help)
-                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__help"
-                ;;
-            neuron__provisioner__subcmd__firstboot__subcmd__help,run)
-                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__run"
-                ;;
-            neuron__provisioner__subcmd__firstboot__subcmd__help,wizard)
-                cmd="neuron__provisioner__subcmd__firstboot__subcmd__help__subcmd__wizard"
-                ;;
             neuron__provisioner__subcmd__help,apply)
                 cmd="neuron__provisioner__subcmd__help__subcmd__apply"
-                ;;
-            neuron__provisioner__subcmd__help,boot)
-                cmd="neuron__provisioner__subcmd__help__subcmd__boot"
                 ;;
             neuron__provisioner__subcmd__help,capture)
                 cmd="neuron__provisioner__subcmd__help__subcmd__capture"
@@ -133,9 +73,6 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help,doctor)
                 cmd="neuron__provisioner__subcmd__help__subcmd__doctor"
                 ;;
-            neuron__provisioner__subcmd__help,firstboot)
-                cmd="neuron__provisioner__subcmd__help__subcmd__firstboot"
-                ;;
             neuron__provisioner__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__help__subcmd__help"
                 ;;
@@ -144,9 +81,6 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner__subcmd__help,looking-glass)
                 cmd="neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass"
-                ;;
-            neuron__provisioner__subcmd__help,package)
-                cmd="neuron__provisioner__subcmd__help__subcmd__package"
                 ;;
             neuron__provisioner__subcmd__help,plan)
                 cmd="neuron__provisioner__subcmd__help__subcmd__plan"
@@ -166,35 +100,11 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help,wizard)
                 cmd="neuron__provisioner__subcmd__help__subcmd__wizard"
                 ;;
-            neuron__provisioner__subcmd__help__subcmd__boot,ask)
-                cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__ask"
-                ;;
-            neuron__provisioner__subcmd__help__subcmd__boot,begin)
-                cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__begin"
-                ;;
-            neuron__provisioner__subcmd__help__subcmd__boot,good)
-                cmd="neuron__provisioner__subcmd__help__subcmd__boot__subcmd__good"
-                ;;
-            neuron__provisioner__subcmd__help__subcmd__firstboot,asks)
-                cmd="neuron__provisioner__subcmd__help__subcmd__firstboot__subcmd__asks"
-                ;;
-            neuron__provisioner__subcmd__help__subcmd__firstboot,run)
-                cmd="neuron__provisioner__subcmd__help__subcmd__firstboot__subcmd__run"
-                ;;
-            neuron__provisioner__subcmd__help__subcmd__firstboot,wizard)
-                cmd="neuron__provisioner__subcmd__help__subcmd__firstboot__subcmd__wizard"
-                ;;
             neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass,client)
                 cmd="neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass__subcmd__client"
                 ;;
             neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass,status)
                 cmd="neuron__provisioner__subcmd__help__subcmd__looking__subcmd__glass__subcmd__status"
-                ;;
-            neuron__provisioner__subcmd__help__subcmd__package,changed)
-                cmd="neuron__provisioner__subcmd__help__subcmd__package__subcmd__changed"
-                ;;
-            neuron__provisioner__subcmd__help__subcmd__package,removed)
-                cmd="neuron__provisioner__subcmd__help__subcmd__package__subcmd__removed"
                 ;;
             neuron__provisioner__subcmd__help__subcmd__vm,define)
                 cmd="neuron__provisioner__subcmd__help__subcmd__vm__subcmd__define"
@@ -222,24 +132,6 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner__subcmd__looking__subcmd__glass__subcmd__help,status)
                 cmd="neuron__provisioner__subcmd__looking__subcmd__glass__subcmd__help__subcmd__status"
-                ;;
-            neuron__provisioner__subcmd__package,changed)
-                cmd="neuron__provisioner__subcmd__package__subcmd__changed"
-                ;;
-            neuron__provisioner__subcmd__package,help)
-                cmd="neuron__provisioner__subcmd__package__subcmd__help"
-                ;;
-            neuron__provisioner__subcmd__package,removed)
-                cmd="neuron__provisioner__subcmd__package__subcmd__removed"
-                ;;
-            neuron__provisioner__subcmd__package__subcmd__help,changed)
-                cmd="neuron__provisioner__subcmd__package__subcmd__help__subcmd__changed"
-                ;;
-            neuron__provisioner__subcmd__package__subcmd__help,help)
-                cmd="neuron__provisioner__subcmd__package__subcmd__help__subcmd__help"
-                ;;
-            neuron__provisioner__subcmd__package__subcmd__help,removed)
-                cmd="neuron__provisioner__subcmd__package__subcmd__help__subcmd__removed"
                 ;;
             neuron__provisioner__subcmd__vm,define)
                 cmd="neuron__provisioner__subcmd__vm__subcmd__define"
@@ -272,7 +164,7 @@ _neuron__provisioner() {
 
     case "${cmd}" in
         neuron__provisioner)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -328,200 +220,6 @@ _neuron__provisioner() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__boot)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version begin ask good help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__boot__subcmd__ask)
-            opts="-q -v -h -V --seconds --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --seconds)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__boot__subcmd__begin)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__boot__subcmd__good)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__boot__subcmd__help)
-            opts="begin ask good help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__ask)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__begin)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__good)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__boot__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -657,202 +355,8 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        neuron__subcmd__provisioner__subcmd__firstboot)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version run asks wizard help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__asks)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help)
-            opts="run asks wizard help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help__subcmd__asks)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help__subcmd__run)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__help__subcmd__wizard)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__run)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__firstboot__subcmd__wizard)
-            opts="-q -v -h -V --seconds --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --seconds)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         neuron__subcmd__provisioner__subcmd__help)
-            opts="inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help"
+            opts="inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -868,62 +372,6 @@ _neuron__provisioner() {
         neuron__subcmd__provisioner__subcmd__help__subcmd__apply)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__boot)
-            opts="begin ask good"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__boot__subcmd__ask)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__boot__subcmd__begin)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__boot__subcmd__good)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -980,62 +428,6 @@ _neuron__provisioner() {
         neuron__subcmd__provisioner__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot)
-            opts="run asks wizard"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot__subcmd__asks)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot__subcmd__run)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__firstboot__subcmd__wizard)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1104,48 +496,6 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__looking__subcmd__glass__subcmd__status)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__package)
-            opts="changed removed"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__package__subcmd__changed)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__help__subcmd__package__subcmd__removed)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1436,152 +786,6 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__looking__subcmd__glass__subcmd__status)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__package)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version changed removed help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__package__subcmd__changed)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --machine-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --target-root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --answers)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__package__subcmd__help)
-            opts="changed removed help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__package__subcmd__help__subcmd__changed)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__package__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__package__subcmd__help__subcmd__removed)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        neuron__subcmd__provisioner__subcmd__package__subcmd__removed)
             opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

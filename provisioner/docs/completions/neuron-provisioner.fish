@@ -48,9 +48,6 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "looking-glass" -d 'Looking Glass: the guest\'s picture in a window of the host'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "demo" -d 'The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "capture" -d 'Record what this program reads on this machine into one file, for a bug report'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "boot" -d 'What the system\'s own units ask for while it boots; not for people'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "package" -d 'What the package manager\'s hooks ask for; not for people'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "firstboot" -d 'What the units of the first boot ask for; not for people'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand inspect" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand inspect" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
@@ -290,178 +287,22 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand ca
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand capture" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -f -a "ask" -d 'On trial, ask on this terminal whether to keep passthrough; without an answer it goes back'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -f -a "good" -d 'Wait until this boot has shown that it is good, and say so'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and not __fish_seen_subcommand_from begin ask good help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from begin" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l seconds -d 'How many seconds to wait for a key' -r
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from ask" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from good" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "ask" -d 'On trial, ask on this terminal whether to keep passthrough; without an answer it goes back'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "good" -d 'Wait until this boot has shown that it is good, and say so'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand boot; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -f -a "changed" -d 'Put in place again what an update undid; the paths that changed come on standard input'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -f -a "removed" -d 'Refuse to let our package go while passthrough is set up'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and not __fish_seen_subcommand_from changed removed help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from changed" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from changed" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from changed" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from changed" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from changed" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from changed" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from changed" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from changed" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from changed" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from removed" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from removed" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from removed" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from removed" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from removed" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from removed" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from removed" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from removed" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from removed" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from help" -f -a "changed" -d 'Put in place again what an update undid; the paths that changed come on standard input'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from help" -f -a "removed" -d 'Refuse to let our package go while passthrough is set up'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand package; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -f -a "run" -d 'Do what answers or an installer left to be done, and ask nobody'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -f -a "asks" -d 'End with 0 if somebody is to be asked on the console, and with 1 if not'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -f -a "wizard" -d 'Hold the dialogue on the console, and keep how it ended'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and not __fish_seen_subcommand_from run asks wizard help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from run" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from asks" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l seconds -d 'Go on without an answer when nobody typed anything for so many seconds' -r
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from wizard" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from help" -f -a "run" -d 'Do what answers or an installer left to be done, and ask nobody'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from help" -f -a "asks" -d 'End with 0 if somebody is to be asked on the console, and with 1 if not'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from help" -f -a "wizard" -d 'Hold the dialogue on the console, and keep how it ended'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand firstboot; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "inspect" -d 'Look at the machine: its GPUs, their IOMMU groups, and what could be given away and why'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "plan" -d 'Show what would be written, as a diff, with the reasons; writes nothing'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "apply" -d 'Plan and write'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "wizard" -d 'Set it up in a dialogue: questions, the plan as a diff, your consent, and what to do next'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "revert" -d 'Undo everything that was applied, byte for byte'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "status" -d 'Say where the set-up stands'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "confirm" -d 'End the trial: passthrough becomes the default entry of the boot menu'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "doctor" -d 'After the reboot: look whether what was applied holds, with evidence and what to do'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "validate" -d 'Check an answers file'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "vm" -d 'The libvirt domain of a virtual machine'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "looking-glass" -d 'Looking Glass: the guest\'s picture in a window of the host'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "demo" -d 'The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "capture" -d 'Record what this program reads on this machine into one file, for a bug report'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "boot" -d 'What the system\'s own units ask for while it boots; not for people'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "package" -d 'What the package manager\'s hooks ask for; not for people'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "firstboot" -d 'What the units of the first boot ask for; not for people'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture boot package firstboot help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "inspect" -d 'Look at the machine: its GPUs, their IOMMU groups, and what could be given away and why'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "plan" -d 'Show what would be written, as a diff, with the reasons; writes nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "apply" -d 'Plan and write'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "wizard" -d 'Set it up in a dialogue: questions, the plan as a diff, your consent, and what to do next'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "revert" -d 'Undo everything that was applied, byte for byte'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "status" -d 'Say where the set-up stands'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "confirm" -d 'End the trial: passthrough becomes the default entry of the boot menu'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "doctor" -d 'After the reboot: look whether what was applied holds, with evidence and what to do'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "validate" -d 'Check an answers file'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "vm" -d 'The libvirt domain of a virtual machine'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "looking-glass" -d 'Looking Glass: the guest\'s picture in a window of the host'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "demo" -d 'The whole trip on a built-in machine, in a temporary folder: inspect, plan, apply, revert'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "capture" -d 'Record what this program reads on this machine into one file, for a bug report'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "define" -d 'Define the domain, with its disk and its network; defining it again follows changed answers'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "undefine" -d 'Take a domain back that `define` made; its disk stays'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from looking-glass" -f -a "status" -d 'Say how the memory stands that brings the picture here: size, owner, who uses it'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from looking-glass" -f -a "client" -d 'Show the picture: wait for the virtual machine, start the Looking Glass client, end with it'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from boot" -f -a "begin" -d 'Count this boot; after three in a row that were never good, give the card back'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from boot" -f -a "ask" -d 'On trial, ask on this terminal whether to keep passthrough; without an answer it goes back'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from boot" -f -a "good" -d 'Wait until this boot has shown that it is good, and say so'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from package" -f -a "changed" -d 'Put in place again what an update undid; the paths that changed come on standard input'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from package" -f -a "removed" -d 'Refuse to let our package go while passthrough is set up'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from firstboot" -f -a "run" -d 'Do what answers or an installer left to be done, and ask nobody'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from firstboot" -f -a "asks" -d 'End with 0 if somebody is to be asked on the console, and with 1 if not'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from firstboot" -f -a "wizard" -d 'Hold the dialogue on the console, and keep how it ended'

@@ -91,13 +91,14 @@ pub struct Ours {
     pub wants_another_try: bool,
 }
 
-/// Every boot loader with every generator of the initramfs, by their names: each pair that a target
-/// may have.
+/// Every way of every boot loader with every generator of the initramfs, by their names: each pair that a
+/// target may have.
 pub fn combinations() -> impl Iterator<Item = (&'static str, &'static str)> {
     let generators = || initramfs::ALL.iter().map(|generator| generator.name());
     bootloader::ALL
         .iter()
-        .flat_map(move |loader| generators().map(move |generator| (loader.name(), generator)))
+        .flat_map(|loader| loader.ways())
+        .flat_map(move |way| generators().map(move |generator| (way, generator)))
 }
 
 /// Everything that a plan is made from.

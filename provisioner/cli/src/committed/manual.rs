@@ -57,15 +57,39 @@ fn polished(page: &str) -> String {
 
 const SEE_ALSO: &str = ".SH SEE ALSO\n.BR provisioner.toml (5)\n";
 
+/// The program as people see it: nobody is offered a verb that is not for people.
+fn for_people() -> Command {
+    let whole = Args::command();
+    let shown = whole.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned();
+    Command::new(NAME)
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .args(whole.get_arguments().cloned())
+        .subcommands(shown)
+}
+
 fn completion(shell: Shell) -> String {
     let mut bytes = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), NAME, &mut bytes);
+    clap_complete::generate(shell, &mut for_people(), NAME, &mut bytes);
     String::from_utf8(bytes).unwrap()
 }
 
 #[test]
 fn man_pages_are_in_step() {
     assert_in_step("man", &pages(), |name| name.ends_with(".1"));
+}
+
+#[test]
+fn completions_offer_what_is_for_people_only() {
+    for (shell, before, behind) in
+        [(Shell::Bash, "neuron__provisioner,", ")"), (Shell::Zsh, "'", ":"), (Shell::Fish, "-a \"", "\"")]
+    {
+        let text = completion(shell);
+        for verb in Args::command().get_subcommands() {
+            let is_offered = text.contains(&format!("{before}{}{behind}", verb.get_name()));
+            assert_eq!(is_offered, !verb.is_hide_set(), "{shell}: {}", verb.get_name());
+        }
+    }
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Bootloader for Grub {
     }
 
     fn findings(&self, target: &Target) -> Vec<Finding> {
-        hidden_menu(target).into_iter().collect()
+        hidden_menu(target).into_iter().chain(saved_default(target)).collect()
     }
 }
 
@@ -338,6 +338,23 @@ fn hidden_menu(target: &Target) -> Option<Finding> {
             "GRUB's menu is not shown at boot, and the entry without passthrough is in it",
             "to see it, hold Shift or press Esc while the machine starts; or set GRUB_TIMEOUT=3 and \
              GRUB_TIMEOUT_STYLE=menu in /etc/default/grub",
+        )
+        .in_file(DEFAULTS)
+    })
+}
+
+/// Whoever once starts the way back starts it from then on, and whoever comes back to passthrough has to
+/// choose that.
+fn saved_default(target: &Target) -> Option<Finding> {
+    let text = target.text(DEFAULTS)?;
+    let is = |name: &str, wanted: &str| grub_default::value(text, name).as_deref() == Some(wanted);
+    (is("GRUB_DEFAULT", grub_once::SAVED) && is("GRUB_SAVEDEFAULT", "true")).then(|| {
+        Finding::new(
+            Code::DefaultIsSaved,
+            Severity::Info,
+            "GRUB starts again what it started last (GRUB_DEFAULT=saved, GRUB_SAVEDEFAULT=true), so the entry without \
+             passthrough, chosen once, is the one that boots from then on",
+            "to have passthrough again, choose its entry in the menu once",
         )
         .in_file(DEFAULTS)
     })

@@ -17,6 +17,9 @@ pub(super) const LOADER: &str = "GRUB";
 /// File systems without checksums of files, whose blocks GRUB knows and overwrites.
 const WRITABLE: [&str; 5] = ["ext2", "ext3", "ext4", "vfat", "xfs"];
 
+/// `GRUB_DEFAULT` where GRUB itself keeps what it starts.
+pub(super) const SAVED: &str = "saved";
+
 /// How an entry is started once.
 pub(super) fn once(entry: &str) -> Once {
     let next = format!("next_entry={entry}");
@@ -70,6 +73,10 @@ pub(super) fn entry(
     match grub_default::default_entry(&whole) {
         Ok(Setting::Unset) => Ok("0"),
         Ok(Setting::Literal(entry)) if entry == "0" || entry.is_empty() => Ok("0"),
+        Ok(setting) if setting.known() == SAVED => Err(format!(
+            "GRUB_DEFAULT is `{SAVED}`: GRUB starts what it was last told to or started last, and which entry that \
+             is, no file of the system says; GRUB_DEFAULT=0 in {DEFAULTS} makes it known"
+        )),
         Ok(setting) => Err(format!(
             "GRUB_DEFAULT is `{}`, and only the first entry is known to be this system",
             setting.known()
@@ -151,6 +158,8 @@ mod tests {
         ] {
             assert_eq!(entry(&target(defaults), &able(), &[]).is_ok(), can, "{defaults}");
         }
+        let saved = entry(&target("GRUB_DEFAULT=saved\n"), &able(), &[]).unwrap_err();
+        assert!(saved.contains("started last") && saved.contains("GRUB_DEFAULT=0"), "{saved}");
         let path: TargetPath = "/etc/default/grub.d/50-x.cfg".parse().unwrap();
         entry(&zero, &able(), &[(&path, "GRUB_DEFAULT=saved\n")]).unwrap_err();
     }

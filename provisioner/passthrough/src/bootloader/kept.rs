@@ -11,7 +11,7 @@ use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, Step};
 
 /// Room that is left to a build: image files are written anew before the old ones go.
-const SPARE: u64 = 16 << 20;
+pub(super) const SPARE: u64 = 16 << 20;
 
 /// The copies of a kernel and its images: all of them, or none.
 #[derive(Debug, Default)]

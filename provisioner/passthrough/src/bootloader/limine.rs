@@ -19,15 +19,22 @@ impl Bootloader for Limine {
         "Limine"
     }
 
+    fn ways(&self) -> Vec<&'static str> {
+        vec![self.name(), limine_tool::WAY]
+    }
+
+    fn way(&self, target: &Target) -> &'static str {
+        if limine_tool::program(target).is_some() { limine_tool::WAY } else { self.name() }
+    }
+
     fn detect(&self, target: &Target) -> Option<String> {
         let (path, ..) = files(target).next()?;
-        let by =
-            if limine_tool::makes_entries(target) { ", and limine-mkinitcpio makes its entries" } else { "" };
-        Some(format!("{path} is there{by}"))
+        let by = limine_tool::program(target).map(|program| format!(", and {program} makes its entries"));
+        Some(format!("{path} is there{}", by.unwrap_or_default()))
     }
 
     fn steps(&self, target: &Target, parameters: &Parameters) -> Result<Vec<Step>, LoaderError> {
-        if limine_tool::makes_entries(target) {
+        if limine_tool::program(target).is_some() {
             let mut steps = match limine_tool::steps(target, parameters)? {
                 Some(steps) => steps,
                 // With nothing said there, the tool takes the file that kernel-install takes.
@@ -60,12 +67,12 @@ impl Bootloader for Limine {
     }
 
     fn rebuild(&self, _: &Target) -> Option<Step> {
-        // limine-mkinitcpio makes images and entries in one go: it is the generator's rebuild.
+        // The tool makes images and entries in one go: it is the generator's rebuild.
         None
     }
 
     fn findings(&self, target: &Target) -> Vec<Finding> {
-        if limine_tool::makes_entries(target) {
+        if limine_tool::program(target).is_some() {
             return limine_tool::findings(target);
         }
         files(target).flat_map(|(path, _, text)| doubts(target, path, text)).collect()

@@ -1,4 +1,4 @@
-//! `limine-entry-tool` with `limine-mkinitcpio`: entries made from `KERNEL_CMDLINE[name]`.
+//! `limine-entry-tool` with `limine-mkinitcpio` or `limine-dracut`: entries made from `KERNEL_CMDLINE[name]`.
 //!
 //! Layers, the last one wins: `/usr/share/limine-entry-tool.d`, `/etc/limine-entry-tool.conf`,
 //! `/etc/limine-entry-tool.d`, `/etc/default/limine`. Once any of them says something, the tool reads
@@ -11,7 +11,10 @@ use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step, file_head};
 use crate::text::{TextError, block, command_line, limine_tool};
 
-const PROGRAM: &str = "/usr/bin/limine-mkinitcpio";
+/// The way of Limine in which the tool makes the entries.
+pub(super) const WAY: &str = "Limine with its entry tool";
+/// Each builds the images by its generator, and makes the entries.
+const PROGRAMS: [&str; 2] = ["/usr/bin/limine-mkinitcpio", "/usr/bin/limine-dracut"];
 const DEFAULTS: &str = "/etc/default/limine";
 const MAIN: &str = "/etc/limine-entry-tool.conf";
 const SHIPPED: &str = "/usr/share/limine-entry-tool.d";
@@ -21,9 +24,10 @@ const EVERY_KERNEL: &str = "default";
 /// Entries of this name are a way back when the others fail; they stay as they are.
 const FALLBACK: &str = "fallback";
 
-/// Whether limine-mkinitcpio makes the entries at every build of the images.
-pub(super) fn makes_entries(target: &Target) -> bool {
-    target.has(PROGRAM)
+/// The program that makes the entries at every build of the images.
+pub(super) fn program(target: &Target) -> Option<&'static str> {
+    let here = PROGRAMS.into_iter().find(|program| target.has(program))?;
+    here.rsplit('/').next()
 }
 
 /// What is read, in the tool's order: path and text.

@@ -105,6 +105,21 @@ pub trait Bootloader: Sync {
         Err(format!("no program sets an entry of {} for one boot only", self.name()))
     }
 
+    /// Whether it has entries of this system that are its own; one that starts what another one built has none.
+    fn has_entries(&self, _target: &Target) -> bool {
+        true
+    }
+
+    /// The ways in which it takes command lines from a target: each is tried with every generator.
+    fn ways(&self) -> Vec<&'static str> {
+        vec![self.name()]
+    }
+
+    /// The way of this target.
+    fn way(&self, _target: &Target) -> &'static str {
+        self.name()
+    }
+
     /// How that is said for an entry, by its name in this loader's words.
     fn once_for(&self, _entry: &str) -> Option<Once> {
         None
@@ -163,8 +178,10 @@ fn unknown(foreign: &[(&str, String)], parameters: &[String]) -> Finding {
 
 /// How the target's loader can start the passthrough entry once; an error says why it cannot.
 pub fn once(target: &Target, running: &Running) -> Result<Once, String> {
-    let here: Vec<&dyn Bootloader> =
-        ALL.iter().copied().filter(|loader| loader.detect(target).is_some()).collect();
+    let here = ALL.iter().copied().filter(|loader| loader.detect(target).is_some());
+    let (with_entries, without): (Vec<&dyn Bootloader>, _) =
+        here.partition(|loader| loader.has_entries(target));
+    let here = if with_entries.is_empty() { without } else { with_entries };
     match here.as_slice() {
         [loader] if foreign::detect(target).is_empty() => loader.once(target, running),
         [] => Err("no boot loader is known here".to_owned()),

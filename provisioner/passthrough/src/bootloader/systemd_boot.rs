@@ -2,7 +2,9 @@
 //! from it.
 
 mod host_entries;
-mod once;
+pub(super) mod once;
+
+pub(super) use host_entries::default_in;
 
 use super::this_system::{is_way_back, root_agrees};
 use super::{Bootloader, KERNEL_CMDLINE, LoaderError, Once, Parameters, keeps_root, kernel_cmdline_step};
@@ -55,6 +57,10 @@ impl Bootloader for SystemdBoot {
 
     fn once_for(&self, entry: &str) -> Option<Once> {
         Some(once::once(entry))
+    }
+
+    fn has_entries(&self, target: &Target) -> bool {
+        entries(target).any(|(.., text)| is_this_system(target, text))
     }
 
     fn findings(&self, target: &Target) -> Vec<Finding> {

@@ -6,11 +6,13 @@
 
 mod dracut;
 mod host_images;
+mod once;
+mod room;
 
-use super::{Bootloader, KERNEL_CMDLINE, LoaderError, Parameters, keeps_root};
-use crate::facts::Target;
+use super::{Bootloader, KERNEL_CMDLINE, LoaderError, Once, Parameters, keeps_root};
+use crate::facts::{Running, Target};
 use crate::id::TargetPath;
-use crate::policy::Finding;
+use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step, file_head};
 use crate::text::mkinitcpio_preset::{CommandLineUse, Presets};
 use crate::text::{TextError, command_line, kernel_cmdline};
@@ -59,6 +61,9 @@ impl Bootloader for UnifiedImages {
             steps.extend(host_images::steps(target, host)?);
         }
         steps.extend(dracut::steps(target, parameters)?);
+        if parameters.host.is_some() {
+            room::check(target, &self.made_for_host(target))?;
+        }
         if steps.is_empty() && by_kernel_install(target) {
             return Err(LoaderError::ByHand {
                 path: INSTALL_CONF.to_owned(),
@@ -83,15 +88,33 @@ impl Bootloader for UnifiedImages {
         dracut::host_images(target)
     }
 
+    fn once(&self, target: &Target, running: &Running) -> Result<Once, String> {
+        once::entry(target, running)
+    }
+
     fn made_for_host(&self, target: &Target) -> Vec<TargetPath> {
         let mut made = host_images::made(target);
         made.extend(dracut::made(target));
         made
     }
 
-    fn findings(&self, _: &Target) -> Vec<Finding> {
-        Vec::new()
+    fn findings(&self, target: &Target) -> Vec<Finding> {
+        self.made_for_host(target).first().map(no_copies).into_iter().collect()
     }
+}
+
+/// A copy of an image would carry the command line with passthrough.
+fn no_copies(image: &TargetPath) -> Finding {
+    Finding::new(
+        Code::NoCopies,
+        Severity::Info,
+        format!(
+            "the image without passthrough, {image}, is built by the program that builds the others, and no copy of \
+             an earlier one is kept: the command line is part of an image"
+        ),
+        "where a build goes wrong, mend it before the next reboot",
+    )
+    .in_file(image.as_str())
 }
 
 /// Every preset, those of the host's images left out.

@@ -91,7 +91,7 @@ const CLOSED: [&str; 1] = [QEMU_CONF];
 const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
 
 /// Things of which only the presence matters.
-const TRACES: [&str; 24] = [
+const TRACES: [&str; 25] = [
     MKINITCPIO_HOOK,
     DRACUT_HOOK,
     "/etc/grub.d/10_linux",
@@ -103,6 +103,7 @@ const TRACES: [&str; 24] = [
     "/usr/bin/mkinitcpio",
     "/usr/bin/dracut",
     "/usr/bin/dracut-rebuild",
+    "/usr/bin/limine-dracut",
     "/usr/bin/limine-entry-tool",
     "/usr/bin/limine-mkinitcpio",
     "/usr/bin/sdboot-manage",

@@ -19,6 +19,9 @@ const PROGRAM: &str = "/usr/bin/dracut";
 const DROP_IN: &str = "/etc/dracut.conf.d/95-neuron-vfio.conf";
 /// `EndeavourOS` builds by this, to where its boot menu has the images.
 const DRACUT_REBUILD: &str = "/usr/bin/dracut-rebuild";
+/// Where it is, it takes the place of dracut: it builds every image, puts it where Limine finds it, and makes
+/// Limine's entries.
+const LIMINE_DRACUT: &str = "/usr/bin/limine-dracut";
 /// The module of dracut's that claims by address, where its package is installed.
 const EARLY_HOOK: &str = "neuron-vfio";
 const MODULES: [&str; 3] = ["vfio_pci", "vfio", "vfio_iommu_type1"];
@@ -46,7 +49,7 @@ impl Generator for Dracut {
     }
 
     fn builds(&self, target: &Target) -> Option<String> {
-        let own = || target.has(DRACUT_REBUILD).then(|| format!("{DRACUT_REBUILD} is there"));
+        let own = || Some(format!("{} is there", whole_builder(target)?));
         hook_for_kernels(target, "dracut").or_else(|| named_by_kernel_install(target, "dracut")).or_else(own)
     }
 
@@ -90,12 +93,12 @@ impl Generator for Dracut {
     }
 
     fn holds_command_line(&self, target: &Target) -> bool {
-        target.dracut_builds_unified()
+        target.has(LIMINE_DRACUT) || target.dracut_builds_unified()
     }
 
     fn rebuild(&self, target: &Target) -> Vec<Step> {
-        if target.has(DRACUT_REBUILD) {
-            return vec![build("initramfs", &["dracut-rebuild"], all_images(target))];
+        if let Some((_, name)) = whole_builder(target).and_then(|program| program.rsplit_once('/')) {
+            return vec![build("initramfs", &[name], all_images(target))];
         }
         let named: Vec<(&Kernel, &str)> =
             target.kernels.iter().flat_map(|kernel| named_images(target, kernel)).collect();
@@ -114,6 +117,11 @@ impl Generator for Dracut {
         }
         steps
     }
+}
+
+/// The program that builds everything there is to build, where the distribution has one.
+fn whole_builder(target: &Target) -> Option<&'static str> {
+    [LIMINE_DRACUT, DRACUT_REBUILD].into_iter().find(|program| target.has(program))
 }
 
 /// What the drop-in says; nothing where every kernel has everything built in.
@@ -165,7 +173,7 @@ fn all_images(target: &Target) -> Vec<&str> {
 
 /// A kernel whose image is not where one would be built anew.
 fn without_image(target: &Target) -> Option<Finding> {
-    if target.has(DRACUT_REBUILD) || target.dracut_builds_unified() {
+    if whole_builder(target).is_some() || target.dracut_builds_unified() {
         return None;
     }
     let lacks = |kernel: &&Kernel| {

@@ -135,7 +135,8 @@ fn images(target: &Target) -> impl Iterator<Item = Image> {
 /// The lines that put the modules in front. `sources` are the files whose variables they extend.
 fn body(target: &Target, sources: &[&str]) -> Result<String, UnusableFile> {
     let modules = modules(target).join(" ");
-    if modules.is_empty() {
+    let has_hook = target.has(MKINITCPIO_HOOK);
+    if modules.is_empty() && !has_hook {
         // Every kernel has vfio-pci built in.
         return Ok(String::new());
     }
@@ -157,12 +158,16 @@ fn body(target: &Target, sources: &[&str]) -> Result<String, UnusableFile> {
             }
         }
     }
-    let mut body = format!("MODULES=({modules} {})\n", expansion("MODULES", string_form));
-    if has_modconf == Some(false) {
+    let mut body = String::new();
+    if !modules.is_empty() {
+        // Writing to a string cannot fail, here and below.
+        let _ = writeln!(body, "MODULES=({modules} {})", expansion("MODULES", string_form));
+    }
+    if has_modconf == Some(false) && !modules.is_empty() {
         // The hook `modconf` would copy modprobe.d; without it the ids have to be brought along.
         body.push_str("FILES+=(/etc/modprobe.d/vfio.conf)\n");
     }
-    if target.has(MKINITCPIO_HOOK) {
+    if has_hook {
         // It claims by address in an early hook, so it may stand anywhere among them.
         let _ = writeln!(body, "HOOKS=({} {EARLY_HOOK})", expansion("HOOKS", hooks_form));
     }

@@ -279,6 +279,19 @@ fn no_candidate(gpus: &[Gpu], named_host: Option<PciAddress>, wishes: &Passthrou
         return;
     }
     let names = others.join(", ");
+    let is_virtual = |gpu: &Gpu| gpu.kind == GpuKind::Virtual;
+    if gpus.iter().filter(|gpu| gpu.kind != GpuKind::Bmc).all(is_virtual) {
+        notes.ask(
+            Finding::new(
+                Code::GuestIsIntegrated,
+                Severity::Warning,
+                format!("this system runs in a virtual machine, and its GPUs are made by that: {names}"),
+                "give a real GPU to this virtual machine; to try it with one of these, name it in guest_gpus",
+            ),
+            format!("Only {names} could go to a guest, and that is a virtual GPU. Shall it?"),
+        );
+        return;
+    }
     notes.ask(
         Finding::new(
             Code::GuestIsIntegrated,

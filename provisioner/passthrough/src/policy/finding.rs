@@ -135,8 +135,12 @@ codes! {
     OtherLoader,
     /// The boot menu is not shown by itself, and the host entry is in it.
     MenuHidden,
+    /// The boot loader starts again what it started last.
+    DefaultIsSaved,
     /// The boot partition has no room for copies of the kernel and the initramfs.
     NoRoomForCopies,
+    /// No copies can be kept for the host entry.
+    NoCopies,
     /// No generator of the initramfs was found, or none that is known.
     GeneratorUnknown,
     /// Configuration in the target would undo or break ours.

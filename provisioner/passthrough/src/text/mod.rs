@@ -76,3 +76,7 @@ mod tests {
         assert_eq!(TextError::whole("options", "is missing").to_string(), "`options` is missing");
     }
 }
+
+#[cfg(test)]
+#[path = "tests/editors.rs"]
+mod editors;

@@ -137,20 +137,57 @@ pub fn set_parameters(
     }))
 }
 
+/// What the stanza of a command line starts, in its order: `loader` and `initrd` with their paths. In its
+/// entries that hide behind it, both may be named anew.
+pub fn started<'a>(text: &'a str, of: &Options<'_>) -> Vec<(&'static str, &'a str)> {
+    let mut found = Vec::new();
+    let (mut is_sub, mut is_passed) = (false, false);
+    for line in lines(text) {
+        let words = words(line.text);
+        let mut words = words.iter().map(|word| &line.text[word.span.clone()]);
+        let (first, second) = (words.next().unwrap_or_default().to_ascii_lowercase(), words.next());
+        match (first.as_str(), second) {
+            ("menuentry", _) if is_passed => break,
+            ("menuentry", _) => (is_sub, found) = (false, Vec::new()),
+            ("submenuentry", _) => is_sub = true,
+            ("}", _) => is_sub = false,
+            ("loader", Some(path)) if !is_sub => found.push(("loader", path)),
+            ("initrd", Some(path)) if !is_sub => found.push(("initrd", path)),
+            _ => {}
+        }
+        is_passed |= line.number == of.line;
+    }
+    found
+}
+
+/// A way back: its label, its command line, and what it starts where that is something of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct WayBack<'a> {
+    /// Its label.
+    pub label: &'a str,
+    /// Its command line.
+    pub line: &'a str,
+    /// As [`started`] gives it; only a stanza can name it.
+    pub starts: &'a [(&'static str, String)],
+}
+
 /// The text with a way back in a marked block: in `refind_linux.conf` a line of its own behind line
 /// `beside` (or before it, where it is to be the default), in a stanza an entry behind it.
 pub fn with_way_back(
     text: &str,
     format: Format,
     beside: &Options<'_>,
-    way_back: (&str, &str),
+    way_back: WayBack<'_>,
     is_default: bool,
 ) -> String {
-    let (label, line) = way_back;
+    let WayBack { label, line, starts } = way_back;
     let body = match format {
         Format::Linux => format!("\"{label}\" \"{line}\""),
         Format::Stanzas => {
-            format!("    submenuentry \"{label}\" {{\n        options \"{line}\"\n    }}")
+            let starts = starts
+                .iter()
+                .fold(String::new(), |text, (key, path)| text + "        " + key + " \"" + path + "\"\n");
+            format!("    submenuentry \"{label}\" {{\n{starts}        options \"{line}\"\n    }}")
         }
     };
     let before = is_default && format == Format::Linux;

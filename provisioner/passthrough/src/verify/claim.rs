@@ -2,6 +2,7 @@
 
 use super::Finding;
 use super::disk::rebuild;
+use super::functions::moved;
 use super::seen::{Boot, Seen, read_error};
 use crate::binding::VFIO_CONF;
 use crate::text::{command_line, modprobe_conf};
@@ -13,8 +14,8 @@ pub const NEUTRAL_IDS: &str = "run/modprobe.d/zz-neuron-vfio.conf";
 
 /// Stands for the command that builds the images here.
 const REBUILD: &str = "build";
-const LOOK: &str =
-    "`neuron-provisioner inspect` shows what is where now; if that is right, apply again and reboot";
+/// Stands for what to do where the machine is not as it was recorded.
+const LOOK: &str = "look";
 const LOG: &str = "see the kernel's log: `journalctl -k -b`";
 
 /// Words of a reason that the hook gives (`neuron-vfio-claim`), what they mean, and what to do.
@@ -135,14 +136,16 @@ fn judge_claim(seen: &Seen<'_>, claim: &Claim) -> Finding {
 /// The reason of a doubt in plain words, and what to do.
 fn explain(seen: &Seen<'_>, reason: &str) -> (&'static str, String) {
     let known = DOUBTS.iter().find(|(words, ..)| reason.contains(words));
-    let (what, hint) = known.map_or(
-        (
-            "its list could not be followed",
-            "apply again, then reboot: that writes the list and the images anew",
-        ),
-        |(_, what, hint)| (*what, *hint),
-    );
-    (what, if hint == REBUILD { rebuild(seen) } else { hint.to_owned() })
+    let Some((_, what, hint)) = known else {
+        let anew = format!("{}, then reboot: that writes the list and the images anew", seen.apply());
+        return ("its list could not be followed", anew);
+    };
+    let hint = match *hint {
+        REBUILD => rebuild(seen),
+        LOOK => moved(seen),
+        hint => hint.to_owned(),
+    };
+    (what, hint)
 }
 
 /// By what vfio-pci is told: the hook neutralises ids; without it, ids must name ours and nothing else.
@@ -200,7 +203,7 @@ fn without_hook(seen: &Seen<'_>, neutral: bool) -> Finding {
     if !lacks.is_empty() {
         return Finding::fail(
             format!("no early hook ran, and {VFIO_CONF} does not name {}", lacks.join(", ")),
-            format!("install the package {}, then apply again", crate::policy::target::HOOK_PACKAGE),
+            format!("install the package {}, then {}", crate::policy::target::HOOK_PACKAGE, seen.apply()),
         );
     }
     Finding::pass(format!("in force, since there is no early hook: {}", named.join(",")))

@@ -74,7 +74,7 @@ pub(super) fn kernels(seen: &Seen<'_>) -> Vec<Finding> {
             let missing: Vec<&str> =
                 VFIO.into_iter().filter(|module| kernel.provides(module) == Provides::Nothing).collect();
             let why = format!("the kernel {} has no module {}", kernel.release, missing.join(", "));
-            let hint = "start another kernel, or remove this one; then apply again";
+            let hint = format!("start another kernel, or remove this one; then {}", seen.apply());
             (!missing.is_empty()).then(|| Finding::fail(why, hint))
         });
         let lacking: Vec<Finding> = lacking.collect();
@@ -324,7 +324,7 @@ pub(super) fn conflicts(seen: &Seen<'_>) -> Vec<Finding> {
     found.extend(asked(seen, |target| {
         let places = ["/etc/modprobe.d", "/usr/lib/modprobe.d"];
         let files = places.into_iter().flat_map(|folder| target.in_directory(folder));
-        files.flat_map(|(path, state)| fights(path, state.text().unwrap_or_default())).collect()
+        files.flat_map(|(path, state)| fights(path, state.text().unwrap_or_default(), seen.apply())).collect()
     }));
     if found.is_empty() {
         found.push(Finding::pass("nobody else claims functions, and nothing keeps vfio from loading"));
@@ -333,7 +333,7 @@ pub(super) fn conflicts(seen: &Seen<'_>) -> Vec<Finding> {
 }
 
 /// The lines of a file of `modprobe.d` that work against ours.
-fn fights(path: &TargetPath, text: &str) -> Vec<Finding> {
+fn fights(path: &TargetPath, text: &str, apply: &str) -> Vec<Finding> {
     let ours = path.as_str() == VFIO_CONF;
     let directives = modprobe_conf::directives(text).into_iter();
     directives
@@ -345,7 +345,7 @@ fn fights(path: &TargetPath, text: &str) -> Vec<Finding> {
                 Verb::Install => "runs something in place of loading vfio",
                 _ => return None,
             };
-            let hint = "take the line away, then apply again: two claims replace each other";
+            let hint = format!("take the line away, then {apply}: two claims replace each other");
             Some(Finding::fail(format!("{path}, line {}: {what}", one.line), hint))
         })
         .collect()

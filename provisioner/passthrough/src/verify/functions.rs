@@ -37,10 +37,15 @@ pub(super) fn list(seen: &Seen<'_>) -> Vec<Finding> {
     }]
 }
 
+/// What to do where the machine is not as it was recorded.
+pub(super) fn moved(seen: &Seen<'_>) -> String {
+    let apply = seen.apply();
+    format!("`neuron-provisioner inspect` shows what is where now; if that is right, {apply}, then reboot")
+}
+
 /// What is at a recorded address is what was recorded.
 pub(super) fn compare(seen: &Seen<'_>, was: &Function, gone: &str) -> Finding {
-    let hint =
-        "`neuron-provisioner inspect` shows what is where now; if that is right, apply again and reboot";
+    let hint = moved(seen);
     if let Err(error) = &seen.machine {
         return Finding::unreadable(error).about(was.address);
     }
@@ -190,8 +195,9 @@ fn one_taken(seen: &Seen<'_>, address: PciAddress) -> Finding {
                 "vfio-pci took it as well: it is of the same model as {twin}, and ids cannot tell them apart"
             ),
             format!(
-                "install the package {}, then apply again: the early hook claims by address",
-                crate::policy::target::HOOK_PACKAGE
+                "install the package {}, then {}: the early hook claims by address",
+                crate::policy::target::HOOK_PACKAGE,
+                seen.apply()
             ),
         );
     }

@@ -27,14 +27,17 @@ pub(super) fn set_up(seen: &Seen<'_>) -> Vec<Finding> {
     } else if recorded.files.is_empty() {
         found.push(Finding::fail(
             format!("files of ours are in place, but their journal is lost: {}", joined(&recorded.drifted)),
-            "restore /var/lib/neuron-provisioner from a backup; or remove these files, then apply again",
+            format!(
+                "restore /var/lib/neuron-provisioner from a backup; or remove these files, then {}",
+                seen.apply()
+            ),
         ));
     } else if recorded.waits_for_iommu() {
         found.push(waiting(seen));
     } else {
         found.push(Finding::pass(format!("{} files of ours are recorded", recorded.files.len())));
     }
-    found.extend(recorded.refusal.as_ref().map(refused));
+    found.extend(recorded.refusal.as_ref().map(|decision| refused(seen, decision)));
     if let Err(problem) = &recorded.answers {
         let hint =
             "mend that, and let `neuron-provisioner validate` check it: the next apply follows the file";
@@ -70,15 +73,17 @@ fn waiting(seen: &Seen<'_>) -> Finding {
     }
 }
 
-fn refused(decision: &Decision) -> Finding {
+fn refused(seen: &Seen<'_>, decision: &Decision) -> Finding {
     let worst = decision.findings.iter().find(|one| one.severity == Severity::Blocker);
     let worst = worst.or(decision.findings.first());
     let (why, hint) = match (&decision.question, worst) {
         (Some(question), _) => {
-            (question.as_str(), "answer it in /etc/neuron/provisioner.toml, then apply again")
+            (question.as_str(), format!("answer it in /etc/neuron/provisioner.toml, then {}", seen.apply()))
         }
-        (None, Some(finding)) => (finding.message.as_str(), finding.hint.as_str()),
-        (None, None) => ("it left no reason", "`neuron-provisioner plan` says what stands in the way"),
+        (None, Some(finding)) => (finding.message.as_str(), finding.hint.clone()),
+        (None, None) => {
+            ("it left no reason", "`neuron-provisioner plan` says what stands in the way".to_owned())
+        }
     };
     Finding::warn(format!("the last run did nothing: {why}"), hint)
 }
@@ -188,7 +193,10 @@ pub(super) fn firmware(seen: &Seen<'_>) -> Vec<Finding> {
         (Some(then), Some(now)) if then == now => Finding::pass(format!("firmware {now}, as it was")),
         (Some(then), Some(now)) => Finding::warn(
             format!("the firmware changed from {then} to {now} since it was applied"),
-            "look whether VT-d or AMD-Vi and the primary display are still set in the firmware; then apply again",
+            format!(
+                "look whether VT-d or AMD-Vi and the primary display are still set in the firmware; then {}",
+                seen.apply()
+            ),
         ),
         (None, _) => Finding::not_told("its version was not recorded when it was applied"),
         (Some(_), None) => Finding::not_told("this machine does not tell its version"),

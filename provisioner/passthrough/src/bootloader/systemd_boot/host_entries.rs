@@ -129,10 +129,16 @@ fn kept(target: &Target, host: &HostEntry, path: &TargetPath, text: &str) -> Kep
 
 /// The step that makes a host entry the default.
 fn default_entry(target: &Target, twin: &TargetPath) -> Option<Step> {
-    let boot = twin.parent().strip_suffix("/entries")?;
-    let conf: TargetPath = format!("{boot}/loader.conf").parse().ok()?;
+    let boot = twin.parent().strip_suffix("/loader/entries")?;
+    default_in(target, boot, twin.file_name())
+}
+
+/// The step that makes an entry the default of the systemd-boot in this boot partition: its name, or a
+/// pattern of which the first one in the menu is taken.
+pub(in crate::bootloader) fn default_in(target: &Target, boot: &str, entry: &str) -> Option<Step> {
+    let conf: TargetPath = format!("{boot}/loader/loader.conf").parse().ok()?;
     let before = target.state(&conf);
-    let text = loader_conf::set_default(before.text().unwrap_or_default(), twin.file_name());
+    let text = loader_conf::set_default(before.text().unwrap_or_default(), entry);
     Some(Step::write(
         "host-default",
         "Make the entry without passthrough the default",

@@ -8,20 +8,19 @@ use super::host_entries::twins;
 use super::{entries, is_this_system};
 use crate::bootloader::Once;
 use crate::facts::{Running, Target};
-use crate::id::TargetPath;
 
-pub(super) const LOADER: &str = "systemd-boot";
+pub(in crate::bootloader) const LOADER: &str = "systemd-boot";
 
 /// `EFI_LOADER_FEATURE_ENTRY_ONESHOT` of systemd's `efi-loader.h`.
 const ONE_SHOT: u64 = 1 << 3;
 
 /// How an entry is started once.
-pub(super) fn once(entry: &str) -> Once {
+pub(in crate::bootloader) fn once(entry: &str) -> Once {
     Once::new(LOADER, entry, &["bootctl", "set-oneshot", entry], &["bootctl", "set-oneshot", ""])
 }
 
-/// The passthrough entry, by the name that systemd-boot gave to it when it started this boot.
-pub(super) fn entry(target: &Target, running: &Running) -> Result<String, String> {
+/// Whether systemd-boot started this machine and can start an entry once; an error says why not.
+fn check(running: &Running) -> Result<(), String> {
     let Some(loader) = &running.loader else {
         return Err("the firmware's variables do not tell that systemd-boot started this machine".to_owned());
     };
@@ -36,12 +35,26 @@ pub(super) fn entry(target: &Target, running: &Running) -> Result<String, String
                     loader.conf"
             .to_owned());
     }
-    let ours = |path: &TargetPath, text: &str| is_this_system(target, text).then(|| name(path));
-    let booted = running.selected.as_ref().filter(|selected| {
-        entries(target).any(|(path, _, text)| ours(path, text).as_ref() == Some(*selected))
-    });
-    let first = || twins(target).first().map(|(path, _)| name(path));
-    let Some(entry) = booted.cloned().or_else(first) else {
+    Ok(())
+}
+
+/// The passthrough entry, by the name that systemd-boot gave to it when it started this boot.
+pub(super) fn entry(target: &Target, running: &Running) -> Result<String, String> {
+    let of_this_system = entries(target).filter(|(.., text)| is_this_system(target, text));
+    let all: Vec<String> = of_this_system.map(|(path, ..)| name(path.file_name())).collect();
+    let first = twins(target).first().map(|(path, _)| name(path.file_name()));
+    among(running, &all, first)
+}
+
+/// The one of these entries that started this boot, else `first`; the loader has to know it.
+pub(in crate::bootloader) fn among(
+    running: &Running,
+    all: &[String],
+    first: Option<String>,
+) -> Result<String, String> {
+    check(running)?;
+    let booted = running.selected.clone().filter(|selected| all.contains(selected));
+    let Some(entry) = booted.or(first) else {
         return Err("systemd-boot has no entry of this system".to_owned());
     };
     if !running.entries.contains(&entry) {
@@ -50,11 +63,12 @@ pub(super) fn entry(target: &Target, running: &Running) -> Result<String, String
     Ok(entry)
 }
 
-/// What systemd-boot calls an entry: its file in small letters, without what counts boots.
-fn name(path: &TargetPath) -> String {
-    let file = path.file_name().to_lowercase();
-    match file.strip_suffix(".conf").and_then(|stem| stem.rsplit_once('+')) {
-        Some((stem, count)) if is_count(count) => format!("{stem}.conf"),
+/// What systemd-boot calls an entry or a unified image: its file in small letters, without what counts boots.
+pub(in crate::bootloader) fn name(file: &str) -> String {
+    let file = file.to_lowercase();
+    let counted = file.rsplit_once('.').and_then(|(stem, end)| Some((stem.rsplit_once('+')?, end)));
+    match counted {
+        Some(((stem, count), end)) if is_count(count) => format!("{stem}.{end}"),
         _ => file,
     }
 }
@@ -123,9 +137,10 @@ mod tests {
             ("arch+3-1.conf", "arch.conf"),
             ("arch+3.CONF", "arch.conf"),
             ("c++.conf", "c++.conf"),
+            ("Linux-6.12+3.efi", "linux-6.12.efi"),
             ("6.1+deb.conf", "6.1+deb.conf"),
         ] {
-            assert_eq!(name(&format!("/boot/loader/entries/{file}").parse().unwrap()), wanted);
+            assert_eq!(name(file), wanted);
         }
     }
 }

@@ -4,15 +4,15 @@
 //! this machine, or no command line at all. Something in it is all of it: ours alone would lose the
 //! root.
 
-use super::host_images::by_hand;
-use super::{LoaderError, Parameters, keeps_root};
-use crate::bootloader::host_entry::switches;
+use super::{LoaderError, Parameters, keeps_root, once};
+use crate::bootloader::host_entry::{self, switches};
 use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::policy::KILL_SWITCH;
 use crate::step::{Action, FileState, Step, file_head};
 use crate::text::command_line;
 use crate::text::dracut_conf::{self, Held};
+use crate::text::mkinitcpio_conf::version_order;
 
 /// People keep theirs in names like `cmdline.conf`, and write `=`: ours has to be read behind them.
 const DROP_IN: &str = "/etc/dracut.conf.d/zz-neuron-vfio-cmdline.conf";
@@ -44,9 +44,11 @@ pub(super) fn steps(target: &Target, parameters: &Parameters) -> Result<Vec<Step
         return Ok(removed(&path, before).into_iter().collect());
     }
     check(target, &present, &missing, parameters)?;
+    let mut steps = Vec::new();
     if parameters.host.as_ref().is_some_and(|host| host.is_default) {
-        let place = host_folder(target).unwrap_or_default();
-        return Err(by_hand(&format!("{place}/{HOST_IMAGE}RELEASE.efi")));
+        // Of whatever kernel is there.
+        let image = place(&host_folder(target).unwrap_or_default(), "*");
+        steps.push(once::default_step(target, &image)?);
     }
     let unusable = |problem| LoaderError::Unusable { path: path.clone(), problem };
     let line = dracut_conf::command_line_unless(KILL_SWITCH, &missing).map_err(unusable)?;
@@ -54,14 +56,18 @@ pub(super) fn steps(target: &Target, parameters: &Parameters) -> Result<Vec<Step
         "{}# Not in the image without GPU passthrough, which is built with the switch.\n{line}",
         file_head("kernel parameters of the unified kernel images.")
     );
-    Ok(vec![Step::write(
-        "dracut-cmdline",
-        super::TITLE,
-        "the command line is part of the image, and dracut takes it from its configuration",
-        path.clone(),
-        before,
-        text,
-    )])
+    steps.insert(
+        0,
+        Step::write(
+            "dracut-cmdline",
+            super::TITLE,
+            "the command line is part of the image, and dracut takes it from its configuration",
+            path.clone(),
+            before,
+            text,
+        ),
+    );
+    Ok(steps)
 }
 
 /// What is in the variable without us; an error where that is not known, or is no command line.
@@ -152,6 +158,15 @@ pub(super) fn is_built(target: &Target, path: &str) -> bool {
         name.starts_with(&format!("linux-{release}")) || name == format!("{HOST_IMAGE}{release}.efi")
     };
     target.dracut_builds_unified() && target.kernels.iter().any(|kernel| of(&kernel.release))
+}
+
+/// The images with passthrough that are there, by their names: that of the newest kernel first.
+pub(super) fn own(target: &Target) -> Vec<String> {
+    let all = target.boot_mounts.iter().flat_map(|mount| &mount.unified_images);
+    let mut own: Vec<String> =
+        all.filter(|name| !name.contains(host_entry::NAME) && is_built(target, name)).cloned().collect();
+    own.sort_by(|a, b| version_order(b, a));
+    own
 }
 
 /// Where the host's image of a kernel lies.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{LoaderError, names_root, presets, sources};
+use super::{LoaderError, names_root, once, presets, sources};
 use crate::bootloader::host_entry::{self, HostEntry};
 use crate::bootloader::keeps_root;
 use crate::facts::Target;
@@ -39,6 +39,15 @@ fn place(beside: &TargetPath, image: &str) -> Option<String> {
     Some(format!("{folder}/{}-{stem}.efi", host_entry::NAME))
 }
 
+/// The images that the host's stand beside, by their names.
+pub(super) fn twins(target: &Target) -> Vec<String> {
+    let image = |(_, presets): (&TargetPath, Presets)| {
+        let (_, image) = twin(&presets).ok()??;
+        image.path.rsplit('/').next().map(str::to_owned)
+    };
+    presets(target).filter_map(image).collect()
+}
+
 /// The images that the presets of the host's build.
 pub(super) fn made(target: &Target) -> Vec<TargetPath> {
     let image = |(path, presets): (&TargetPath, Presets)| {
@@ -50,7 +59,7 @@ pub(super) fn made(target: &Target) -> Vec<TargetPath> {
 
 /// The steps that have mkinitcpio build the host's images.
 pub(super) fn steps(target: &Target, host: &HostEntry) -> Result<Vec<Step>, LoaderError> {
-    let mut steps = Vec::new();
+    let (mut steps, mut is_default) = (Vec::new(), None);
     for (path, presets) in presets(target) {
         let unusable = |problem| LoaderError::Unusable { path: path.clone(), problem };
         let Some((used, image)) = twin(&presets).map_err(unusable)? else { continue };
@@ -63,9 +72,12 @@ pub(super) fn steps(target: &Target, host: &HostEntry) -> Result<Vec<Step>, Load
             steps.push(host_entry::step("host-cmdline", path.clone(), target.state(&path), text));
             steps.extend(os_release(target));
         }
-        if host.is_default {
-            return Err(by_hand(&image.path));
+        if let (true, Some(image)) = (host.is_default, place(path, &image.path)) {
+            is_default.get_or_insert(image);
         }
+    }
+    if let Some(image) = is_default {
+        steps.push(once::default_step(target, &image)?);
     }
     Ok(steps)
 }
@@ -132,16 +144,4 @@ fn os_release(target: &Target) -> Option<Step> {
     let _ = writeln!(text, "PRETTY_NAME=\"{}\"", host_entry::title(&name));
     let _ = writeln!(text, "IMAGE_ID={id}-{}", host_entry::NAME);
     Some(host_entry::step("host-os-release", path.clone(), target.state(&path), text))
-}
-
-pub(super) fn by_hand(image: &str) -> LoaderError {
-    LoaderError::ByHand {
-        path: image.to_owned(),
-        why: "which unified kernel image boots is the firmware's or a boot menu's to say, so \
-              default_entry = \"host\" is not done here"
-            .to_owned(),
-        what: "leave default_entry out, and choose the image whose name holds neuron-host as the \
-               default by hand"
-            .to_owned(),
-    }
 }

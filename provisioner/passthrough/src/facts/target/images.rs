@@ -11,12 +11,15 @@ use crate::text::{kernel_image, loader_entry};
 /// The folder of a boot partition in which copies are kept.
 pub const KEPT: &str = "neuron-host";
 
+/// The folder of a boot partition in which boot menus look for unified kernel images.
+const UNIFIED: &str = "EFI/Linux";
+
 impl Target {
     /// After the entries were read: they name what boots.
     pub(super) fn boot_images(&mut self, root: &Root) -> Result<(), FactsError> {
         for mount in BOOT_MOUNTS {
             let mut paths: Vec<String> = Vec::new();
-            for folder in [mount.to_owned(), format!("{mount}/{KEPT}")] {
+            for folder in [mount.to_owned(), format!("{mount}/{KEPT}"), format!("{mount}/{UNIFIED}")] {
                 let names = root.list(&folder)?.unwrap_or_default();
                 paths.extend(names.into_iter().map(|name| format!("{folder}/{name}")));
             }

@@ -72,7 +72,18 @@ fn an_open_quote_is_refused_by_its_line() {
 }
 
 #[test]
+fn what_a_stanza_starts_is_its_own_and_not_what_hides_behind_it() {
+    let text = "menuentry A {\n loader /a\n}\nmenuentry \"B\" {\n Loader \"/boot/b c\" # why\n initrd=/b.img\n options \
+                \"root=UUID=1\"\n submenuentry x {\n loader /x\n initrd\n }\n initrd /late\n}\nmenuentry C {\n loader /c\n}\n";
+    let all = options(text, Format::Stanzas);
+    assert_eq!(started(text, &all[0]), [("loader", "/boot/b c"), ("initrd", "/b.img"), ("initrd", "/late")]);
+    let bare = "menuentry A {\n options \"root=UUID=1\"\n}\n";
+    assert_eq!(started(bare, &options(bare, Format::Stanzas)[0]), []);
+}
+
+#[test]
 fn a_way_back_stands_beside_its_line_and_goes_again() {
+    let starts = [("loader", "/k".to_owned()), ("initrd", "/i".to_owned())];
     for (format, text, is_default, at) in [
         (Format::Linux, LINUX, false, 1),
         (Format::Linux, LINUX, true, 0),
@@ -81,10 +92,16 @@ fn a_way_back_stands_beside_its_line_and_goes_again() {
     ] {
         let all = options(text, format);
         let beside = all.iter().position(|one| this_system(one)).unwrap();
-        let with = with_way_back(text, format, &all[beside], ("a, again", "root=UUID=1 z"), is_default);
+        let way_back = WayBack { label: "a, again", line: "root=UUID=1 z", starts: &starts };
+        let with = with_way_back(text, format, &all[beside], way_back, is_default);
         let now = options(&with, format);
         assert_eq!((now.len(), now[beside + at].text), (all.len() + 1, "root=UUID=1 z"), "{with}");
         assert_eq!(now[beside + at].is_sub, format == Format::Stanzas);
+        assert_eq!(
+            with.contains("loader \"/k\"\n        initrd \"/i\"\n"),
+            format == Format::Stanzas,
+            "{with}"
+        );
         assert_eq!(block::remove_block(&with), text);
     }
 }

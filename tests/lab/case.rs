@@ -495,7 +495,7 @@ fn base() -> io::Result<Vec<u8>> {
 }
 
 /// The libraries of a program of this system, by their paths here; none of a static one.
-fn libraries(program: &Path) -> Vec<String> {
+pub(crate) fn libraries(program: &Path) -> Vec<String> {
     let Ok(listed) = run(Command::new("ldd").arg(program)) else { return Vec::new() };
     let paths = listed.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
     paths.map(str::to_owned).collect()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the lab loads; the modules that they need come along.
-const WANTED: [&str; 7] =
+const GRAPHICS: [&str; 7] =
     ["vfio-pci", "vfio_iommu_type1", "bochs", "virtio-gpu", "virtio_pci", "snd-hda-intel", "nvme"];
 
 /// A kernel with the modules that the lab loads.
@@ -31,9 +31,14 @@ pub(crate) fn cache() -> PathBuf {
 impl Kernel {
     /// The kernel that the distribution offers now; downloaded once a version.
     pub(crate) fn fetch() -> io::Result<Self> {
+        Self::with("", &GRAPHICS)
+    }
+
+    /// The same with other modules, kept under a name of its own.
+    pub(crate) fn with(name: &str, modules: &[&str]) -> io::Result<Self> {
         let (package, version) = offered()?;
-        let folder = cache().join(format!("{package}_{}", version.replace(':', "%3a")));
-        let wanted = WANTED.join("\n");
+        let folder = cache().join(format!("{package}_{}{name}", version.replace(':', "%3a")));
+        let wanted = modules.join("\n");
         // Written last: what has it is complete.
         let complete = folder.join("wanted");
         if fs::read_to_string(&complete).ok().as_deref() != Some(wanted.as_str()) {
@@ -41,7 +46,7 @@ impl Kernel {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            unpack(&package, &version, &folder)?;
+            unpack(&package, &version, modules, &folder)?;
             fs::write(&complete, wanted)?;
         }
         let release = only_entry(&folder.join("lib/modules"))?;
@@ -67,7 +72,7 @@ fn offered() -> io::Result<(String, String)> {
 }
 
 /// Downloads a package and takes the kernel and the wanted modules out of it.
-fn unpack(package: &str, version: &str, folder: &Path) -> io::Result<()> {
+fn unpack(package: &str, version: &str, wanted: &[&str], folder: &Path) -> io::Result<()> {
     fs::create_dir_all(cache())?;
     let scratch = tempfile::tempdir_in(cache())?;
     let at = scratch.path();
@@ -91,7 +96,7 @@ fn unpack(package: &str, version: &str, folder: &Path) -> io::Result<()> {
     for list in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
         fs::copy(modules.join(&release).join(list), target.join(list))?;
     }
-    for name in WANTED {
+    for name in wanted {
         let needs =
             run(kmod("modprobe").arg("-d").arg(&whole).args(["-S", &release, "--show-depends", name]))?;
         for file in needs.lines().filter_map(|line| line.strip_prefix("insmod ")) {

@@ -17,6 +17,7 @@ mod leftovers;
 mod machine;
 mod monitor;
 mod mutations;
+mod plug;
 mod program;
 mod provision;
 mod qemu;

@@ -1,11 +1,13 @@
 //! Booting: QEMU with a deadline, one at a time, and none that outlives its test.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::rc::{Rc, Weak};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -177,26 +179,84 @@ pub(crate) fn direct(kernel: &Path, initramfs: &Path, parameters: &str) -> [Stri
     ["-kernel", &kernel, "-initrd", &initramfs, "-append", parameters].map(str::to_owned)
 }
 
-/// Runs a machine to its end, or to the deadline. The kernel shows which accelerator works. With a
-/// monitor, what hangs says what it does.
+/// The turn to have machines on, one at a time. Whoever wants several without somebody else's in between
+/// holds it.
+pub(crate) struct Turn(#[expect(dead_code, reason = "what counts is that it is held")] Rc<Flock<File>>);
+
+impl Turn {
+    /// Waits for it, unless this thread has it.
+    pub(crate) fn wait() -> io::Result<Self> {
+        thread_local!(static HELD: RefCell<Weak<Flock<File>>> = const { RefCell::new(Weak::new()) });
+        if let Some(held) = HELD.with_borrow(Weak::upgrade) {
+            return Ok(Self(held));
+        }
+        fs::create_dir_all(cache())?;
+        let lock = File::create(cache().join("one-at-a-time"))?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| io::Error::from(error))?;
+        let lock = Rc::new(lock);
+        HELD.set(Rc::downgrade(&lock));
+        Ok(Self(lock))
+    }
+}
+
+/// A machine that is on; there is one at a time. Dropping it pulls the plug.
+pub(crate) struct On {
+    running: Running,
+    console: File,
+    _turn: Turn,
+}
+
+impl On {
+    /// Turns a machine on. The kernel shows which accelerator works.
+    pub(crate) fn new(kernel: &Path, machine: Vec<String>, input: Stdio) -> io::Result<Self> {
+        let accelerator = accelerator(kernel)?;
+        let turn = Turn::wait()?;
+        let console = anonymous()?;
+        let mut arguments = words("-display none -nodefaults -no-reboot -vga none -serial file:/dev/stdout");
+        arguments.extend(["-accel".to_owned(), accelerator.to_owned()]);
+        arguments.extend(machine);
+        let running = Running::start(&arguments, input, &console)?;
+        Ok(Self { running, console, _turn: turn })
+    }
+
+    /// What the console showed so far.
+    pub(crate) fn console(&self) -> io::Result<String> {
+        content(&self.console)
+    }
+
+    /// Waits until this is so; a machine that ends before, or goes on for longer, is an error.
+    pub(crate) fn wait_until(
+        &mut self,
+        limit: Duration,
+        mut is_so: impl FnMut(&Self) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let end = Instant::now() + limit;
+        loop {
+            let has_ended = self.running.0.try_wait()?.is_some();
+            if is_so(self)? {
+                return Ok(());
+            }
+            if has_ended || Instant::now() > end {
+                let how = if has_ended { "ended" } else { "is still on" };
+                let console = self.console()?;
+                return Err(io::Error::other(format!("the machine {how} without it:\n{console}")));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// Runs a machine to its end, or to the deadline. With a monitor, what hangs says what it does.
 pub(crate) fn run(
     kernel: &Path,
-    machine: Vec<String>,
+    mut machine: Vec<String>,
     input: Stdio,
     limit: Duration,
     monitor: Option<&Monitor>,
 ) -> io::Result<Boot> {
-    let accelerator = accelerator(kernel)?;
-    fs::create_dir_all(cache())?;
-    let lock = File::create(cache().join("one-at-a-time"))?;
-    let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| io::Error::from(error))?;
-    let console = anonymous()?;
-    let mut arguments = words("-display none -nodefaults -no-reboot -vga none -serial file:/dev/stdout");
-    arguments.extend(["-accel".to_owned(), accelerator.to_owned()]);
-    arguments.extend(machine);
-    arguments.extend(monitor.map(Monitor::arguments).into_iter().flatten());
+    machine.extend(monitor.map(Monitor::arguments).into_iter().flatten());
+    let On { mut running, console, _turn } = On::new(kernel, machine, input)?;
     let begun = Instant::now();
-    let mut running = Running::start(&arguments, input, &console)?;
     let mut watch = || {
         if let (Some(monitor), Ok(shown)) = (monitor, content(&console)) {
             // A machine that is just over answers nobody; a key that did not come shows in what it does.
@@ -213,7 +273,6 @@ pub(crate) fn run(
         drop(running);
         stderr.read_to_string(&mut complaints)?;
     }
-    drop(lock);
     Ok(Boot { console: content(&console)? + &complaints, code, took })
 }
 

@@ -1,254 +1,57 @@
-//! What must be true of a target after the power was cut.
+//! What must be true of a disk after the power was cut.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use neuron_tests::program;
-use neuron_tests::scenario::{STATE, without_state};
-use neuron_tests::tree::{self, Entry, Tree};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
+use neuron_tests::story::{Story, When, seen};
+use neuron_tests::tree;
 
 use crate::recorder::{Mounted, run};
 
-/// What the stand-in for mkinitcpio makes.
-const IMAGE: &str = "boot/initramfs-linux.img";
-
-/// A run, from one tree to another.
-pub(crate) struct Story {
-    /// The machine's root.
-    pub(crate) machine: PathBuf,
-    /// `apply` or `revert`.
-    pub(crate) verb: &'static str,
-    /// Before anything was applied.
-    pub(crate) original: Tree,
-    /// With everything applied.
-    pub(crate) applied: Tree,
-}
-
-/// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum When {
-    /// In the middle of the run.
-    During,
-    /// After it had ended.
-    After,
-}
-
-/// What a target looks like to somebody who boots it: without our state, and without what stand-ins note.
-pub(crate) fn seen(root: &Path) -> io::Result<Tree> {
-    let mut tree = without_state(&tree::snapshot(root)?);
-    tree.retain(|path, _| !path.starts_with("var/log/") && !path.contains("lost+found"));
-    Ok(tree)
-}
-
-impl Story {
-    /// What a run that ends leaves.
-    fn end(&self) -> &Tree {
-        if self.verb == "apply" { &self.applied } else { &self.original }
-    }
-
-    /// Whether a state of the disk is one that a person can live with; else what is wrong.
-    /// Each of these verbs has to get through from there.
-    pub(crate) fn judge(&self, disk: &[u8], when: When, next: &[&str]) -> io::Result<Result<(), String>> {
-        let scratch = neuron_tests::scratch()?;
-        let file = scratch.path().join("disk");
-        std::fs::write(&file, disk)?;
-        let mounted = match Mounted::new(&file) {
-            Ok(mounted) => mounted,
-            Err(error) => return Ok(Err(format!("it does not mount: {error}"))),
-        };
-        let found = self.look(&mounted.root(), when)?;
-        if !found.is_empty() {
-            return Ok(Err(found.join("; ")));
-        }
-        mounted.unmount()?;
-        let looked_at = std::fs::read(&file)?;
-        for verb in next {
-            std::fs::write(&file, &looked_at)?;
-            let mounted = Mounted::new(&file)?;
-            let finished = self.finishes(&mounted.root(), verb)?;
-            mounted.unmount()?;
-            if finished.is_err() {
-                return Ok(finished);
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    /// Every file is the old or the new one, and whatever the journal calls done is done.
-    fn look(&self, root: &Path, when: When) -> io::Result<Vec<String>> {
-        let tree = seen(root)?;
-        let mut wrong = Vec::new();
-        let paths = self.original.keys().chain(self.applied.keys()).chain(tree.keys());
-        for path in paths.collect::<std::collections::BTreeSet<_>>() {
-            let is = tree.get(path);
-            let is_known = is == self.original.get(path) || is == self.applied.get(path);
-            // What a program of the target writes is its own; at the end it must be there.
-            if !is_known && path != IMAGE && !is_temporary(path) {
-                wrong.push(format!("{path} is neither old nor new: {}", told(is)));
-            }
-        }
-        let journal = std::fs::read_to_string(root.join(STATE).join("journal.jsonl")).unwrap_or_default();
-        wrong.extend(self.unannounced(&tree, &journal));
-        wrong.extend(unkept(root, &journal));
-        wrong.extend(undone(&tree, &journal));
-        if when == When::After && last_word(&journal) != Some(self.verb) {
-            wrong.push("the program said that it was done, and the journal does not".to_owned());
-        }
-        let promised = match (when, last_word(&journal)) {
-            (When::After, _) => Some(self.end()),
-            (_, Some("apply")) => Some(&self.applied),
-            (_, Some("revert")) => Some(&self.original),
-            _ => None,
-        };
-        if let Some(promised) = promised {
-            // The copies go after a revert, when nothing names them any more.
-            let copies = |path: &str| path.starts_with("boot/neuron-host") && when == When::During;
-            let differences = tree::diff(promised, &tree);
-            let differences = differences.iter().filter(|difference| !copies(difference.path()));
-            wrong.extend(differences.map(|difference| format!("called done, but {difference}")));
-        }
-        Ok(wrong)
-    }
-
-    /// What is changed without a line of the journal that says so first.
-    fn unannounced(&self, tree: &Tree, journal: &str) -> Vec<String> {
-        let mut announced = std::collections::BTreeSet::new();
-        for intent in intents(journal) {
-            let directories = intent["directories"].as_array().cloned().unwrap_or_default();
-            let paths = directories.iter().chain([&intent["real"]]);
-            announced.extend(paths.filter_map(Value::as_str).map(|path| path[1..].to_owned()));
-        }
-        let start = if self.verb == "apply" { &self.original } else { &self.applied };
-        let differences = tree::diff(start, tree);
-        let is_free = |path: &str| {
-            // A revert takes these away after its commit.
-            let goes = self.verb == "revert" && path.starts_with("boot/neuron-host");
-            goes || path == IMAGE || announced.contains(path)
-        };
-        let unannounced = differences.iter().filter(|difference| !is_free(difference.path()));
-        // Directories go at the end of a revert, and are empty by then.
-        let is_directory = |path: &str| start.get(path).is_some_and(|e| e.kind == tree::Kind::Directory);
-        let unannounced = unannounced.filter(|difference| !is_directory(difference.path()));
-        let unannounced =
-            unannounced.filter(|difference| !is_announced_temporary(difference.path(), &announced));
-        unannounced.map(|difference| format!("not in the journal, but {difference}")).collect()
-    }
-
-    /// The next run gets through, and leaves what it should.
-    fn finishes(&self, root: &Path, verb: &str) -> io::Result<Result<(), String>> {
-        let mut command = program::command()?;
-        command.arg("--machine-root").arg(&self.machine).arg("--target-root").arg(root);
-        let output = program::output(command.args([verb, "--yes"]))?;
-        if ![0, 4].contains(&output.code) {
-            return Ok(Err(format!("{verb} afterwards ends with {}: {}", output.code, output.stderr)));
-        }
-        let end = if verb == "apply" { &self.applied } else { &self.original };
-        let differences = tree::diff(end, &seen(root)?);
-        let told: Vec<String> = differences.iter().map(ToString::to_string).collect();
-        if told.is_empty() {
-            return Ok(Ok(()));
-        }
-        Ok(Err(format!("after {verb}: {}", told.join(", "))))
-    }
-}
-
-/// Which operation the journal's last record calls whole.
-fn last_word(journal: &str) -> Option<&'static str> {
-    let last = journal.lines().rfind(|line| !line.contains("\"record\":\"dropped\""))?;
-    let begin = journal.lines().rfind(|line| line.contains("\"record\":\"begin\""))?;
-    let is = |word: &str| begin.contains(&format!("\"operation\":\"{word}\""));
-    match last {
-        _ if last.contains("\"record\":\"commit\"") && is("apply") => Some("apply"),
-        _ if last.contains("\"record\":\"commit\"") && is("revert") => Some("revert"),
-        _ => None,
-    }
-}
-
-/// The lines of the journal's last transaction that announce a change.
-fn intents(journal: &str) -> Vec<Value> {
-    let lines = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut intents = Vec::new();
-    for line in lines {
-        if line["record"] == "begin" {
-            intents.clear();
-        } else if line["record"] == "intent" {
-            intents.push(line);
-        }
-    }
-    intents
-}
-
-/// Bytes that a revert will need and that are not kept.
-fn unkept(root: &Path, journal: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for intent in intents(journal).iter().filter(|intent| intent["copy"] != true) {
-        // Once nothing is to be put back any more they may go.
-        if last_word(journal).is_some() {
-            break;
-        }
-        for digest in
-            [&intent["before"], &intent["after"]].iter().filter_map(|state| state["sha256"].as_str())
-        {
-            let kept = std::fs::read(root.join(STATE).join("saved").join(digest));
-            let is_whole = kept.is_ok_and(|bytes| hex(&Sha256::digest(bytes)) == digest);
-            if !is_whole {
-                wrong.push(format!("{} cannot be put back: {digest} is not kept", intent["real"]));
-            }
-        }
-    }
-    wrong
-}
-
-/// Changes that the journal calls done and that are not.
-fn undone(tree: &Tree, journal: &str) -> Vec<String> {
-    // In the order of the lines: the n-th `done` belongs to the n-th intent.
-    let begin = journal.rfind("\"record\":\"begin\"").unwrap_or_default();
-    let done = journal[begin..].matches("\"record\":\"done\"").count();
-    let is_after = |intent: &Value| {
-        let entry = intent["real"].as_str().and_then(|path| tree.get(&path[1..]));
-        match entry.map(|entry| &entry.kind) {
-            Some(tree::Kind::File(bytes)) => {
-                intent["after"]["sha256"] == hex(&Sha256::digest(bytes)).as_str()
-            }
-            Some(_) => intent["after"]["is"] != "regular",
-            None => intent["after"]["is"] == "absent",
-        }
+/// Whether a state of the disk is one that a person can live with; else what is wrong.
+/// Each of these verbs has to get through from there.
+pub(crate) fn judge(story: &Story, disk: &[u8], when: When, next: &[&str]) -> io::Result<Result<(), String>> {
+    let scratch = neuron_tests::scratch()?;
+    let file = scratch.path().join("disk");
+    std::fs::write(&file, disk)?;
+    let mounted = match Mounted::new(&file) {
+        Ok(mounted) => mounted,
+        Err(error) => return Ok(Err(format!("it does not mount: {error}"))),
     };
-    // A path can be changed twice; and what a run before this one did is put back without a new line.
-    let intents = intents(journal);
-    let last = |intent: &Value| intents.iter().rfind(|other| other["real"] == intent["real"]) == Some(intent);
-    let undone = intents.iter().take(done).filter(|intent| last(intent) && !is_after(intent));
-    undone.map(|intent| format!("the journal calls {} done, and it is not", intent["real"])).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Whether this is the unfinished file of a change that the journal announces.
-fn is_announced_temporary(path: &str, announced: &std::collections::BTreeSet<String>) -> bool {
-    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let whose = name.strip_prefix('.').and_then(|name| name.split_once(".neuron-"));
-    whose.is_some_and(|(name, _)| announced.contains(&format!("{folder}/{name}")))
-}
-
-fn is_temporary(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    name.starts_with('.') && name.contains(".neuron-")
-}
-
-fn told(entry: Option<&Entry>) -> String {
-    match entry {
-        None => "it is gone".to_owned(),
-        Some(Entry { kind: tree::Kind::File(bytes), mode, .. }) => format!("{} bytes, {mode:o}", bytes.len()),
-        Some(Entry { kind, .. }) => format!("{kind:?}"),
+    let found = story.look(&mounted.root(), when)?;
+    if !found.is_empty() {
+        return Ok(Err(found.join("; ")));
     }
+    mounted.unmount()?;
+    let looked_at = std::fs::read(&file)?;
+    for verb in next {
+        std::fs::write(&file, &looked_at)?;
+        let mounted = Mounted::new(&file)?;
+        let finished = finishes(story, &mounted.root(), verb)?;
+        mounted.unmount()?;
+        if finished.is_err() {
+            return Ok(finished);
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// The next run gets through, and leaves what it should.
+fn finishes(story: &Story, root: &Path, verb: &str) -> io::Result<Result<(), String>> {
+    let mut command = program::command()?;
+    command.arg("--machine-root").arg(&story.machine).arg("--target-root").arg(root);
+    let output = program::output(command.args([verb, "--yes"]))?;
+    if ![0, 4].contains(&output.code) {
+        return Ok(Err(format!("{verb} afterwards ends with {}: {}", output.code, output.stderr)));
+    }
+    let end = if verb == "apply" { &story.applied } else { &story.original };
+    let differences = tree::diff(end, &seen(root)?);
+    let told: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    if told.is_empty() {
+        return Ok(Ok(()));
+    }
+    Ok(Err(format!("after {verb}: {}", told.join(", "))))
 }
 
 /// Whether `e2fsck` has nothing to complain of once the journals were played back.

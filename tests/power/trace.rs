@@ -1,50 +1,12 @@
-//! The program under `strace`: what it asks the kernel to do to the target, one such call left out, or the
-//! program killed right before one.
+//! The program under `strace`.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Command;
 
 use neuron_tests::program::{self, Output};
-
-/// What puts something on disk for good.
-pub(crate) const FLUSHES: [&str; 3] = ["fsync", "fdatasync", "syncfs"];
-/// What changes something, beside opening with `O_CREAT`.
-const CHANGES: [&str; 12] = [
-    "write",
-    "renameat",
-    "renameat2",
-    "unlinkat",
-    "mkdirat",
-    "symlinkat",
-    "fchmod",
-    "fchown",
-    "fchownat",
-    "fsetxattr",
-    "fremovexattr",
-    "ftruncate",
-];
-
-/// A call of the program itself that is about the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Call {
-    /// The system call.
-    pub(crate) name: String,
-    /// Its number among those of this name, from 1.
-    pub(crate) number: usize,
-    /// Its arguments, with the target's own path left out.
-    pub(crate) arguments: String,
-}
-
-/// What happens to one call.
-pub(crate) enum Instead<'a> {
-    /// It is not carried out, and says that it was.
-    LeftOut(&'a Call),
-    /// The program dies before it.
-    Killed(&'a Call),
-}
+use neuron_tests::trace::{Call, Instead, arguments, calls};
 
 /// Runs the program; `instead` may change what happens to one of its calls.
 pub(crate) fn run(
@@ -56,85 +18,8 @@ pub(crate) fn run(
     let scratch = neuron_tests::scratch()?;
     let trace = scratch.path().join("trace");
     let mut command = Command::new("strace");
-    let all = [&FLUSHES[..], &CHANGES[..]].concat().join(",");
-    command.args(["-f", "-y", "-s", "64", "-e", "signal=none", "-e", &format!("trace=openat,{all}"), "-o"]);
-    command.arg(&trace);
-    match instead {
-        Some(Instead::LeftOut(call)) => {
-            command.args(["-e", &format!("inject={}:retval=0:when={}", call.name, call.number)]);
-        }
-        Some(Instead::Killed(call)) => {
-            command.args(["-e", &format!("inject={}:signal=KILL:when={}", call.name, call.number)]);
-        }
-        None => {}
-    }
+    command.args(arguments(&trace, instead));
     command.arg(program::path()?).arg("--machine-root").arg(machine).arg("--target-root").arg(target);
     let output = program::output(command.args([verb, "--yes"]))?;
     Ok((output, calls(&fs::read_to_string(&trace)?, &target.display().to_string())))
-}
-
-/// The calls of the first process that name something below the target.
-fn calls(trace: &str, target: &str) -> Vec<Call> {
-    let own = trace.split_whitespace().next().unwrap_or_default();
-    let mut numbers = BTreeMap::new();
-    let mut calls = Vec::new();
-    for line in trace.lines() {
-        let Some((pid, call)) = line.split_once(' ') else { continue };
-        let Some((name, arguments)) = call.trim_start().split_once('(') else { continue };
-        if pid != own {
-            continue;
-        }
-        let number = numbers.entry(name.to_owned()).or_insert(0);
-        *number += 1;
-        let makes = name != "openat" || arguments.contains("O_CREAT");
-        if makes && arguments.contains(target) {
-            let arguments = arguments.replace(target, "");
-            calls.push(Call { name: name.to_owned(), number: *number, arguments });
-        }
-    }
-    calls
-}
-
-impl Call {
-    /// In a line, with where it comes from.
-    pub(crate) fn told(&self, site: &str) -> String {
-        format!("{} {} of {} ({site})", self.name, self.number, self.arguments.trim_end_matches(") = 0"))
-    }
-
-    /// Whether it flushes.
-    pub(crate) fn is_flush(&self) -> bool {
-        FLUSHES.contains(&self.name.as_str())
-    }
-}
-
-/// Which place of the program a flush comes from, told by what it is about and by the call before it.
-pub(crate) fn site(calls: &[Call], at: usize) -> String {
-    let about = calls[at].arguments.split(['<', '>']).nth(1).unwrap_or_default();
-    let before = &calls[..at];
-    let change = before.iter().rev().find(|call| !call.is_flush());
-    let change = change.map_or("", |call| call.name.as_str());
-    let is_state = about.starts_with("/var/lib/neuron-provisioner");
-    let whose = if is_state { "of our own" } else { "of the target" };
-    if about.ends_with("/journal.jsonl") {
-        let record = before.iter().rev().find(|call| call.name == "write");
-        let record = record.map_or("", |call| call.arguments.as_str());
-        let kind = record.split("\\\"record\\\":\\\"").nth(1).and_then(|rest| rest.split("\\\"").next());
-        return format!("the journal after its {}", kind.unwrap_or("header"));
-    }
-    if calls[at].name == "syncfs" {
-        return "the file systems that a program wrote to".to_owned();
-    }
-    let name = about.rsplit('/').next().unwrap_or_default();
-    if name.starts_with(".unfinished") || name.contains(".neuron-") {
-        return format!("a new file {whose}");
-    }
-    let verb = match change {
-        "renameat" | "renameat2" => "rename",
-        "mkdirat" | "fchmod" => "mkdir",
-        "unlinkat" => "unlink",
-        // The first line of the journal.
-        "openat" | "write" => "create",
-        other => other,
-    };
-    format!("a directory {whose} after {verb}")
 }

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::at;
@@ -103,6 +104,11 @@ impl Disk {
     /// How many units are under way.
     pub fn pending(&self) -> usize {
         self.pending.len()
+    }
+
+    /// How many of them lie there.
+    pub fn pending_in(&self, places: &Range<usize>) -> usize {
+        self.pending.iter().filter(|(at, _)| places.contains(at)).count()
     }
 
     /// What is there after a power cut that spares, of what is under way, the units that `survives` says

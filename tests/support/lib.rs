@@ -14,7 +14,9 @@ pub mod readers;
 pub mod rules;
 pub mod scenario;
 pub mod seen;
+pub mod story;
 pub mod target;
+pub mod trace;
 pub mod tree;
 
 /// The folder of all tests: machines, targets and scenarios lie below it.

@@ -159,6 +159,50 @@ fn a_confirm_from_elsewhere_is_an_answer() {
     assert_eq!(status(&ground)["state"], "active");
 }
 
+/// A line in the middle that nobody can read.
+fn damage_journal(ground: &Ground) {
+    let journal = ground.target().join("var/lib/neuron-provisioner/journal.jsonl");
+    let whole = fs::read_to_string(&journal).unwrap();
+    let mut lines: Vec<&str> = whole.lines().collect();
+    let middle = lines.len() / 2;
+    lines[middle] = "{\"record\":";
+    fs::write(&journal, lines.join("\n") + "\n").unwrap();
+}
+
+#[test]
+fn with_a_damaged_journal_it_is_asked_and_goes_back_all_the_same() {
+    let ground = on_trial("grub-trial", "claimed");
+    damage_journal(&ground);
+    let end = ask(&ground, 1).end();
+    assert_eq!(end.code, 0, "{}", end.screen);
+    assert_eq!(runs(&ground, "systemctl --no-block reboot"), 1, "{}", end.screen);
+    assert!(state_file(&ground, "boots.json").unwrap().contains("nobody pressed a key"));
+    // The record as well: nobody knows any more which entry the next boot starts.
+    let ground = on_trial("grub-trial", "claimed");
+    damage_journal(&ground);
+    fs::write(ground.target().join("var/lib/neuron-provisioner/trial.json"), "{").unwrap();
+    let end = ask(&ground, 1).end();
+    assert_eq!(end.code, 0, "{}", end.screen);
+    assert!(is_given_back_live(&ground) && runs(&ground, "systemctl") == 0, "{}", end.screen);
+    // A key takes nothing away; that it cannot be made the default is said.
+    let ground = on_trial("grub-trial", "claimed");
+    damage_journal(&ground);
+    let mut terminal = ask(&ground, 30);
+    terminal.wait_for("30 seconds left");
+    terminal.send(" ");
+    let end = terminal.end();
+    assert_eq!(end.code, 3, "{}", end.screen);
+    assert!(end.screen.contains("That did not work") && end.screen.contains("journal"), "{}", end.screen);
+    assert!(!is_given_back_live(&ground) && runs(&ground, "systemctl") == 0);
+    assert_eq!(default_entry(&ground), "neuron-host");
+    // The control: no record, no trial.
+    let ground = on_trial("grub-trial", "claimed");
+    damage_journal(&ground);
+    fs::remove_file(ground.target().join("var/lib/neuron-provisioner/trial.json")).unwrap();
+    let end = ask(&ground, 1).end();
+    assert!(end.code == 0 && end.screen.contains("nothing to ask"), "{}", end.screen);
+}
+
 #[test]
 fn nobody_is_asked_in_a_boot_without_passthrough_or_where_nobody_sits() {
     for claim in ["off", "doubt"] {

@@ -61,6 +61,7 @@ fn what_is_put_off_holds_it_in_a_revert_and_when_it_is_switched_off() {
         }
         let said = ends(&ground, &[arguments, &["--no-reload"]].concat(), 4);
         assert!(said.contains("mkinitcpio -P"), "{said}");
+        assert!(off || said.contains("`neuron-provisioner revert` once more"), "{said}");
         assert_eq!(there(&ground), [true; 3], "off: {off}");
         assert!(!ground.target().join("etc/neuron/vfio-devices").exists());
         ends(&ground, arguments, 4);

@@ -176,8 +176,9 @@ impl<'a> Trip<'a> {
         let mut runner = Deferred { who: REAL_SYSTEM.replace("apply", "revert") };
         let reverted =
             provision::revert(&self.machine, &self.target, self.stop.options(), &mut runner, &mut |_| {})?;
+        let waits = reverted.waits;
         let (report, code) = revert::outcome(reverted);
-        self.step("revert", code, &report, &revert::text(&report))
+        self.step("revert", code, &report, &revert::text(&report, waits))
     }
 
     /// Compares what is there now with what was there before the first step.

@@ -31,7 +31,7 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
         provision::let_go(&target).map_err(ProvisionError::from)?;
         notice::withdraw(&machine);
         let nothing = ResultReport::new(false, false, Vec::new());
-        return Ok(apply::told(finish(common, &nothing), code(&nothing)));
+        return Ok(apply::told(finish(common, &nothing, false), code(&nothing)));
     }
     if !common.json && !common.quiet {
         let mut text = domains.text();
@@ -54,6 +54,7 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
     };
     match reverted {
         Ok(reverted) => {
+            let waits = reverted.waits;
             let (mut report, code) = outcome(reverted);
             // While an image or a menu is still to be made, what boots next may claim all the same.
             if !is_something_due(&report) {
@@ -63,13 +64,13 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
             let undefined = domains.take_back(&target);
             report.changed |= undefined.iter().any(|step| step.outcome == StepResult::Done);
             report.steps.extend(undefined);
-            Ok(apply::told(finish(common, &report), code))
+            Ok(apply::told(finish(common, &report, waits), code))
         }
         Err(error) => Err(apply::ended(error, &stop)),
     }
 }
 
-fn finish(common: &Common, report: &ResultReport) -> Result<(), Failure> {
+fn finish(common: &Common, report: &ResultReport, waits: bool) -> Result<(), Failure> {
     if common.json {
         return render::json(report);
     }
@@ -77,7 +78,7 @@ fn finish(common: &Common, report: &ResultReport) -> Result<(), Failure> {
         narrate::part(&apply::deferred(report));
         return render::print(&left(report));
     }
-    render::print(&text(report))
+    render::print(&text(report, waits))
 }
 
 /// How a revert ended, as a document and as an exit code.
@@ -103,14 +104,17 @@ fn is_something_due(report: &ResultReport) -> bool {
     report.steps.iter().any(|step| step.outcome == StepResult::Deferred && !domains::is_of_domain(step))
 }
 
-/// How a revert ended, for a person.
-pub(crate) fn text(report: &ResultReport) -> String {
+/// How a revert ended, for a person; `waits` where the way back stays for now.
+pub(crate) fn text(report: &ResultReport, waits: bool) -> String {
     let mut text = apply::deferred(report) + &left(report);
     text.push_str(if report.changed { "\nReverted.\n" } else { "Nothing to revert.\n" });
     if report.reboot_needed {
-        text.push_str(if is_something_due(report) {
+        text.push_str(if is_something_due(report) && waits {
             "Next: have that done first: until then the machine still boots with what was built before. Then \
              `neuron-provisioner revert` once more: the way back goes last.\n"
+        } else if is_something_due(report) {
+            "Next: have that done first: until then the machine still boots with what was built before. Then \
+             reboot, and the GPU is the host's again.\n"
         } else if report.left.is_empty() && report.merged.is_empty() {
             "Next: reboot, and the GPU is the host's again.\n"
         } else {

@@ -48,6 +48,8 @@ pub enum ApplyError {
     NotWritable {
         /// The file that was to be written.
         path: TargetPath,
+        /// Whether it is on FAT.
+        fat: bool,
         /// What the kernel said.
         source: io::Error,
     },
@@ -105,6 +107,15 @@ pub enum ApplyError {
     Failed(Box<Failure>),
 }
 
+/// Said of a FAT that takes nothing. The kernel makes it so when it meets what a power cut left
+/// (`fat_fs_error` in `fs/fat/misc.c`), and remounting alone does not help for long.
+pub(super) const DAMAGED_FAT: &str = "the kernel makes a damaged FAT read-only: unmount it, run `fsck.fat -a` on its \
+                                      partition, mount it again, and run this again";
+
+fn is_read_only(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ReadOnlyFilesystem
+}
+
 /// A step that failed after others had been done, and what became of those.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -150,6 +161,9 @@ impl ApplyError {
             Self::Refused { .. } => "make that an ordinary file, or nothing, on a file system that the target's \
                                      /etc/fstab lists, then plan again"
                 .to_owned(),
+            Self::NotWritable { fat: true, source, .. } if is_read_only(source) => {
+                format!("{DAMAGED_FAT}; or it was mounted so: mount it writable")
+            }
             Self::NotWritable { .. } => "mount the target writable and run this as root".to_owned(),
             Self::NoSpace { .. } => "make room on that file system and run this again".to_owned(),
             Self::Io { source, .. } | Self::Read(ReadError { source, .. })
@@ -166,6 +180,11 @@ impl ApplyError {
             Self::Failed(failure) => failure.remaining.join("; "),
             Self::Io { .. } | Self::Rebuild { .. } | Self::Read(_) => return None,
         })
+    }
+
+    /// Whether the file system takes nothing.
+    pub(super) fn is_for_read_only(&self) -> bool {
+        matches!(self, Self::Io { source, .. } | Self::NotWritable { source, .. } if is_read_only(source))
     }
 
     pub(super) fn io(attempt: &'static str, path: impl Into<String>) -> impl FnOnce(io::Error) -> ApplyError {

@@ -154,7 +154,14 @@ impl Ledger {
     pub(super) fn roll_back(&mut self, undone: Unfinished, left: &[TargetPath], not_rebuilt: &[Vec<String>]) {
         self.newest = self.newest.max(undone.begin.transaction);
         if undone.begin.operation == Operation::Apply {
-            for intent in undone.intents.into_iter().filter(|intent| left.contains(&intent.real)) {
+            let stays: Vec<Intent> =
+                undone.intents.into_iter().filter(|intent| left.contains(&intent.real)).collect();
+            if stays.iter().any(|intent| !intent.copy) {
+                // What stays may hold them.
+                let new = undone.begin.tokens.iter().filter(|token| !self.tokens.contains(token));
+                self.tokens.extend(new.cloned().collect::<Vec<_>>());
+            }
+            for intent in stays {
                 self.own(intent);
             }
         }

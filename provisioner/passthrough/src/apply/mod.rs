@@ -17,6 +17,7 @@ mod journal;
 mod ledger;
 mod order;
 mod place;
+mod put_back;
 mod revert;
 mod room;
 mod saved;

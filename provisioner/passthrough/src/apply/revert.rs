@@ -37,7 +37,7 @@ pub struct ChangedFile {
 }
 
 /// How a revert ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reverted {
     /// The steps.
     pub outcome: Outcome,
@@ -46,6 +46,8 @@ pub struct Reverted {
     pub left: Vec<TargetPath>,
     /// Files that somebody else changed since and from which the caller took what was ours.
     pub merged: Vec<TargetPath>,
+    /// Whether something of ours stays until what was deferred has run: the next revert takes it away.
+    pub waits: bool,
 }
 
 /// What a look at every file of ours found out.
@@ -98,7 +100,7 @@ impl Store<'_> {
         if jobs.is_empty() && forgotten.is_empty() {
             let mut left = left;
             left.extend(self.take_copies_away());
-            return Ok(Reverted { outcome: Outcome::default(), left, merged });
+            return Ok(Reverted { outcome: Outcome::default(), waits: self.waits(&left), left, merged });
         }
         let begin = Begin {
             transaction: self.next_transaction(),
@@ -132,7 +134,13 @@ impl Store<'_> {
             ..StepOutcome::new(path.as_str(), StepResult::Unchanged)
         };
         outcome.steps.extend(left.iter().map(unchanged));
-        Ok(Reverted { outcome, left, merged })
+        Ok(Reverted { outcome, waits: self.waits(&left), left, merged })
+    }
+
+    /// Whether anything is still ours that nobody else has changed.
+    fn waits(&self, left: &[TargetPath]) -> bool {
+        let mut ours = self.ledger().files.values().filter(|owned| owned.copy || !owned.is_taken_back());
+        ours.any(|owned| !left.contains(&owned.path))
     }
 
     /// Whether a program runs (once more) in a revert. Where an earlier one left only the menus, the images

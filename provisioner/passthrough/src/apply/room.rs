@@ -54,7 +54,7 @@ fn demand<'a>(
     place: &Place,
     path: &TargetPath,
 ) -> Result<&'a mut Demand, ApplyError> {
-    let not_writable = |source| ApplyError::NotWritable { path: path.clone(), source };
+    let not_writable = |source| ApplyError::NotWritable { path: path.clone(), fat: place.fat, source };
     place.check_writable().map_err(not_writable)?;
     let stat = fstat(&place.directory).map_err(|errno| not_writable(errno.into()))?;
     let system = fstatvfs(&place.directory).map_err(|errno| not_writable(errno.into()))?;

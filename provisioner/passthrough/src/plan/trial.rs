@@ -49,6 +49,11 @@ impl Record {
         Self { schema: SCHEMA.to_owned(), once }
     }
 
+    /// One that nobody can read any more: how it was begun is not known.
+    pub fn unknown() -> Self {
+        Self::new(None)
+    }
+
     /// Reads what an apply wrote.
     pub fn parse(text: &str) -> Result<Self, String> {
         let record: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;

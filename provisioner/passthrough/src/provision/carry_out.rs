@@ -198,7 +198,7 @@ pub fn revert(
 ) -> Result<Reverted, ProvisionError> {
     let applied = View::open(target)?.status()?;
     if applied.files.is_empty() && applied.state != State::Interrupted && applied.rebuilds_due.is_empty() {
-        return Ok(Reverted { outcome: Outcome::default(), left: Vec::new(), merged: Vec::new() });
+        return Ok(Reverted::default());
     }
     let request = RevertRequest {
         stage: Stage::All.name().to_owned(),

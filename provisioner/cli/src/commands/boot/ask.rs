@@ -92,9 +92,17 @@ fn left_text(left: u16, of: u16, is_dumb: bool) -> String {
 fn keep(machine: &Root, target: &Root) -> Result<ExitCode, Failure> {
     say("  A key was pressed: passthrough stays. Making it the default ...\n");
     // Nothing moves on a console that may know only lines.
-    confirm::carry_out(machine, target, &ConfirmOptions::default(), &mut |_| {})?;
-    say("  Done.\n\n");
-    Ok(ExitCode::Done)
+    match confirm::carry_out(machine, target, &ConfirmOptions::default(), &mut |_| {}) {
+        Ok(_) => {
+            say("  Done.\n\n");
+            Ok(ExitCode::Done)
+        }
+        Err(failure) => {
+            say("  That did not work. In this boot the picture stays as it is; the next one\n  \
+                 asks again, or starts without passthrough. The reason:\n\n");
+            Err(failure)
+        }
+    }
 }
 
 /// First it is remembered, so that no later boot asks or gives away; then it is done.

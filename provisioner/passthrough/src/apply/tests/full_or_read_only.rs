@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::fixture::*;
-use crate::apply::{ApplyError, ErrorKind, Options, View};
+use crate::apply::{ApplyError, ErrorKind, Options, RevertRequest, Store, View};
 
 #[test]
 fn a_read_only_target_is_refused_before_anything_is_written() {
@@ -91,4 +91,60 @@ fn a_disk_that_fills_up_meanwhile_puts_everything_back() {
     target.revert().unwrap();
     assert_eq!(target.snapshot(), before);
     drop(mount);
+}
+
+/// A store that takes every file system for FAT, or for none.
+fn as_fat<'r>(root: &'r crate::root::Root, options: Options<'r>, is_fat: bool) -> Store<'r> {
+    let mut store = Store::open(root, options).unwrap();
+    store.tree_mut().is_fat = if is_fat { |_| Ok(true) } else { |_| Ok(false) };
+    store
+}
+
+/// What the kernel does to a FAT in which it meets what a power cut left, in the middle of a run.
+#[test]
+fn a_fat_that_became_read_only_is_told_with_what_repairs_it() {
+    struct Turns<'a>(&'a Mounted);
+    impl crate::apply::Interrupt for Turns<'_> {
+        fn at(&mut self, point: &str) -> std::io::Result<()> {
+            if point == "before create b" {
+                self.0.remount_read_only();
+            }
+            Ok(())
+        }
+    }
+    if !may_mount("a FAT that becomes read-only") {
+        return;
+    }
+    for is_fat in [true, false] {
+        let target = Target::empty();
+        target.put("boot/a", "old\n");
+        target.put("boot/b", "old\n");
+        target.put("etc/fstab", "UUID=1 /boot vfat rw 0 2\n");
+        let boot = Mounted::bind(&target.at("boot"), &target.at("boot"));
+        let steps = || vec![target.write("a", "/boot/a", "new\n"), target.write("b", "/boot/b", "new\n")];
+        let root = target.root();
+        let try_it = |options| {
+            let made = as_fat(&root, options, is_fat).apply(
+                &transaction(steps()),
+                &mut Maker::new(&target),
+                &mut |_| (),
+            );
+            made.unwrap_err()
+        };
+        let error = try_it(Options { interrupt: Box::new(Turns(&boot)), ..Options::default() });
+        assert_eq!(error.kind(), ErrorKind::NotPutBack, "{error}");
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("/boot/a: ") && hint.contains("ead-only file system"), "{hint}");
+        assert_eq!(hint.matches("fsck.fat -a").count(), usize::from(is_fat), "{hint}");
+        // And where it is so before anything is written.
+        let error = try_it(Options::default());
+        assert!(matches!(error, ApplyError::NotWritable { .. }), "{error}");
+        assert_eq!(error.hint().unwrap().contains("fsck.fat -a"), is_fat, "{:?}", error.hint());
+        // Once it takes something again, the run that was cut off goes back whole.
+        drop(boot);
+        let (request, mut runner) = (RevertRequest::default(), Maker::new(&target));
+        let mut store = as_fat(&root, Options::default(), is_fat);
+        store.revert(&request, &mut |_| None, &mut runner, &mut |_| ()).unwrap();
+        assert_eq!([target.text("boot/a"), target.text("boot/b")], ["old\n", "old\n"]);
+    }
 }

@@ -203,3 +203,108 @@ fn switching_off_keeps_the_same_order() {
     let root = target.root();
     assert_eq!(View::open(&root).unwrap().status().unwrap().tokens, Vec::<String>::new());
 }
+
+/// A failed apply puts its files back; and where the image fails once more, half of one may be what boots.
+#[test]
+fn an_apply_whose_image_fails_twice_leaves_the_way_back() {
+    const MENU_STAYS: &str = "the boot menu with its entry without passthrough stays";
+    for (result, told) in
+        [(fails(), MENU_STAYS), (is_left(), MENU_STAYS), (RunResult::Postponed, "the way back stays")]
+    {
+        let target = before();
+        let untouched = target.snapshot();
+        let mut runner = Twice { first: fails(), then: result.clone(), ran: 0 };
+        let error = target.apply_with(&set_up(&target), Options::default(), &mut runner).unwrap_err();
+        assert_eq!((error.kind(), runner.ran), (ErrorKind::NotPutBack, 2), "{result:?}: {error}");
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("mkinitcpio -P") && hint.contains(told), "{hint}");
+        assert_way_back_stays(&target);
+        // Nothing of it is forgotten: a revert holds it as well, until the image is whole.
+        assert_eq!(revert(&target, &mut programs("mkinitcpio", fails())), Err(ErrorKind::NotPutBack));
+        assert_way_back_stays(&target);
+        let mut runner = all_work();
+        revert(&target, &mut runner).unwrap();
+        assert!(runner.ran.starts_with(&[IMAGES.to_owned()]) && runner.ran.contains(&MENU.to_owned()));
+        assert_eq!(target.snapshot(), untouched, "{result:?}");
+    }
+    // The control: where it is built again, everything goes back at once.
+    let target = before();
+    let untouched = target.snapshot();
+    let mut runner = Twice { first: fails(), then: RunResult::Done, ran: 0 };
+    let error = target.apply_with(&set_up(&target), Options::default(), &mut runner).unwrap_err();
+    assert_eq!((error.kind(), runner.ran), (ErrorKind::Failed, 2), "{error}");
+    assert_eq!(target.snapshot(), untouched);
+}
+
+/// From there an apply gets on as well, and what it makes goes with one revert.
+#[test]
+fn what_stays_of_a_failed_apply_is_taken_up_by_the_next() {
+    let target = before();
+    let untouched = target.snapshot();
+    let wanted = set_up(&target);
+    target.apply_with(&wanted, Options::default(), &mut programs("mkinitcpio", fails())).unwrap_err();
+    assert_way_back_stays(&target);
+    let steps = wanted.steps.iter().filter(|step| !matches!(step.id.as_str(), "entry" | "host" | "script"));
+    let again = Transaction { steps: steps.cloned().collect(), ..wanted.clone() };
+    target.apply_with(&again, Options::default(), &mut all_work()).unwrap();
+    assert!(is_there(&target, CONF) && WAY_BACK.iter().all(|path| is_there(&target, path)));
+    revert(&target, &mut all_work()).unwrap();
+    assert_eq!(target.snapshot(), untouched);
+}
+
+/// A menu that is not made without them may start the copies.
+#[test]
+fn an_apply_whose_menu_fails_twice_leaves_the_copies() {
+    let target = before();
+    let untouched = target.snapshot();
+    let mut runner = programs("grub-mkconfig", fails());
+    let error = target.apply_with(&set_up(&target), Options::default(), &mut runner).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotPutBack, "{error}");
+    assert_eq!(WAY_BACK.map(|path| is_there(&target, path)), [false, false, true]);
+    assert!(error.hint().unwrap().contains("copies"), "{:?}", error.hint());
+    revert(&target, &mut all_work()).unwrap();
+    assert_eq!(target.snapshot(), untouched);
+}
+
+/// What a run took out of the menus is there again before an image is touched.
+#[test]
+fn a_way_back_that_was_taken_away_comes_back_first() {
+    struct Looks<'a>(&'a Target, Vec<bool>);
+    impl Runner for Looks<'_> {
+        fn run(&mut self, argv: &[String]) -> RunResult {
+            self.1.push(is_there(self.0, HOST));
+            if argv[0] == "grub-mkconfig" { fails() } else { RunResult::Done }
+        }
+    }
+    let (target, _) = applied(&mut all_work());
+    let mut off = transaction(Vec::new());
+    let gone = |id: &str, path: &str| {
+        let path = format!("/{path}");
+        step(id, Action::RemoveFile { before: target.state(&path), path: path.parse().unwrap() })
+    };
+    off.steps =
+        vec![gone("conf", CONF), gone("host", HOST), run("images", IMAGES, ""), run("menu", MENU, "")];
+    (off.tokens, off.retires) = (Vec::new(), true);
+    let mut looks = Looks(&target, Vec::new());
+    target.apply_with(&off, Options::default(), &mut looks).unwrap_err();
+    // An image and a menu without it; then it is back, and both are made again.
+    assert_eq!(looks.1, [true, false, true, true]);
+    assert!(is_there(&target, CONF) && is_there(&target, HOST));
+}
+
+/// The image fails, and ends some other way once it is built again.
+struct Twice {
+    first: RunResult,
+    then: RunResult,
+    ran: usize,
+}
+
+impl Runner for Twice {
+    fn run(&mut self, argv: &[String]) -> RunResult {
+        if argv[0] != "mkinitcpio" {
+            return RunResult::Done;
+        }
+        self.ran += 1;
+        if self.ran == 1 { self.first.clone() } else { self.then.clone() }
+    }
+}

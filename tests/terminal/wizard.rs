@@ -2,6 +2,7 @@
 
 mod console;
 mod frames;
+mod replay;
 mod ways;
 
 use std::fs;
@@ -210,55 +211,6 @@ fn what_is_proposed_is_written_and_kept_as_answers() {
         let status: Value = serde_json::from_str(&run(&ground, &["status", "--json"]).stdout).unwrap();
         assert_eq!(status["state"], "pending");
     }
-}
-
-/// The answers on another system of the same kind: the same plan to the last byte, and the same tree.
-#[test]
-fn what_was_answered_can_be_replayed_without_anybody() {
-    let first = home();
-    let mut talk = Talk::begin(&first, &["--plain"], &[], HUGE).walk_to(WRITE);
-    talk.choose(QUESTIONS[WRITE], 0, 0);
-    talk.expect(QUESTIONS[WRITE]);
-    let screen = talk.terminal.since(0);
-    let shown = screen.split("Write this?").nth(1).unwrap().split_once(": 1\r\n\r\n").unwrap().1.to_owned();
-    let end = talk.agree();
-    assert_eq!(end.code, 4, "{}", end.screen);
-
-    let second = home();
-    let kept = second.beside("answers.toml");
-    fs::write(&kept, answers(&first)).unwrap();
-    let kept = kept.display().to_string();
-    let mut words = roots(&second);
-    words.extend(["plan", "--quiet", "--color", "never", "--answers", &kept].map(str::to_owned));
-    let planned = Terminal::start_sized(&words, &[], HUGE).end();
-    assert_eq!(planned.code, 0, "{}", planned.screen);
-    let planned = planned.screen.trim_end();
-    assert!(planned.lines().count() > 100 && shown.starts_with(planned), "{shown}\n---\n{planned}");
-
-    let plan: Value =
-        serde_json::from_str(&run(&second, &["plan", "--json", "--answers", &kept]).stdout).unwrap();
-    let journal = |ground: &Ground| {
-        fs::read_to_string(ground.target().join("var/lib/neuron-provisioner/journal.jsonl")).unwrap()
-    };
-    assert!(journal(&first).contains(plan["id"].as_str().unwrap()), "another plan: {plan}");
-    assert_eq!(run(&second, &["apply", "--yes", "--answers", &kept]).code, 4);
-    assert_eq!(diff(&tree(&first), &tree(&second)), []);
-}
-
-/// Control: with one answer that is another, the plan is another.
-#[test]
-fn another_answer_is_another_plan() {
-    let first = home();
-    let mut talk = Talk::plain(&first).walk_to(2);
-    talk.choose(QUESTIONS[2], 2, 0);
-    for question in &QUESTIONS[3..WRITE] {
-        talk.answer(question, "\r");
-    }
-    assert_eq!(talk.agree().code, 4);
-    assert!(answers(&first).contains("default_entry = \"host\""), "{}", answers(&first));
-    let second = home();
-    assert_eq!(Talk::plain(&second).walk_to(WRITE).agree().code, 4);
-    assert_ne!(tree(&first), tree(&second));
 }
 
 #[test]

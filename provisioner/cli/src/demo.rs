@@ -62,7 +62,7 @@ fn rehearse(common: &Common, options: &DemoOptions, folder: TempDir) -> Result<E
     narrate::line("A rehearsal on a built-in computer. Yours is neither read nor changed.");
     let builder = Builder::Other(REAL_SYSTEM);
     let subject = Subject { machine: &machine, target: &target, system: &names(), builder };
-    let ended = wizard::hold(common, &subject, asker);
+    let ended = wizard::hold(common, &subject, asker, &Source::Target);
     if options.keep {
         narrate::line(&format!("The folder is kept: {}", folder.keep().display()));
     }

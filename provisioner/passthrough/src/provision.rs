@@ -40,7 +40,7 @@ pub use carry_out::{apply, is_cut_off, recover, revert, still_holds};
 pub use define::{DefineError, Definition, capabilities, define, prepare_definition};
 pub use doctor::doctor;
 pub use first_boot::{
-    Asking, Due, FIRST_BOOT, FirstBoot, FirstBootOutcome, WISH, Work, asking, due, keep_wish,
+    AskedAbout, Asking, Due, FIRST_BOOT, FirstBoot, FirstBootOutcome, WISH, Work, asking, due, keep_wish,
     leave_questions, let_go,
 };
 pub use guest::domain;

@@ -74,7 +74,7 @@ fn sit(socket: &Path, script: Script, is_over: &AtomicBool) -> io::Result<Heard>
             Err(_) => break,
         }
         let Some((text, reads, keys)) = next else { continue };
-        if String::from_utf8_lossy(&bytes[read_up_to..]).contains(text) {
+        if without_colours(&String::from_utf8_lossy(&bytes[read_up_to..])).contains(text) {
             thread::sleep(*reads);
             read_up_to = bytes.len();
             stream.write_all(keys.as_bytes())?;
@@ -83,4 +83,17 @@ fn sit(socket: &Path, script: Script, is_over: &AtomicBool) -> io::Result<Heard>
     }
     let missing = next.into_iter().chain(script).map(|(text, ..)| *text).collect();
     Ok(Heard { shown: String::from_utf8_lossy(&bytes).into_owned(), missing })
+}
+
+/// What is read, without the sequences between it.
+fn without_colours(shown: &str) -> String {
+    let mut parts = shown.split("\x1b[");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // A letter ends one.
+        text.push_str(
+            part.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).get(1..).unwrap_or_default(),
+        );
+    }
+    text
 }

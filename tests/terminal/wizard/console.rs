@@ -3,11 +3,17 @@
 use std::fs;
 use std::time::Duration;
 
+use neuron_passthrough::answers::Answers;
+use neuron_passthrough::plan::Stage;
+use neuron_passthrough::provision::{self, Source};
+use neuron_passthrough::root::Root;
 use neuron_tests::scenario::Ground;
 use serde_json::Value;
 
-use super::super::mkinitcpio;
-use super::{CONSOLE, CTRL_C, End, HAPPY, QUESTIONS, Talk, WRITE, answers, assert_tidy, home, run, tree};
+use super::super::{mkinitcpio, with_shell};
+use super::{
+    CONSOLE, CTRL_C, End, HAPPY, QUESTIONS, Talk, WRITE, answers, assert_tidy, furnished, home, run, tree,
+};
 
 const WAITS: &str = "Press any key when you have read this";
 
@@ -155,6 +161,52 @@ fn what_failed_is_told_and_asked_again_by_hand() {
     fs::write(ground.target().join("var/log/mended"), "").unwrap();
     assert_eq!(Talk::menus(&ground).walk_to(WRITE).agree().code, 4);
     assert_eq!((motd(&ground).as_str(), &first_boot(&ground)["outcome"]), ("", &Value::from("done")));
+}
+
+/// What an installer chose is in force, and its page asked for nothing else.
+#[test]
+fn after_an_installer_the_rest_is_asked_and_what_is_in_force_stays() {
+    let ground = home();
+    let answers = ground.target().join("etc/neuron/provisioner.toml");
+    neuron_tests::write(&answers, "schema = 1\n[passthrough]\ntrial = false\n").unwrap();
+    assert_eq!(run(&ground, &["apply", "--yes"]).code, 4);
+    provision::leave_questions(&Root::directory(&ground.target()).unwrap());
+    ground.boot("22222222-2222-4222-8222-222222222222").unwrap();
+    assert_eq!(run(&ground, &["firstboot", "asks"]).code, 0);
+    let before = tree(&ground);
+    let mut talk = begin(&ground, "60");
+    talk.expect("It is set up here already.");
+    talk.send(CTRL_C);
+    let end = talk.terminal.end();
+    assert_eq!(end.code, 130, "{}", end.screen);
+    assert_eq!(tree(&ground), before);
+    assert_eq!(run(&ground, &["firstboot", "asks"]).code, 1);
+}
+
+/// What an installer could not decide is asked, and what was wanted there is proposed.
+#[test]
+fn what_an_installer_was_told_is_what_is_proposed() {
+    let ground = furnished(with_shell(Ground::new("made-dgpu-is-boot-vga", "arch-grub").unwrap()));
+    let wanted = "[passthrough]\nguest_gpus = [\"0000:01:00.0\"]\nextra_parameters = [\"quirk=wanted\"]\n";
+    let wanted = Source::Given(Box::new(Answers::parse(wanted).unwrap()));
+    let [machine, target] = [ground.machine(), ground.target()].map(|path| Root::directory(&path).unwrap());
+    let decision = provision::plan(&machine, &target, &wanted, Stage::All).unwrap().plan.decision;
+    provision::keep_wish(&target, &decision, &wanted);
+    let mut talk = begin(&ground, "60").walk_to(1);
+    talk.send("\r");
+    talk.choose("Go on all the same?", 1, 0);
+    for question in &QUESTIONS[2..WRITE] {
+        talk.answer(question, "\r");
+    }
+    talk.choose(QUESTIONS[WRITE], 1, 0);
+    talk.expect(WAITS);
+    talk.send(" ");
+    let end = talk.terminal.end();
+    assert_eq!(end.code, 4, "{}", end.screen);
+    let kept = answers(&ground);
+    for line in ["guest-is-boot-vga", "guest_gpus = [\"0000:01:00.0\"]", "quirk=wanted"] {
+        assert!(kept.contains(line), "{line}: {kept}");
+    }
 }
 
 #[test]

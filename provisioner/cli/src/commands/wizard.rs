@@ -52,6 +52,16 @@ impl Subject<'_> {
 }
 
 pub(crate) fn run(common: &Common, options: &WizardOptions) -> Result<ExitCode, Failure> {
+    let source = roots::source(common, &roots::target(common)?)?;
+    run_from(common, options, &source)
+}
+
+/// The same with the answers that it begins with.
+pub(crate) fn run_from(
+    common: &Common,
+    options: &WizardOptions,
+    source: &Source,
+) -> Result<ExitCode, Failure> {
     need_terminal()?;
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
     if given::is_running_system(&target)? && !nix::unistd::geteuid().is_root() {
@@ -60,7 +70,7 @@ pub(crate) fn run(common: &Common, options: &WizardOptions) -> Result<ExitCode, 
     let system = Root::directory(Path::new("/"))?;
     let asker = asker(options)?;
     let builder = Builder::Target { no_reload: options.no_reload };
-    hold(common, &Subject { machine: &machine, target: &target, system: &system, builder }, asker)
+    hold(common, &Subject { machine: &machine, target: &target, system: &system, builder }, asker, source)
 }
 
 /// Nobody is asked where nobody could answer.
@@ -83,12 +93,16 @@ pub(crate) fn asker(options: &WizardOptions) -> Result<Asker, Failure> {
 }
 
 /// Holds the dialogue, and does what it ends in.
-pub(crate) fn hold(common: &Common, subject: &Subject<'_>, mut asker: Asker) -> Result<ExitCode, Failure> {
+pub(crate) fn hold(
+    common: &Common,
+    subject: &Subject<'_>,
+    mut asker: Asker,
+    source: &Source,
+) -> Result<ExitCode, Failure> {
     if provision::is_cut_off(subject.target)? && !put_back(common, subject, &mut asker)? {
         return Ok(left());
     }
-    let source = roots::source(common, subject.target)?;
-    let present = provision::answers(subject.target, &source)?;
+    let present = provision::answers(subject.target, source)?;
     let seen = Seen::read(subject.machine, subject.target, subject.system)?;
     if !seen.is_set_up() && candidates(&seen, &Draft::new(present.clone())) == 0 {
         return Err(no_way(&seen, &present));
@@ -98,7 +112,7 @@ pub(crate) fn hold(common: &Common, subject: &Subject<'_>, mut asker: Asker) -> 
         if !ask_all(&mut dialogue, &mut asker)? {
             return Ok(left());
         }
-        let planned = planned(subject, &seen, &source, &dialogue.draft().answers)?;
+        let planned = planned(subject, &seen, source, &dialogue.draft().answers)?;
         match consent(&planned, &mut asker)? {
             Consent::Given => return write(common, subject, &asker, &seen, dialogue.draft(), &planned),
             Consent::Back => {

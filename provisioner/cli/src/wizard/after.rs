@@ -27,8 +27,8 @@ pub(crate) fn what_next(seen: &Seen<'_>, draft: &Draft, decision: &Decision, reb
     }
     if decision.verdict == Verdict::Pending {
         steps.push(
-            "Then run `neuron-provisioner wizard` again: with the IOMMU on it is judged whether the card can \
-             go, and the rest is written."
+            "Then the rest is written by itself, and a message asks for another restart. Where it does not \
+             come, run `neuron-provisioner apply`."
                 .to_owned(),
         );
         return steps;

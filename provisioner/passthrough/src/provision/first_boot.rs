@@ -8,7 +8,7 @@
 mod asking;
 mod record;
 
-pub use asking::{Asking, asking, leave_questions};
+pub use asking::{Asking, Subject as AskedAbout, asking, leave_questions};
 pub(super) use record::supersede;
 pub use record::{FIRST_BOOT, FirstBoot, Outcome as FirstBootOutcome};
 

@@ -16,6 +16,10 @@ use crate::{keyboard, narrate, notice, render, roots};
 /// What is told until somebody has answered.
 const UNANSWERED: &str = "it was not set up yet, since nobody answered the questions of the first boot. \
                           `neuron-provisioner wizard` asks them again, `neuron-provisioner revert` drops them.";
+/// The same where an installer did the rest.
+const REST_UNANSWERED: &str = "Looking Glass and the virtual machine are not set up yet, since nobody answered the \
+                               questions of the first boot. `neuron-provisioner wizard` asks them again; \
+                               `neuron-provisioner apply` leaves it at what there is.";
 const AGAIN: &str = "`neuron-provisioner wizard` asks again.";
 const REBOOT: &str = "it is set up: reboot to put it into effect. `neuron-provisioner revert` undoes it.";
 
@@ -44,32 +48,35 @@ fn say(common: &Common, why: &str) {
 /// Asks, where somebody is to be asked.
 pub(super) fn wizard(common: &Common, options: &ConsoleOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
-    let state = match look(common, &machine, &target)? {
-        Asking::Now(state) => state,
+    let about = match look(common, &machine, &target)? {
+        Asking::Now(about) => about,
         Asking::No(why) => {
             say(common, &why);
             return Ok(ExitCode::Done);
         }
     };
     wizard::need_terminal()?;
+    let untold = if about.is_in_force { REST_UNANSWERED } else { UNANSWERED };
     let record = FirstBoot::load(&target)?.unwrap_or_default();
-    record.asked(state, UNANSWERED.to_owned()).keep(&target).map_err(ProvisionError::from)?;
-    notice::leave(&machine, UNANSWERED);
+    record.asked(about.state, untold.to_owned()).keep(&target).map_err(ProvisionError::from)?;
+    notice::leave(&machine, untold);
     let asking = WizardOptions { plain: false, idle_timeout: Some(options.seconds.into()), no_reload: false };
-    let ended = wizard::run(common, &asking);
-    match &ended {
+    let ended = wizard::run_from(common, &asking, &about.source);
+    let kept = match &ended {
         Ok(_)
         | Err(
             Failure::Interrupted | Failure::PutBack { .. } | Failure::Provision(ProvisionError::Refused(_)),
-        ) => {
-            ends(&machine, &target, FirstBootOutcome::Done, String::new())?;
-        }
+        ) => keep(&machine, &target, FirstBootOutcome::Done, String::new()),
         // It is kept so already.
-        Err(Failure::NobodyAnswered { .. }) => {}
+        Err(Failure::NobodyAnswered { .. }) => Ok(()),
         Err(failure) => {
             let message = format!("the dialogue of the first boot failed: {}. {AGAIN}", failure.message());
-            ends(&machine, &target, FirstBootOutcome::Failed, message)?;
+            keep(&machine, &target, FirstBootOutcome::Failed, message)
         }
+    };
+    // What is done is done, and what failed is the worse news.
+    if let Err(error) = kept {
+        tracing::warn!("how the dialogue ended could not be kept: {}", error.message());
     }
     match ended {
         Ok(code @ (ExitCode::Done | ExitCode::RebootNeeded)) => {
@@ -84,7 +91,7 @@ pub(super) fn wizard(common: &Common, options: &ConsoleOptions) -> Result<ExitCo
 }
 
 /// Keeps how it ended, and tells whoever has to know.
-fn ends(machine: &Root, target: &Root, outcome: FirstBootOutcome, message: String) -> Result<(), Failure> {
+fn keep(machine: &Root, target: &Root, outcome: FirstBootOutcome, message: String) -> Result<(), Failure> {
     if message.is_empty() {
         notice::withdraw(machine);
     } else {

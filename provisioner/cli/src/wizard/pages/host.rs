@@ -38,11 +38,13 @@ fn ask(seen: &Seen<'_>, draft: &Draft) -> Question {
     let now = seen.judge(&draft.answers).decision.host_gpu;
     let offers = offers(seen, draft);
     let proposed = offers.iter().position(|gpu| Some(gpu.address) == now).unwrap_or_default();
-    let options = offers.iter().map(|gpu| seen.name(gpu)).collect();
+    let options: Vec<String> = offers.iter().map(|gpu| seen.name(gpu)).collect();
+    let told = offers.iter().map(|gpu| begin::line(seen, gpu)).filter(|line| !options.contains(line));
+    let told: Vec<String> = told.collect();
     Question::choice("Which one does this computer draw with?", options)
         .proposing(proposed)
-        .text("The monitor of this computer is plugged into it from then on.")
-        .items(offers.iter().map(|gpu| begin::line(seen, gpu)))
+        .text("Your monitor is plugged into that one from then on.")
+        .items(told)
 }
 
 fn take(seen: &Seen<'_>, draft: &mut Draft, answer: &Answer) -> Result<Taken, String> {

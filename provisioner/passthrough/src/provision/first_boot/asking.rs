@@ -22,40 +22,57 @@ const FIRST_OF_ALL: &str = "/run/systemd/first-boot";
 /// Whether somebody is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asking {
-    /// Yes, in the state of this digest.
-    Now(String),
+    /// Yes, about this.
+    Now(Subject),
     /// No, for this reason.
     No(String),
+}
+
+/// What somebody is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// A digest of the state in which that is so.
+    pub state: String,
+    /// The answers that it begins with.
+    pub source: Source,
+    /// Whether passthrough is in force, and only the rest is open.
+    pub is_in_force: bool,
 }
 
 /// Looks whether somebody is to be asked; writes nothing. `given` is what was handed in with the boot.
 pub fn asking(machine: &Root, target: &Root, given: &Source) -> Result<Asking, ProvisionError> {
     let no = |why: &str| Ok(Asking::No(why.to_owned()));
-    let state = match due(machine, target, given)? {
+    let subject = match due(machine, target, given)? {
         Due::PutBack => return no("what was cut off is put back first"),
         Due::Work(work) if work.is_wish => {
             let decision = plan(machine, target, &work.source, Stage::All)?.plan.decision;
             match decision.question {
-                Some(question) if decision.verdict == Verdict::Ask => digest("question", &question),
+                Some(question) if decision.verdict == Verdict::Ask => {
+                    Subject { state: digest("question", &question), source: work.source, is_in_force: false }
+                }
                 _ => return no("what an installer was told is carried out by itself"),
             }
         }
         Due::Work(_) => return no("what was said is carried out by itself"),
         Due::Nothing(why) => match unasked(machine, target)? {
-            Some(state) => state,
+            Some(standing) => Subject {
+                state: digest("system", &format!("{standing:?}")),
+                source: given.clone(),
+                is_in_force: standing == Standing::Active,
+            },
             None => return Ok(Asking::No(why)),
         },
     };
-    let was_asked = FirstBoot::load(target)?.is_some_and(|record| record.was_asked(&state));
+    let was_asked = FirstBoot::load(target)?.is_some_and(|record| record.was_asked(&subject.state));
     if was_asked {
         no("that was asked before; `neuron-provisioner wizard` asks again")
     } else {
-        Ok(Asking::Now(state))
+        Ok(Asking::Now(subject))
     }
 }
 
-/// What nobody was asked yet, in a system that asks.
-fn unasked(machine: &Root, target: &Root) -> Result<Option<String>, ProvisionError> {
+/// Where a system stands that asks, and in which nobody was asked yet.
+fn unasked(machine: &Root, target: &Root) -> Result<Option<Standing>, ProvisionError> {
     let status = status(machine, target)?;
     if status.in_progress || status.interrupted || status.runs_without {
         return Ok(None);
@@ -71,7 +88,7 @@ fn unasked(machine: &Root, target: &Root) -> Result<Option<String>, ProvisionErr
         }
         _ => false,
     };
-    Ok(is_open.then(|| digest("system", &format!("{:?}", status.standing))))
+    Ok(is_open.then_some(status.standing))
 }
 
 fn has_something_to_give(machine: &Root, target: &Root) -> Result<bool, ProvisionError> {

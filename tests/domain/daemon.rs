@@ -24,6 +24,17 @@ mkdir -p /run/libvirt /run/lock /etc/libvirt/qemu/networks /var/lib/libvirt/imag
 mount --bind "$1" /var/lib/libvirt/images
 cp /usr/share/libvirt/networks/default.xml /etc/libvirt/qemu/networks/
 printf 'user = "root"\ngroup = "root"\nsecurity_driver = "none"\nstdio_handler = "file"\n' >/etc/libvirt/qemu.conf
+# A kernel without USB lists none: libvirt looks there for devices that may be missing.
+if [ ! -d /sys/bus/usb/devices ]; then
+    mkdir /run/bus
+    mount --bind /sys/bus /run/bus
+    mount -t tmpfs private /sys/bus
+    mkdir -p /sys/bus/usb/devices
+    for bus in /run/bus/*; do
+        mkdir -p "/sys/bus/${bus##*/}"
+        mount --bind "$bus" "/sys/bus/${bus##*/}"
+    done
+fi
 ip link set lo up
 ip link add br0 type bridge
 libvirtd -d

@@ -1,14 +1,14 @@
-//! The real libvirt, without a daemon.
+//! The real libvirt, without a daemon: that of this system, or of the root in `NEURON_DOMAIN_ROOT`.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::{LazyLock, Mutex};
 
 /// One folder for all tests: the driver asks QEMU what it can do once, which takes seconds.
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = scratch();
     fs::create_dir_all(folder.path().join("etc")).unwrap();
     let settings = "user = \"root\"\ngroup = \"root\"\nsecurity_driver = \"none\"\n";
     fs::write(folder.path().join("etc/qemu.conf"), settings).unwrap();
@@ -26,11 +26,62 @@ static CAPABILITIES: LazyLock<PathBuf> = LazyLock::new(|| {
     path
 });
 
-fn virsh(arguments: &[&str]) -> (bool, String) {
+/// The root of another suite, whose libvirt is asked instead of this system's.
+fn suite() -> Option<PathBuf> {
+    std::env::var_os("NEURON_DOMAIN_ROOT").map(PathBuf::from)
+}
+
+/// A folder that libvirt sees.
+fn scratch() -> tempfile::TempDir {
+    match suite() {
+        Some(root) => tempfile::tempdir_in(root.join("tmp")).unwrap(),
+        None => tempfile::tempdir().unwrap(),
+    }
+}
+
+/// A path as libvirt sees it.
+fn seen(path: &Path) -> String {
+    match suite() {
+        Some(root) => format!("/{}", path.strip_prefix(root).unwrap().display()),
+        None => path.display().to_string(),
+    }
+}
+
+/// What another suite's libvirt needs around it; everything ends with virsh.
+const IN_SUITE: &str = r#"
+root=$1
+shift
+mount -t proc proc "$root/proc"
+mount -t sysfs -o ro sysfs "$root/sys"
+mount -t tmpfs private "$root/dev"
+mknod -m 666 "$root/dev/null" c 1 3
+mknod -m 666 "$root/dev/zero" c 1 5
+mknod -m 666 "$root/dev/random" c 1 8
+mknod -m 666 "$root/dev/urandom" c 1 9
+exec chroot "$root" virsh "$@"
+"#;
+
+/// virsh, in the one root or the other. One at a time.
+fn run(arguments: &[&str]) -> Output {
+    let connection = format!("qemu:///embed?root={}", seen(FOLDER.path()));
+    let mut command = match suite() {
+        Some(root) => {
+            let mut command = Command::new("unshare");
+            command
+                .args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", IN_SUITE, "sh"])
+                .arg(root);
+            command
+        }
+        None => Command::new("virsh"),
+    };
     let lock = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let connection = format!("qemu:///embed?root={}", FOLDER.path().display());
-    let done = Command::new("virsh").args(["--connect", &connection]).args(arguments).output().unwrap();
+    let done = command.args(["--connect", &connection]).args(arguments).output().unwrap();
     drop(lock);
+    done
+}
+
+fn virsh(arguments: &[&str]) -> (bool, String) {
+    let done = run(arguments);
     let errors: String = String::from_utf8_lossy(&done.stderr)
         .lines()
         .filter(|line| line.starts_with("error"))
@@ -49,10 +100,10 @@ pub(crate) fn capabilities() -> PathBuf {
 /// Defines a domain with libvirt's schema held against it, and takes it away again. Gives the domain
 /// as libvirt understood it; an error is what libvirt said.
 pub(crate) fn define(xml: &str) -> Result<String, String> {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), xml).unwrap();
-    let path = file.path().to_str().unwrap();
-    let (is_defined, said) = virsh(&["define", "--validate", path]);
+    let folder = scratch();
+    let file = folder.path().join("domain.xml");
+    fs::write(&file, xml).unwrap();
+    let (is_defined, said) = virsh(&["define", "--validate", &seen(&file)]);
     if !is_defined {
         return Err(said);
     }
@@ -66,23 +117,19 @@ pub(crate) fn define(xml: &str) -> Result<String, String> {
 /// Defines many domains in one go, one over the other where they bear one name. Gives those that
 /// libvirt does not take, with everything that it complained of.
 pub(crate) fn define_all<'a>(all: &[&'a str]) -> Vec<(&'a str, String)> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = scratch();
     let file = |at: usize| folder.path().join(format!("{at}.xml"));
     let mut commands = String::new();
     for (at, xml) in all.iter().enumerate() {
         fs::write(file(at), xml).unwrap();
-        write!(commands, "define --validate {};", file(at).display()).unwrap();
+        write!(commands, "define --validate {};", seen(&file(at))).unwrap();
     }
-    let lock = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let connection = format!("qemu:///embed?root={}", FOLDER.path().display());
-    let done = Command::new("virsh").args(["--connect", &connection, &commands]).output().unwrap();
-    let names = ["windows11", "windows10", "linux"];
-    drop(lock);
-    for name in names {
+    let done = run(&[&commands]);
+    for name in ["windows11", "windows10", "linux"] {
         let _ = virsh(&["undefine", "--nvram", name]);
     }
     let (said, complaints) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    let is_defined = |at: usize| said.contains(&format!("defined from {}\n", file(at).display()));
+    let is_defined = |at: usize| said.contains(&format!("defined from {}\n", seen(&file(at))));
     let refused = all.iter().enumerate().filter(|(at, _)| !is_defined(*at));
     refused.map(|(at, xml)| (*xml, format!("{}: {complaints}", file(at).display()))).collect()
 }

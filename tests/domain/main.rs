@@ -11,6 +11,7 @@ mod libvirt;
 mod pairs;
 mod refusals;
 mod start;
+mod virt_install;
 
 use std::fs;
 use std::path::Path;

@@ -20,6 +20,14 @@ fn strange_names_and_paths_are_right_or_refused() {
         (format!("[vm.{long}]\n"), "this cannot be the name"),
         ("[vm.\"a\\nb\"]\n".to_owned(), r"vm.a\nb: this cannot be the name"),
         ("[vm.\"<a>\"]\n".to_owned(), "this cannot be the name"),
+        ("[vm.\"a'b\"]\n".to_owned(), "this cannot be the name"),
+        ("[vm.\"a&b\"]\n".to_owned(), "this cannot be the name"),
+        ("[vm.'a\"b']\n".to_owned(), "this cannot be the name"),
+        ("[vm.\"-a\"]\n".to_owned(), "this cannot be the name"),
+        ("[vm.\"\"]\n".to_owned(), "this cannot be the name"),
+        ("[vm.a]\nevdev = [\"a'/><b\"]\n".to_owned(), "is no name of /dev/input/by-id"),
+        ("[vm.a]\nusb_devices = [\"046d:c52b'/>\"]\n".to_owned(), "is no vendor:product"),
+        ("[vm.a]\nrom_file = \"../card.rom\"\n".to_owned(), "`../card.rom` is no absolute path"),
         (
             "[vm.a]\ndisk = { path = \"disk.qcow2\" }\n".to_owned(),
             "vm.a.disk.path: `disk.qcow2` is no absolute path",
@@ -131,4 +139,54 @@ fn a_machine_that_gives_nothing_away_gives_nothing_to_a_machine() {
     let output = bench.render("[vm.a]\n", &[]);
     assert_eq!(output.code, 3, "{}{}", output.stdout, output.stderr);
     assert_eq!(bench.render("[vm.a]\ngpus = \"none\"\n", &[]).code, 0);
+}
+
+/// libvirt asks QEMU only where there is KVM, and not every QEMU answers.
+#[test]
+fn enlightenments_are_those_that_libvirt_lists_or_those_that_are_old() {
+    let bench = Bench::of_kvm();
+    let listed =
+        fs::read_to_string(neuron_tests::tests_folder().join("domain/kvm-capabilities.xml")).unwrap();
+    let (before, rest) = listed.split_once("<hyperv").unwrap();
+    let rest = rest.split_once("</hyperv>").unwrap().1;
+    let unknown = format!("{before}{rest}");
+    // What libvirt 9.0 says of QEMU 7.2 on a machine with KVM.
+    let without = "<hyperv supported='yes'><enum name='features'><value>spinlocks</value>\
+                   <value>vendor_id</value></enum></hyperv>";
+    let half = format!("{before}{without}{rest}");
+    let folder = tempfile::tempdir().unwrap();
+    let rendered = |text: &str, answers: &str| {
+        let path = folder.path().join("capabilities.xml");
+        fs::write(&path, text).unwrap();
+        let output = bench.render_with(answers, &path, &[]);
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        (output.stdout, output.stderr.contains("which Hyper-V enlightenments"))
+    };
+    let less = listed.replace("<value>tlbflush</value>", "");
+    assert_ne!(less, listed);
+    for (text, kind, has_any, has_one, is_told) in [
+        (&listed, "windows11", true, true, false),
+        (&less, "windows11", true, false, false),
+        (&unknown, "windows11", true, false, true),
+        (&half, "windows10", true, false, true),
+        (&unknown, "linux", false, false, false),
+        (&listed.replace("<domain>kvm<", "<domain>qemu<"), "windows11", false, false, false),
+    ] {
+        let (xml, said) = rendered(text, &format!("[vm.a]\nkind = \"{kind}\"\n"));
+        let has = |element: &str| xml.contains(element);
+        assert_eq!(
+            (has("<relaxed state='on'/>"), has("<tlbflush state='on'/>")),
+            (has_any, has_one),
+            "{xml}"
+        );
+        assert_eq!(has("<timer name='hypervclock' present='yes'/>"), has_any, "{xml}");
+        assert_eq!(said, is_told, "{kind}");
+        // libvirt's schema knows all of them; that there is no KVM here is nothing to it.
+        let here = [
+            ("type='kvm'", "type='qemu'"),
+            ("mode='host-passthrough' check='none' migratable='off'", "mode='maximum'"),
+        ];
+        let here = here.iter().fold(xml.clone(), |xml, (from, to)| xml.replace(from, to));
+        libvirt::define(&here.replace("<cache mode='passthrough'/>", "")).unwrap();
+    }
 }

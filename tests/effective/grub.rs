@@ -89,9 +89,14 @@ fn sh_reads_every_parameter_once_and_what_was_there_before() {
 
 #[test]
 fn the_menu_of_the_real_grub_mkconfig_has_them_in_every_entry() {
-    for name in
-        ["grub-single-quotes", "grub-double-quotes", "grub-cmdline-linux", "grub-computed", "vfio-built-in"]
-    {
+    for name in [
+        "grub-single-quotes",
+        "grub-double-quotes",
+        "grub-cmdline-linux",
+        "grub-computed",
+        "vfio-built-in",
+        "hugepages",
+    ] {
         let applied = Applied::new(name).unwrap();
         let (_, before) = mkconfig(&applied.untouched()).unwrap();
         let root = applied.ground.target();

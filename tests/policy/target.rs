@@ -268,6 +268,37 @@ fn an_encrypted_root_is_asked_about_where_its_prompt_would_be_on_the_guests_gpu(
 }
 
 #[test]
+fn huge_pages_are_reserved_by_one_alone() {
+    let wanted = ["default_hugepagesz=1G".to_owned(), "hugepages=8".to_owned()];
+    let reserve = |text: &str, line: &str, ours: &[String]| {
+        let folder = neuron_tests::scratch().unwrap();
+        neuron_tests::target::copy("arch-grub", folder.path()).unwrap();
+        put(folder.path(), "etc/default/grub", &grub(line));
+        let facts = &seen("made-rtx-usbc-igpu").facts;
+        let read = Target::read(&Root::directory(folder.path()).unwrap(), facts).unwrap();
+        policy::target::reserve(policy::judge(facts, &answers(text)), &read, Ok(wanted.to_vec()), ours)
+    };
+    let ours = ["default_hugepagesz=1G".to_owned(), "hugepages=4".to_owned()];
+    let extra = "[passthrough]\nextra_parameters = [\"hugepages=512\"]\n";
+    for (text, line, ours, verdict) in [
+        ("", "quiet", &[][..], Verdict::Ready),
+        ("", "default_hugepagesz=1G hugepages=8", &[], Verdict::Ready),
+        ("", "default_hugepagesz=1G hugepages=4", &ours, Verdict::Ready),
+        ("", "default_hugepagesz=1G hugepages=4", &[], Verdict::Refused),
+        ("", "hugepagesz=2M", &ours, Verdict::Refused),
+        ("", "transparent_hugepage=never", &[], Verdict::Ready),
+        (extra, "quiet", &[], Verdict::Refused),
+    ] {
+        let judgement = reserve(text, line, ours);
+        assert_eq!(judgement.decision.verdict, verdict, "{text}{line}");
+        assert_eq!(found(&judgement, "hugepages").is_some(), verdict == Verdict::Refused, "{text}{line}");
+        assert!(wanted.iter().all(|token| judgement.parameters.contains(token)), "{text}{line}");
+    }
+    let off = reserve("[passthrough]\nmode = \"off\"\n", "quiet", &[]);
+    assert_eq!(off.parameters, [""; 0]);
+}
+
+#[test]
 fn the_target_changes_nothing_about_a_refusal_a_question_or_off() {
     for (machine, text) in [
         ("made-single-gpu", ""),

@@ -283,6 +283,8 @@ pub(crate) struct ValidateOptions {
 pub(crate) enum VmVerb {
     /// Print the domain's XML, made from the answers and this machine; defines nothing
     Render(RenderOptions),
+    /// Print what has to be done inside a Windows machine, step by step, for the choices of its answers
+    Guide(GuideOptions),
     /// Define the domain, with its disk and its network; defining it again follows changed answers
     ///
     /// A disk that is there is never touched. A domain of that name that somebody else defined, or that
@@ -357,6 +359,12 @@ pub(crate) struct UndefineOptions {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GuideOptions {
+    /// Which virtual machine of the answers; may be left out where there is one
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

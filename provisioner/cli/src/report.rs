@@ -216,6 +216,24 @@ impl From<Domain> for DomainReport {
     }
 }
 
+/// What `vm guide` says (`neuron-guide/1`).
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GuideReport {
+    /// `neuron-guide/1`.
+    schema: String,
+    /// The virtual machine's name.
+    name: String,
+    /// What has to be done inside it, as Markdown.
+    markdown: String,
+}
+
+impl GuideReport {
+    pub(crate) fn new(name: String, markdown: String) -> Self {
+        Self { schema: "neuron-guide/1".to_owned(), name, markdown }
+    }
+}
+
 /// What `status` says (`neuron-status/1`).
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

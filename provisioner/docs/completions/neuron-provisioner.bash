@@ -109,6 +109,9 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__help__subcmd__vm,define)
                 cmd="neuron__provisioner__subcmd__help__subcmd__vm__subcmd__define"
                 ;;
+            neuron__provisioner__subcmd__help__subcmd__vm,guide)
+                cmd="neuron__provisioner__subcmd__help__subcmd__vm__subcmd__guide"
+                ;;
             neuron__provisioner__subcmd__help__subcmd__vm,render)
                 cmd="neuron__provisioner__subcmd__help__subcmd__vm__subcmd__render"
                 ;;
@@ -136,6 +139,9 @@ _neuron__provisioner() {
             neuron__provisioner__subcmd__vm,define)
                 cmd="neuron__provisioner__subcmd__vm__subcmd__define"
                 ;;
+            neuron__provisioner__subcmd__vm,guide)
+                cmd="neuron__provisioner__subcmd__vm__subcmd__guide"
+                ;;
             neuron__provisioner__subcmd__vm,help)
                 cmd="neuron__provisioner__subcmd__vm__subcmd__help"
                 ;;
@@ -147,6 +153,9 @@ _neuron__provisioner() {
                 ;;
             neuron__provisioner__subcmd__vm__subcmd__help,define)
                 cmd="neuron__provisioner__subcmd__vm__subcmd__help__subcmd__define"
+                ;;
+            neuron__provisioner__subcmd__vm__subcmd__help,guide)
+                cmd="neuron__provisioner__subcmd__vm__subcmd__help__subcmd__guide"
                 ;;
             neuron__provisioner__subcmd__vm__subcmd__help,help)
                 cmd="neuron__provisioner__subcmd__vm__subcmd__help__subcmd__help"
@@ -566,7 +575,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__vm)
-            opts="render define undefine"
+            opts="render guide define undefine"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -580,6 +589,20 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__help__subcmd__vm__subcmd__define)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__help__subcmd__vm__subcmd__guide)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -940,7 +963,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__vm)
-            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version render define undefine help"
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version render guide define undefine help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1003,8 +1026,38 @@ _neuron__provisioner() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        neuron__subcmd__provisioner__subcmd__vm__subcmd__guide)
+            opts="-q -v -h -V --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --machine-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         neuron__subcmd__provisioner__subcmd__vm__subcmd__help)
-            opts="render define undefine help"
+            opts="render guide define undefine help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1018,6 +1071,20 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__vm__subcmd__help__subcmd__define)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        neuron__subcmd__provisioner__subcmd__vm__subcmd__help__subcmd__guide)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

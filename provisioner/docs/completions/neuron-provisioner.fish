@@ -160,21 +160,22 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand va
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand validate" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -l json -d 'Print the result as JSON'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -s q -l quiet -d 'Print nothing but results and errors'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -s v -l verbose -d 'Say more about what is done; twice for everything'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -f -a "define" -d 'Define the domain, with its disk and its network; defining it again follows changed answers'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -f -a "undefine" -d 'Take a domain back that `define` made; its disk stays'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render define undefine help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -f -a "guide" -d 'Print what has to be done inside a Windows machine, step by step, for the choices of its answers'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -f -a "define" -d 'Define the domain, with its disk and its network; defining it again follows changed answers'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -f -a "undefine" -d 'Take a domain back that `define` made; its disk stays'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l capabilities -d 'What `virsh domcapabilities --machine q35` printed, instead of asking libvirt here' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l connect -d 'Ask this libvirt instead of that of the running system (`qemu:///system`)' -r
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
@@ -188,6 +189,17 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -s V -l version -d 'Print version'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -l json -d 'Print the result as JSON'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -s q -l quiet -d 'Print nothing but results and errors'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -s v -l verbose -d 'Say more about what is done; twice for everything'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -s V -l version -d 'Print version'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l connect -d 'Ask this libvirt instead of that of the running system (`qemu:///system`)' -r
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
@@ -217,6 +229,7 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -s V -l version -d 'Print version'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "guide" -d 'Print what has to be done inside a Windows machine, step by step, for the choices of its answers'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "define" -d 'Define the domain, with its disk and its network; defining it again follows changed answers'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "undefine" -d 'Take a domain back that `define` made; its disk stays'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -302,6 +315,7 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand he
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "capture" -d 'Record what this program reads on this machine into one file, for a bug report'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and not __fish_seen_subcommand_from inspect plan apply wizard revert status confirm doctor validate vm looking-glass demo capture help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "render" -d 'Print the domain\'s XML, made from the answers and this machine; defines nothing'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "guide" -d 'Print what has to be done inside a Windows machine, step by step, for the choices of its answers'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "define" -d 'Define the domain, with its disk and its network; defining it again follows changed answers'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "undefine" -d 'Take a domain back that `define` made; its disk stays'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand help; and __fish_seen_subcommand_from looking-glass" -f -a "status" -d 'Say how the memory stands that brings the picture here: size, owner, who uses it'

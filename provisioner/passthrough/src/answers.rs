@@ -305,6 +305,17 @@ pub enum Hugepages {
     OneGib,
 }
 
+impl Hugepages {
+    /// The size of a page in MiB; 0 for ordinary ones.
+    pub fn mib(self) -> u64 {
+        match self {
+            Self::Off => 0,
+            Self::TwoMib => 2,
+            Self::OneGib => 1024,
+        }
+    }
+}
+
 /// A virtual machine's disk image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

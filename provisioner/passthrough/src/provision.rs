@@ -28,6 +28,7 @@ mod domains;
 mod first_boot;
 mod guest;
 mod handed;
+mod hugepages;
 mod looking_glass;
 mod refusal;
 mod renew;
@@ -43,7 +44,7 @@ pub use first_boot::{
     AskedAbout, Asking, Due, FIRST_BOOT, FirstBoot, FirstBootOutcome, WISH, Work, asking, due, keep_wish,
     leave_questions, let_go,
 };
-pub use guest::domain;
+pub use guest::{domain, guide};
 pub use handed::handed;
 pub use looking_glass::{GlassState, LookingGlass, MemoryNow, looking_glass};
 pub use refusal::{REFUSAL, keep_reason, unreadable};
@@ -349,8 +350,10 @@ fn plan_with(
     let running = Running::read(machine, target);
     let read = Target::read(target, &facts)?;
     let memory = SharedMemory::read(machine, target)?;
-    let judgement = policy::target::judge(judgement, &facts, &answers, &read);
     let mut ours = ours(&view, &applied)?;
+    let pages = hugepages::parameters(machine, &answers, &judgement)?;
+    let judgement = policy::target::reserve(judgement, &read, pages, &ours.tokens);
+    let judgement = policy::target::judge(judgement, &facts, &answers, &read);
     ours.wants_another_try = matches!(purpose, Purpose::SetUp | Purpose::TryAgain)
         && (boots::load(target)?.given_back.is_some() || again::is_over(machine, target, &applied)?);
     ours.due_rebuilds.extend(occasion.due);

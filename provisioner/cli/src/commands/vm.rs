@@ -9,17 +9,18 @@ use neuron_passthrough::guest::domain::Problem;
 use neuron_passthrough::libvirt::{FirmwareState, Libvirt, SYSTEM};
 use neuron_passthrough::provision::{self, Undefinition};
 
-use crate::args::{Common, DefineOptions, RenderOptions, UndefineOptions, VmVerb};
+use crate::args::{Common, DefineOptions, GuideOptions, RenderOptions, UndefineOptions, VmVerb};
 use crate::commands::consent;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::given::Given;
-use crate::report::{DomainReport, ResultReport};
+use crate::report::{DomainReport, GuideReport, ResultReport};
 use crate::{narrate, render, roots};
 
 pub(crate) fn run(common: &Common, verb: &VmVerb) -> Result<ExitCode, Failure> {
     match verb {
         VmVerb::Render(options) => print(common, options),
+        VmVerb::Guide(options) => guide(common, options),
         VmVerb::Define(options) => define(common, options),
         VmVerb::Undefine(options) => undefine(common, options),
     }
@@ -37,6 +38,19 @@ fn print(common: &Common, options: &RenderOptions) -> Result<ExitCode, Failure> 
     }
     narrate_notes(common, &domain.notes);
     render::print(&domain.xml)?;
+    Ok(ExitCode::Done)
+}
+
+/// `vm guide`: what is to be done inside.
+fn guide(common: &Common, options: &GuideOptions) -> Result<ExitCode, Failure> {
+    let (machine, target) = (roots::machine(common)?, roots::target(common)?);
+    let source = roots::source(common, &target)?;
+    let (name, markdown) = provision::guide(&machine, &target, &source, options.name.as_deref())?;
+    if common.json {
+        render::json(&GuideReport::new(name, markdown))?;
+    } else {
+        render::print(&markdown)?;
+    }
     Ok(ExitCode::Done)
 }
 
@@ -78,7 +92,10 @@ fn define(common: &Common, options: &DefineOptions) -> Result<ExitCode, Failure>
     }
     let name = definition.domain.name.clone();
     let steps = provision::define(&target, &libvirt, &definition)?;
-    let next = format!("Next: `virsh start {name}`, or open it in virt-manager.\n");
+    let mut next = format!("Next: `virsh start {name}`, or open it in virt-manager.\n");
+    if definition.is_windows {
+        let _ = writeln!(next, "`neuron-provisioner vm guide {name}` tells what to do inside.");
+    }
     finish(common, steps, &next)
 }
 

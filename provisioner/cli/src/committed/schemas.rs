@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::assert_in_step;
 use crate::report::{
-    DemoReport, DoctorReport, DomainReport, GlassReport, InspectReport, ResultReport, StatusReport,
+    DemoReport, DoctorReport, DomainReport, GlassReport, GuideReport, InspectReport, ResultReport,
+    StatusReport,
 };
 
 /// The schema of a document that the program writes: fields that may be null are there all the same.
@@ -47,6 +48,7 @@ fn schemas_are_in_step() {
         ("neuron-doctor-1.json", written::<DoctorReport>("neuron-doctor/1")),
         ("neuron-capture-1.json", written::<Capture>("neuron-capture/1")),
         ("neuron-domain-1.json", written::<DomainReport>("neuron-domain/1")),
+        ("neuron-guide-1.json", written::<GuideReport>("neuron-guide/1")),
         ("neuron-looking-glass-1.json", written::<GlassReport>("neuron-looking-glass/1")),
         ("neuron-demo-1.json", written::<DemoReport>("neuron-demo/1")),
         ("provisioner.toml-1.json", answers()),

@@ -26,22 +26,37 @@ pub enum CpuVendor {
 }
 
 pub(super) fn read(root: &Root) -> Result<Cpu, FactsError> {
-    // All processors are alike, and on a big machine the whole file takes the kernel long to make.
-    let text = root.read_head("proc/cpuinfo", 8192)?.unwrap_or_default();
-    let first = text.split("\n\n").next().unwrap_or_default();
-    let field = |name: &str| {
-        first.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            (key.trim() == name).then(|| value.trim())
-        })
-    };
-    let flags = field("flags");
-    let has = |flag: &str| flags.map(|flags| flags.split_whitespace().any(|other| other == flag));
-    let vendor = match field("vendor_id") {
+    let text = first(root)?;
+    let flags = field(&text, "flags");
+    let has = |flag: &str| flags.map(|flags| lists(flags, flag));
+    let vendor = match field(&text, "vendor_id") {
         Some("GenuineIntel") => CpuVendor::Intel,
         Some("AuthenticAMD" | "HygonGenuine") => CpuVendor::Amd,
         _ => CpuVendor::Other,
     };
     let virtualization = has("vmx").zip(has("svm")).map(|(vmx, svm)| vmx || svm);
     Ok(Cpu { vendor, virtualization, hypervisor: has("hypervisor").unwrap_or(false) })
+}
+
+/// Whether the processor can do what this flag names; `None` when it does not tell.
+pub(super) fn has_flag(root: &Root, flag: &str) -> Result<Option<bool>, FactsError> {
+    Ok(field(&first(root)?, "flags").map(|flags| lists(flags, flag)))
+}
+
+/// What `/proc/cpuinfo` says of the first processor: all are alike, and on a big machine the whole file
+/// takes the kernel long to make.
+fn first(root: &Root) -> Result<String, FactsError> {
+    let text = root.read_head("proc/cpuinfo", 8192)?.unwrap_or_default();
+    Ok(text.split("\n\n").next().unwrap_or_default().to_owned())
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then(|| value.trim())
+    })
+}
+
+fn lists(flags: &str, flag: &str) -> bool {
+    flags.split_whitespace().any(|other| other == flag)
 }

@@ -35,6 +35,8 @@ pub struct Topology {
     pub cores: Vec<Core>,
     /// Memory in MiB; `None` when the machine does not tell.
     pub memory_mib: Option<u64>,
+    /// Whether the processors have pages of 1 GiB; `None` when the machine does not tell.
+    pub has_gib_pages: Option<bool>,
 }
 
 impl Topology {
@@ -61,7 +63,11 @@ impl Topology {
             };
             cores.insert(first, core);
         }
-        Ok(Self { cores: cores.into_values().collect(), memory_mib: memory(root)? })
+        Ok(Self {
+            cores: cores.into_values().collect(),
+            memory_mib: memory(root)?,
+            has_gib_pages: super::cpu::has_flag(root, "pdpe1gb")?,
+        })
     }
 }
 

@@ -88,6 +88,13 @@ impl Capabilities {
             channels: values("channel", "type"),
         })
     }
+
+    /// Whether libvirt could ask QEMU for its Hyper-V enlightenments, which QEMU tells since 8.0. Else it
+    /// lists none, or only those that have a number or a text by default: libvirt 9.0 with QEMU 7.2 and KVM
+    /// lists `spinlocks` and `vendor_id`. Source: libvirt's `virQEMUCapsProbeHypervCapabilities`.
+    pub fn knows_hyperv(&self) -> bool {
+        self.hyperv.contains("relaxed")
+    }
 }
 
 /// Before libvirt 8.8 the versions of a TPM were not listed, and an emulated one could be 2.0.

@@ -4,6 +4,7 @@ mod check;
 mod proposal;
 
 pub use proposal::Proposal;
+pub(super) use proposal::memory_mib as proposed_memory_mib;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,21 @@ const HYPERV: [&str; 11] = [
     "tlbflush",
     "ipi",
 ];
+
+/// Those of them that every Windows machine may have, where libvirt does not know: virt-install gives them
+/// unasked.
+const OLD_HYPERV: [&str; 3] = ["relaxed", "vapic", "spinlocks"];
+
+/// The enlightenments of a machine: those that libvirt lists, and none without KVM.
+fn enlightenments(vm: &Vm, capabilities: &Capabilities) -> Vec<&'static str> {
+    if vm.kind == VmKind::Linux || capabilities.domain_type != "kvm" {
+        return Vec::new();
+    }
+    if !capabilities.knows_hyperv() {
+        return OLD_HYPERV.to_vec();
+    }
+    HYPERV.iter().copied().filter(|name| capabilities.hyperv.contains(*name)).collect()
+}
 
 /// Memory that stays with the host, in MiB.
 pub const HOST_MEMORY: u64 = 4096;
@@ -260,15 +276,12 @@ struct SharedMemory {
 fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> Values<'a> {
     let capabilities = inputs.capabilities;
     let identity = identity(inputs);
-    let is_windows = vm.kind != VmKind::Linux;
     let functions = functions(inputs.gpus, vm);
     let (hugepages, hugepages_unit) = match vm.hugepages {
         Hugepages::Off => (None, ""),
         Hugepages::TwoMib => (Some(2), "MiB"),
         Hugepages::OneGib => (Some(1), "GiB"),
     };
-    let enlightenments =
-        HYPERV.iter().copied().filter(|name| is_windows && capabilities.hyperv.contains(*name));
     Values {
         domain: Head {
             r#type: &capabilities.domain_type,
@@ -281,7 +294,7 @@ fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> V
         memory: Memory { mib, hugepages, hugepages_unit },
         cpu: cpu(inputs, pinning),
         firmware: Firmware { secure_boot: vm.secure_boot },
-        hyperv: enlightenments.collect(),
+        hyperv: enlightenments(vm, capabilities),
         disk: vm.disk.as_ref().map(|disk| Disk { path: &disk.path, format: disk_format(&disk.path) }),
         isos: isos(vm),
         ports: (1..=inputs.gpus.len()).collect(),

@@ -4,6 +4,8 @@ pub mod capabilities;
 pub mod domain;
 pub mod existing;
 pub mod groups;
+pub mod guide;
+pub mod hugepages;
 pub mod looking_glass;
 mod pinning;
 mod templates;

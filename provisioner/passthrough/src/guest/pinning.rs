@@ -153,6 +153,10 @@ fn candidates(cores: &[Core], node: u32) -> Vec<&Core> {
     }
     let missing = kept(cores.len()).saturating_sub(cores.len() - pool.len());
     pool.drain(..missing.min(pool.len().saturating_sub(1)));
+    // What serves the machine from outside is not to do so from another node.
+    if pool.len() > 1 && pool.len() == cores.iter().filter(|core| core.node == node).count() {
+        pool.remove(0);
+    }
     pool
 }
 
@@ -228,7 +232,7 @@ mod tests {
             cache: cache(at).to_string(),
             is_small: small(at),
         });
-        Topology { cores: cores.collect(), memory_mib: None }
+        Topology { cores: cores.collect(), ..Topology::default() }
     }
 
     fn auto(topology: &Topology) -> Pinning {
@@ -282,9 +286,9 @@ mod tests {
             |core| u32::from(core >= 2),
             |_| false,
         );
-        for (node, wanted) in [(Some(1), vec![2, 3]), (Some(0), vec![1]), (None, vec![2, 3])] {
+        for (node, wanted, rest) in [(Some(1), [3], [2]), (Some(0), [1], [0]), (None, [3], [2])] {
             let pinning = pin(&topology, Wanted { node, ..Wanted::default() }).unwrap();
-            assert_eq!(pinning.processors, wanted, "{node:?}");
+            assert_eq!((pinning.processors, pinning.rest), (wanted.to_vec(), rest.to_vec()), "{node:?}");
             assert_eq!(pinning.node, Some(node.unwrap_or(1)));
         }
     }
@@ -344,6 +348,9 @@ mod tests {
                     prop_assert!(core.processors.iter().all(|sibling| !pinning.rest.contains(sibling)));
                 }
                 prop_assert!(nodes.len() <= 1);
+                let node = |one: &u32| topology.cores.iter().find(|core| core.processors.contains(one)).unwrap().node;
+                let on_node = topology.cores.iter().filter(|core| nodes.contains(&core.node)).count();
+                prop_assert!(on_node == 1 || pinning.rest.iter().all(|one| nodes.is_empty() || nodes.contains(&node(one))));
                 prop_assert!(topology.cores.len() == 1 || !pinning.processors.contains(&0) || pinning.rest.iter().any(|one| *one != 0));
             }
         }

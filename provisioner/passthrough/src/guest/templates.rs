@@ -7,13 +7,17 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Undefi
 use serde::Serialize;
 
 /// Every template that is built in, by name.
-const BUILT_IN: [(&str, &str); 5] = [
+const BUILT_IN: [(&str, &str); 6] = [
     ("domain.xml.j2", include_str!("../../templates/domain.xml.j2")),
     ("windows.xml.j2", include_str!("../../templates/windows.xml.j2")),
     ("windows11-passthrough.xml.j2", include_str!("../../templates/windows11-passthrough.xml.j2")),
     ("windows10-passthrough.xml.j2", include_str!("../../templates/windows10-passthrough.xml.j2")),
     ("linux-passthrough.xml.j2", include_str!("../../templates/linux-passthrough.xml.j2")),
+    ("guide-windows.md.j2", include_str!("../../templates/guide-windows.md.j2")),
 ];
+
+/// How names of templates end whose values are escaped as in XML; all others are plain text.
+const XML: &str = ".xml.j2";
 
 /// A template that cannot be rendered.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +40,9 @@ pub(super) fn render(
 ) -> Result<String, TemplateError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| AutoEscape::Custom("xml".into()));
+    environment.set_auto_escape_callback(|name| {
+        if name.ends_with(XML) { AutoEscape::Custom("xml".into()) } else { AutoEscape::None }
+    });
     environment.set_formatter(escaped);
     let mut failed = None;
     for (name, text) in BUILT_IN
@@ -56,12 +62,12 @@ pub(super) fn render(
 }
 
 /// A value as text of XML. minijinja's own escaping is that of HTML and makes paths unreadable.
-fn escaped(out: &mut Output, _: &mut State, value: &Value) -> Result<(), Error> {
+fn escaped(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
     if value.is_undefined() || value.is_none() {
         return Err(ErrorKind::UndefinedError.into());
     }
     let text = value.to_string();
-    if value.is_safe() {
+    if value.is_safe() || matches!(state.auto_escape(), AutoEscape::None) {
         return out.write_str(&text).map_err(Error::from);
     }
     for character in text.chars() {

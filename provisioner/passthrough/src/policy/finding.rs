@@ -157,6 +157,8 @@ codes! {
     StillApplied,
     /// A kernel parameter that the answers add must not be written.
     ParameterRefused,
+    /// Huge pages that a virtual machine wants cannot be reserved.
+    Hugepages,
     /// The answers hold something that nothing acts on yet.
     KeptForLater,
     /// An answer names a user of Looking Glass that the target does not have.

@@ -11,9 +11,13 @@ use crate::answers::{Answers, MatchBy, Mode};
 use crate::facts::target::Provides;
 use crate::facts::{Machine, Target};
 use crate::id::PciAddress;
+use crate::text::command_line;
 
 /// The package that brings the early hook.
 pub const HOOK_PACKAGE: &str = "neuron-initcpio-hooks";
+
+/// Parameters by which huge pages are reserved: somebody else's would be added to ours, or undo them.
+const HUGE_PAGES: [&str; 3] = ["hugepages", "hugepagesz", "default_hugepagesz"];
 
 /// The judgement of a machine, judged again with what the target says.
 ///
@@ -42,6 +46,59 @@ pub fn judge(judgement: Judgement, machine: &Machine, answers: &Answers, target:
     configuration::vfio_kept_away(&away, &mut notes);
     conclude(&mut judgement, notes);
     judgement
+}
+
+/// The same with parameters that reserve huge pages, or with why there are none. `ours` are the
+/// parameters that earlier applies added.
+pub fn reserve(
+    judgement: Judgement,
+    target: &Target,
+    wanted: Result<Vec<String>, Finding>,
+    ours: &[String],
+) -> Judgement {
+    let mut judgement = judgement;
+    let decision = &judgement.decision;
+    if decision.mode == Mode::Off || !matches!(decision.verdict, Verdict::Ready | Verdict::Pending) {
+        return judgement;
+    }
+    let mut notes = Notes::default();
+    match wanted {
+        Ok(parameters) if parameters.is_empty() => {}
+        Ok(parameters) => {
+            let mut foreign = foreign_pages(target, &parameters, ours);
+            let asked = judgement.parameters.iter().filter(|token| reserves_pages(token)).cloned();
+            foreign.extend(asked.map(|token| ("extra_parameters".to_owned(), token)));
+            for (place, token) in foreign {
+                let message = format!(
+                    "{token} reserves huge pages as well, and virtual machines want {}",
+                    parameters.join(" ")
+                );
+                let hint = "take it out, or set hugepages = \"off\" for the virtual machines";
+                let finding = Finding::new(Code::Hugepages, Severity::Blocker, message, hint);
+                notes.find(finding.in_file(place));
+            }
+            judgement.parameters.extend(parameters);
+        }
+        Err(finding) => notes.find(finding),
+    }
+    conclude(&mut judgement, notes);
+    judgement
+}
+
+fn reserves_pages(token: &str) -> bool {
+    HUGE_PAGES.contains(&command_line::Parameter::parse(token).key)
+}
+
+/// Huge pages that somebody else reserves: where, and by which parameter.
+fn foreign_pages(target: &Target, wanted: &[String], ours: &[String]) -> Vec<(String, String)> {
+    let is_known = |token: &str| wanted.iter().chain(ours).any(|own| own == token);
+    let mut found = Vec::new();
+    for line in lines::of(target, &[]) {
+        let foreign =
+            command_line::tokens(&line.before).find(|token| reserves_pages(token) && !is_known(token));
+        found.extend(foreign.map(|token| (line.place.clone(), token.to_owned())));
+    }
+    found
 }
 
 /// Adds what was found, and takes back what must not be done now.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::domains::{Defined, Domains, Former, back_up};
 use super::guest::{only, refused, render};
 use super::{ProvisionError, Source, answers};
-use crate::answers::{NetworkKind, Vm};
+use crate::answers::{NetworkKind, Vm, VmKind};
 use crate::apply::{StepOutcome, StepResult};
 use crate::guest::capabilities::{Capabilities, InvalidCapabilities};
 use crate::guest::domain::{Domain, Problem, disk_format};
@@ -49,6 +49,8 @@ pub struct Definition {
     pub domain: Domain,
     /// What is worth knowing about what there is.
     pub notes: Vec<String>,
+    /// Whether there is a guide for what is to be done inside.
+    pub is_windows: bool,
     acts: Vec<Act>,
     record: Domains,
     capabilities: Capabilities,
@@ -147,7 +149,8 @@ pub fn prepare_definition(
         Vec::new()
     };
     let backup = there.filter(|_| is_foreign || is_edited);
-    Ok(Definition { domain, notes, acts, record, capabilities, former, backup })
+    let is_windows = vm.kind != VmKind::Linux;
+    Ok(Definition { domain, notes, is_windows, acts, record, capabilities, former, backup })
 }
 
 /// Does it, or puts everything back. Tells every step, and where a former domain was kept.

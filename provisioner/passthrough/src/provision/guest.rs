@@ -2,11 +2,11 @@
 
 use super::{ProvisionError, Source};
 use crate::answers::{Answers, NetworkKind, Vm, VmGpus};
-use crate::facts::{Machine, Target, Topology, default_interface, is_bridge, numa_node};
+use crate::facts::{Client, Machine, Target, Topology, default_interface, is_bridge, numa_node, release};
 use crate::guest::capabilities::Capabilities;
 use crate::guest::domain::{self, Domain, DomainError, Inputs, Problem};
 use crate::guest::existing::Kept;
-use crate::guest::looking_glass;
+use crate::guest::{guide, looking_glass};
 use crate::id::PciAddress;
 use crate::policy::{self, GpuRole, Judgement, Verdict};
 use crate::root::Root;
@@ -40,20 +40,8 @@ pub(super) fn render(
     kept: Option<&Kept>,
 ) -> Result<Domain, ProvisionError> {
     let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
-    let gpus = match answers.vm.get(name) {
-        Some(vm) if vm.gpus != VmGpus::None => {
-            let judgement = policy::judge(&facts, answers);
-            if judgement.decision.verdict != Verdict::Ready {
-                return Err(ProvisionError::Refused(Box::new(judgement.decision)));
-            }
-            gpus(&judgement, answers, name, vm)?
-        }
-        _ => Vec::new(),
-    };
-    let node = match gpus.first().and_then(|functions| functions.first()) {
-        Some(gpu) => numa_node(machine, *gpu).map_err(ProvisionError::Machine)?,
-        None => None,
-    };
+    let gpus = its_gpus(&facts, answers, name)?;
+    let node = node(machine, &gpus)?;
     let topology = Topology::read(machine).map_err(ProvisionError::Machine)?;
     let default_interface = default_interface(machine).map_err(ProvisionError::Machine)?;
     let seed = seed(target)?;
@@ -74,6 +62,60 @@ pub(super) fn render(
         templates: &templates(target)?,
     });
     Ok(made?)
+}
+
+/// What has to be done inside a machine of the answers, as Markdown, and the machine's name.
+pub fn guide(
+    machine: &Root,
+    target: &Root,
+    source: &Source,
+    name: Option<&str>,
+) -> Result<(String, String), ProvisionError> {
+    let answers = super::answers(target, source)?;
+    let name = name.map_or_else(|| only(&answers), |name| Ok(name.to_owned()))?;
+    let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
+    let gpus = its_gpus(&facts, &answers, &name)?;
+    let id = |address: &PciAddress| facts.functions.get(address).and_then(|function| function.id);
+    let ids: Vec<Vec<_>> = gpus.iter().map(|functions| functions.iter().filter_map(id).collect()).collect();
+    let kernels = Target::read(target, &facts)?.kernels;
+    let client = match Client::read(target)? {
+        Client::Version(version) => release(&version),
+        Client::Absent | Client::Untold => None,
+    };
+    let text = guide::make(&guide::Inputs {
+        name: &name,
+        answers: &answers,
+        gpus: &ids,
+        topology: &Topology::read(machine).map_err(ProvisionError::Machine)?,
+        node: node(machine, &gpus)?,
+        means: looking_glass::means(&answers.looking_glass, &kernels),
+        release: client.as_deref(),
+        default_interface: default_interface(machine).map_err(ProvisionError::Machine)?.as_deref(),
+        templates: &templates(target)?,
+    })?;
+    Ok((name, text))
+}
+
+/// The GPUs of a machine, where the decision lets it have any.
+fn its_gpus(facts: &Machine, answers: &Answers, name: &str) -> Result<Vec<Vec<PciAddress>>, ProvisionError> {
+    match answers.vm.get(name) {
+        Some(vm) if vm.gpus != VmGpus::None => {
+            let judgement = policy::judge(facts, answers);
+            if judgement.decision.verdict != Verdict::Ready {
+                return Err(ProvisionError::Refused(Box::new(judgement.decision)));
+            }
+            gpus(&judgement, answers, name, vm)
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The NUMA node of the first GPU.
+fn node(machine: &Root, gpus: &[Vec<PciAddress>]) -> Result<Option<u32>, ProvisionError> {
+    match gpus.first().and_then(|functions| functions.first()) {
+        Some(gpu) => numa_node(machine, *gpu).map_err(ProvisionError::Machine),
+        None => Ok(None),
+    }
 }
 
 pub(super) fn refused(key: String, why: String, hint: String) -> ProvisionError {
@@ -99,7 +141,7 @@ pub(super) fn only(answers: &Answers) -> Result<String, ProvisionError> {
 }
 
 /// The GPUs of a virtual machine, each with its companions.
-fn gpus(
+pub(super) fn gpus(
     judgement: &Judgement,
     answers: &Answers,
     name: &str,
@@ -159,7 +201,7 @@ fn seed(target: &Root) -> Result<String, ProvisionError> {
 fn templates(target: &Root) -> Result<Vec<(String, String)>, ProvisionError> {
     let mut all = Vec::new();
     for name in target.list(TEMPLATES)?.unwrap_or_default() {
-        if !name.ends_with(".xml.j2") {
+        if std::path::Path::new(&name).extension().is_none_or(|ending| ending != "j2") {
             continue;
         }
         let path = format!("{TEMPLATES}/{name}");

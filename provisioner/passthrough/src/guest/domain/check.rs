@@ -189,12 +189,13 @@ fn not_there_yet(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
             format!("leave {key} out, or add it to the domain by hand"),
         ));
     }
-    if audio == AudioBackend::Scream && vm.network.kind == NetworkKind::User {
+    if audio == AudioBackend::Scream && matches!(vm.network.kind, NetworkKind::User | NetworkKind::Macvtap) {
+        let kind = if vm.network.kind == NetworkKind::User { "user" } else { "macvtap" };
         found.push(Problem {
             key: "audio.backend".to_owned(),
-            why:
-                "Scream sends its sound to the network, and kind = \"user\" lets nothing of it reach the host"
-                    .to_owned(),
+            why: format!(
+                "Scream sends its sound to the network, and kind = \"{kind}\" lets nothing of it reach the host"
+            ),
             hint: "use network kind \"nat\" or \"bridge\", or backend = \"spice\"".to_owned(),
         });
     }
@@ -240,6 +241,13 @@ pub(super) fn memory(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) -> 
         found.push(problem(inputs.name, "memory_mib", why, "set memory_mib to less, or add memory"));
         return None;
     }
+    let page = vm.hugepages.mib().max(1);
+    if wanted % page != 0 {
+        let why = format!("{wanted} MiB is no multiple of {page} MiB, the size of its pages");
+        let hint = format!("set memory_mib = {}", wanted / page * page);
+        found.push(problem(inputs.name, "memory_mib", why, hint));
+        return None;
+    }
     Some(wanted)
 }
 
@@ -261,6 +269,14 @@ pub(super) fn notes(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
     }
     if inputs.gpus.is_empty() && vm.gpus != VmGpus::None {
         notes.push(problem(inputs.name, "gpus", "it gets no GPU", "see `neuron-provisioner inspect`"));
+    }
+    if vm.kind != VmKind::Linux
+        && inputs.capabilities.domain_type == "kvm"
+        && !inputs.capabilities.knows_hyperv()
+    {
+        let why = "libvirt cannot say which Hyper-V enlightenments QEMU has, so it gets the three oldest";
+        let hint = "QEMU tells them since 8.0; with that Windows gets more of them, and runs faster";
+        notes.push(problem(inputs.name, "kind", why, hint));
     }
     if inputs.capabilities.domain_type != "kvm" {
         let why = "there is no KVM here: the processor would be emulated, which is very slow";

@@ -5,7 +5,7 @@ use super::pinning::{self, Wanted};
 use crate::facts::Topology;
 
 /// Half of the host's memory in whole GiB, with something left for the host; in MiB.
-pub(super) fn memory_mib(host: u64) -> u64 {
+pub(in crate::guest) fn memory_mib(host: u64) -> u64 {
     (host / 2).min(most_memory_mib(host)) / 1024 * 1024
 }
 
@@ -51,7 +51,8 @@ mod tests {
             cache: "0-7".to_owned(),
             is_small: false,
         };
-        let topology = Topology { cores: (0..4).map(core).collect(), memory_mib: Some(32_000) };
+        let topology =
+            Topology { cores: (0..4).map(core).collect(), memory_mib: Some(32_000), ..Topology::default() };
         let proposal = Proposal::of(&topology, None);
         assert_eq!(proposal.memory_mib, Some((15_360, 27_904)));
         assert_eq!(proposal.vcpus, Some((6, 6)), "the core of processor 0 stays with the host");

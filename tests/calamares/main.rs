@@ -23,3 +23,5 @@ mod profile;
 mod screen;
 #[cfg(test)]
 mod trouble;
+#[cfg(test)]
+mod units;

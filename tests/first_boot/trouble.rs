@@ -1,6 +1,7 @@
 //! What is not done: told, kept, and tried again when something changed or somebody asks for it.
 
 use std::fs;
+use std::process::Command;
 
 use neuron_passthrough::answers::Answers;
 use neuron_passthrough::policy;
@@ -11,7 +12,9 @@ use neuron_tests::scenario::{Ground, without_state};
 use neuron_tests::tree::diff;
 
 use crate::cut_off::{built_by, run};
-use crate::{answers, becomes, changes_nothing, ends, first_boot, ground, motd, outcome, reboot, status};
+use crate::{
+    OWN, answers, becomes, changes_nothing, ends, first_boot, ground, motd, outcome, reboot, status,
+};
 
 #[test]
 fn a_refusal_is_told_at_every_boot_and_ends_when_its_reason_does() {
@@ -77,6 +80,23 @@ fn what_an_installer_was_not_allowed_to_is_tried_at_boot() {
     assert!(!state.join("refused-answers.toml").exists() && !state.join("refusal.json").exists());
     reboot(&ground, 3);
     changes_nothing(&ground, 0);
+}
+
+/// An image with answers, started with others as a credential: those had won, and were refused.
+#[test]
+fn what_won_over_the_answers_of_the_medium_wins_at_boot_too() {
+    let wanted = "[passthrough]\nguest_gpus = [\"0000:01:00.0\"]\nextra_parameters = [\"quirk=wanted\"]\n";
+    let off = "schema = 1\n[passthrough]\nmode = \"off\"\n";
+    for (age, is_followed) in [("2020-01-01", true), ("2099-01-01", false)] {
+        let ground = refused_installation(wanted);
+        answers(&ground, off);
+        let touch = Command::new("touch").args(["-d", age]).arg(ground.target().join(OWN)).status();
+        assert!(touch.unwrap().success());
+        becomes(&ground, "made-rtx-usbc-igpu", 2);
+        first_boot(&ground);
+        let grub = fs::read_to_string(ground.target().join("etc/default/grub")).unwrap();
+        assert_eq!(grub.contains("quirk=wanted"), is_followed, "the answers of {age}: {grub}");
+    }
 }
 
 #[test]

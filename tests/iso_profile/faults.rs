@@ -21,8 +21,16 @@ pub(crate) const ALL: &[Fault] = &[
     fault("boot mode uefi-x64.systemd-boot.esp", |to| {
         edit(to, "profiledef.sh", "'uefi.systemd-boot'", "'uefi-x64.systemd-boot.esp'");
     }),
+    fault("boot mode uefi-ia32.systemd-boot.esp", |to| mode(to, "uefi-ia32.systemd-boot.esp")),
+    fault("boot mode uefi-x64.systemd-boot.eltorito", |to| mode(to, "uefi-x64.systemd-boot.eltorito")),
+    fault("boot mode uefi-ia32.systemd-boot.eltorito", |to| mode(to, "uefi-ia32.systemd-boot.eltorito")),
+    fault("boot mode uefi-x64.grub.esp", |to| mode(to, "uefi-x64.grub.esp")),
+    fault("boot mode bios.syslinux.eltorito", |to| mode(to, "bios.syslinux.eltorito")),
     fault("boot mode bios.syslinux.mbr", |to| {
         edit(to, "profiledef.sh", "'bios.syslinux'", "'bios.syslinux.mbr'");
+    }),
+    fault("root/customize_airootfs.sh: code comes from packages", |to| {
+        write(to, "airootfs/root/customize_airootfs.sh", "#!/bin/sh\n");
     }),
     fault("boot mode uefi.grub", |to| {
         edit(to, "profiledef.sh", "'uefi.systemd-boot'", "'uefi.systemd-boot' 'uefi.grub'");
@@ -125,6 +133,11 @@ pub(crate) const ALL: &[Fault] = &[
         in_systemd_boot: true,
         put: |to| edit(to, &format!("{MODULES}/bootloader.conf"), ": systemd-boot", ": grub"),
     },
+    Fault {
+        says: "neuron-kernel-install is for systemd-boot",
+        in_systemd_boot: true,
+        put: |to| edit(to, "packages.x86_64", "\nneuron-kernel-install\n", "\n"),
+    },
     fault("airootfs.sfs is missing", |to| {
         edit(to, &format!("{MODULES}/unpackfs.conf"), "bootmnt/neuron/x86_64", "bootmnt/arch/x86_64");
     }),
@@ -135,6 +148,11 @@ pub(crate) const ALL: &[Fault] = &[
         write(to, page, "Item {}\n");
     }),
 ];
+
+/// Adds a boot mode.
+fn mode(folder: &Path, name: &str) {
+    edit(folder, "profiledef.sh", "'uefi.systemd-boot'", &format!("'uefi.systemd-boot' '{name}'"));
+}
 
 /// Replaces what must be there.
 fn edit(folder: &Path, file: &str, old: &str, new: &str) {

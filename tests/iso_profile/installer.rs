@@ -88,6 +88,11 @@ pub(crate) fn sequence(profile: &Profile) -> Vec<String> {
     } else {
         &["grubcfg", "vfio-setup"]
     };
+    // The stock module has kernel-install make the entries, once.
+    let keeps_entries = profile.packages.iter().any(|name| name == "neuron-kernel-install");
+    if keeps_entries != loader.contains("efiBootLoader: systemd-boot") {
+        found.push("packages.x86_64: neuron-kernel-install is for systemd-boot, and needed there".to_owned());
+    }
     for name in ours.iter().filter(|name| at(name).is_none()) {
         found.push(format!("{FOLDER}/settings.conf: {name} is missing for this boot loader"));
     }

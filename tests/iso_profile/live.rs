@@ -7,9 +7,11 @@ use neuron_passthrough::answers::Answers;
 use crate::profile::Profile;
 
 /// What an installation leaves where it is: written anew by the installer, or right on any system.
-const STAYS: [&str; 5] = [
+const STAYS: [&str; 6] = [
     "etc/hostname",
     "etc/locale.conf",
+    // A builder's: the first boot asks at the console.
+    "etc/neuron/first-boot",
     "etc/neuron/provisioner.toml",
     "etc/systemd/system/display-manager.service",
     "etc/systemd/system/multi-user.target.wants/NetworkManager.service",

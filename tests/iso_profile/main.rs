@@ -57,6 +57,9 @@ fn variants() -> [tempfile::TempDir; 2] {
     }
     let changed = copies[1].path();
     run(Command::new("cp").arg("-a").arg(profile.join("systemd-boot/airootfs")).arg(changed));
+    let more = fs::read_to_string(profile.join("systemd-boot/packages.x86_64")).unwrap();
+    let list = changed.join("packages.x86_64");
+    fs::write(&list, fs::read_to_string(&list).unwrap() + &more).unwrap();
     copies
 }
 

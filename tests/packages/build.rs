@@ -11,6 +11,10 @@ use tempfile::TempDir;
 /// Who builds: makepkg refuses to run as root. On every distribution these are nobody's.
 pub(crate) const NOBODY: &str = "65534";
 
+/// What packages are made of, but for what is compiled.
+const PARTS: &[&str] =
+    &["archiso-hooks", "provisioner/docs", "calamares-module", "iso-profile", "LICENSE", "tests/packages"];
+
 /// Everything that was built, once for all tests.
 pub(crate) struct Built {
     folder: TempDir,
@@ -28,7 +32,9 @@ impl Built {
         assert!(nix::unistd::geteuid().is_root(), "only root can put packages into a root of its own");
         let built = Self { folder: tempfile::tempdir().unwrap() };
         let tree = built.tree();
-        copy_of_the_tree(&tree);
+        copy_of_the_tree(&tree, PARTS);
+        // As somebody who keeps things private checks it out: what is installed is for all to read.
+        run(Command::new("chmod").args(["-R", "go="]).arg(&tree));
         fs::copy(program::path().unwrap(), built.program()).unwrap();
         fs::create_dir(built.at("packages")).unwrap();
         built.lay_out_module();
@@ -36,7 +42,8 @@ impl Built {
         built.make(&tree.join("archiso-hooks/neuron-provisioner"), &[]);
         built.make(&tree.join("archiso-hooks/neuron-initcpio-hooks"), &[]);
         built.make(&tree.join("archiso-hooks/neuron-calamares-vfio"), &[]);
-        for version in ["1", "2"] {
+        built.make(&tree.join("archiso-hooks/neuron-kernel-install"), &[]);
+        for version in ["1", "2", "3"] {
             built.make(&tree.join("tests/packages/stand-ins"), &[("STAND_IN_VERSION", version)]);
         }
         built
@@ -97,15 +104,25 @@ impl Built {
     }
 }
 
-/// What git would see of the tree, changes included: makepkg must not write into the tree itself.
-fn copy_of_the_tree(to: &Path) {
+/// What git would see of these parts of the tree, changes included: makepkg must not write into the
+/// tree itself.
+fn copy_of_the_tree(to: &Path, parts: &[&str]) {
     let from = tests_folder().join("..");
     fs::create_dir(to).unwrap();
-    let copy = "git -c safe.directory='*' ls-files -z --cached --others --exclude-standard -- archiso-hooks provisioner/docs \
-                calamares-module iso-profile LICENSE tests/packages | tar --create --null --files-from=- --ignore-failed-read \
-                2>/dev/null | tar --extract --directory \"$1\"";
-    run(Command::new("sh").args(["-c", copy, "sh"]).arg(to).current_dir(from));
+    let copy = "to=$1; shift; git -c safe.directory='*' ls-files -z --cached --others --exclude-standard -- \"$@\" | \
+                tar --create --null --files-from=- --ignore-failed-read 2>/dev/null | tar --extract --directory \"$to\"";
+    run(Command::new("sh").args(["-c", copy, "sh"]).arg(to).args(parts).current_dir(from));
     assert!(to.join("archiso-hooks/neuron-provisioner/PKGBUILD").is_file(), "the copy is not whole");
+}
+
+/// A checkout in which everything is committed, as one that is released from.
+pub(crate) fn checkout(to: &Path) {
+    copy_of_the_tree(to, &["."]);
+    for arguments in [&["init", "-q"][..], &["add", "-A"], &["commit", "-q", "-m", "as it is"]] {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=tests", "-c", "user.email=tests@localhost"]).args(arguments);
+        run(git.current_dir(to));
+    }
 }
 
 /// Runs a program that has to succeed, and gives what it said.

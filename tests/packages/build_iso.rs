@@ -81,11 +81,15 @@ fn the_image_is_made_of_our_packages_and_the_profile() {
     assert!(is_fine && said.contains("neuronos.iso"), "{said}");
     assert!(said.contains("epoch 1700000000"), "{said}");
     let listed = run(Command::new("tar").arg("-tzf").arg(builder.path("out/packages/neuron.db.tar.gz")));
-    for package in ["neuron-provisioner-", "neuron-initcpio-hooks-", "neuron-calamares-vfio-"] {
+    for package in
+        ["neuron-provisioner-", "neuron-initcpio-hooks-", "neuron-calamares-vfio-", "neuron-kernel-install-"]
+    {
         assert!(listed.lines().any(|line| line.starts_with(package)), "{package}: {listed}");
     }
     let repository = format!("Server = file://{}\n", builder.path("out/packages").display());
     assert!(text(&builder.path("out/seen/pacman.conf")).contains(&repository));
+    let wants = || text(&builder.path("out/seen/packages.x86_64")).contains("\nneuron-kernel-install\n");
+    assert!(wants());
     let calamares = builder.path("out/seen/airootfs/etc/calamares");
     assert!(text(&calamares.join("settings.conf")).contains("  - vfio-setup@cmdline\n"));
     assert!(text(&calamares.join("modules/bootloader.conf")).contains("efiBootLoader: systemd-boot"));
@@ -94,7 +98,7 @@ fn the_image_is_made_of_our_packages_and_the_profile() {
     fs::remove_dir_all(builder.path("out/seen")).unwrap();
     let (is_fine, said) = builder.run(&[], &[]);
     assert!(is_fine, "{said}");
-    assert!(!text(&calamares.join("settings.conf")).contains("vfio-setup@cmdline"));
+    assert!(!wants() && !text(&calamares.join("settings.conf")).contains("vfio-setup@cmdline"));
     assert!(text(&calamares.join("modules/bootloader.conf")).contains("efiBootLoader: grub"));
 }
 

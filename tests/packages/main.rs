@@ -8,6 +8,8 @@
 
 mod build;
 mod build_iso;
+mod compiled;
 mod contents;
+mod kernels;
 mod root;
 mod updates;

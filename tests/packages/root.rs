@@ -20,10 +20,15 @@ pub(crate) struct Root {
 impl Root {
     /// An Arch system on a machine with a GPU to give away, and our packages installed.
     pub(crate) fn new() -> Self {
+        Self::of("arch-grub")
+    }
+
+    /// The same with another target.
+    pub(crate) fn of(name: &str) -> Self {
         let root = Self { folder: tempfile::tempdir().unwrap() };
         let found = machine::Machine::load("made-rtx-usbc-igpu").unwrap();
         machine::lay_out(&found, &root.path("")).unwrap();
-        target::copy("arch-grub", &root.path("")).unwrap();
+        target::copy(name, &root.path("")).unwrap();
         root.put("proc/sys/kernel/random/boot_id", "11111111-1111-4111-8111-111111111111\n");
         root.programs();
         // A plain file: devices cannot be opened on every place for temporary files.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answers::{Answers, InvalidAnswers};
 use crate::apply::{Applied, ApplyError, Outcome, State, View};
-use crate::bootloader::{self, Proven};
+use crate::bootloader::Proven;
 use crate::boots::{self, Boots};
 use crate::facts::{FactsError, Machine, Running, SharedMemory, Target};
 use crate::guest::domain::DomainError;
@@ -29,6 +29,7 @@ mod first_boot;
 mod guest;
 mod handed;
 mod hugepages;
+mod kernel_install;
 mod looking_glass;
 mod refusal;
 mod renew;
@@ -372,19 +373,6 @@ fn plan_with(
         purpose,
     });
     Ok(Planned { machine: facts, answers, judgement, plan })
-}
-
-/// Entries of ours that are not there any more: whoever made them took them away, as kernel-install does
-/// with every kernel that goes. Host entries are not among them; those we make, and miss.
-fn gone(target: &Root, applied: &Applied) -> Result<Vec<TargetPath>, ProvisionError> {
-    let own = applied.files.iter().filter(|file| !file.is_copy && !file.is_taken_back);
-    let mut gone = Vec::new();
-    for file in own.filter(|file| bootloader::is_others_entry(&file.path)) {
-        if !target.exists(file.path.as_str())? {
-            gone.push(file.path.clone());
-        }
-    }
-    Ok(gone)
 }
 
 /// Whether this boot has the kill switch.

@@ -133,7 +133,7 @@ pub struct Failure {
 
 impl ApplyError {
     /// Whether somebody with more rights would get further.
-    pub(super) fn is_for_lack_of_rights(&self) -> bool {
+    pub(crate) fn is_for_lack_of_rights(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
     }
 

@@ -66,8 +66,7 @@ pub(super) enum Record {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         partial: bool,
     },
-    /// A file is ours no more: a copy that is wanted no longer and was taken away, or what somebody else
-    /// took away together with what it was for.
+    /// A copy of ours is gone, after the transaction that no longer wanted it.
     Dropped {
         real: TargetPath,
     },

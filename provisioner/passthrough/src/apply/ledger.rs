@@ -120,7 +120,7 @@ impl Ledger {
                     self.commit(open, &forgotten, partial);
                 }
             }
-            Record::Dropped { real } => self.drop_file(&real),
+            Record::Dropped { real } => self.drop_copy(&real),
             Record::RolledBack { left, not_rebuilt, .. } => {
                 if let Some(open) = self.unfinished.take() {
                     self.roll_back(open, &left, &not_rebuilt);
@@ -195,7 +195,7 @@ impl Ledger {
         owned.step = step;
     }
 
-    pub(super) fn drop_file(&mut self, real: &TargetPath) {
+    pub(super) fn drop_copy(&mut self, real: &TargetPath) {
         if let Some(owned) = self.files.remove(real) {
             self.rebuilds.retain(|rebuild| !rebuild.names(&owned.path));
         }

@@ -21,6 +21,9 @@ pub struct RevertRequest {
     pub boot_id: Option<String>,
     /// Kept for the caller.
     pub note: serde_json::Value,
+    /// Programs that nobody recorded, to be run behind everything else: what they make is nobody's
+    /// file, and was made from files that go back now.
+    pub also: Vec<Vec<String>>,
 }
 
 /// A file that somebody changed after we wrote it.
@@ -95,6 +98,11 @@ impl Store<'_> {
         });
         let programs: Vec<Job> = programs.collect();
         jobs.extend(programs);
+        jobs.extend(request.also.iter().map(|argv| Job {
+            id: "made-anew".to_owned(),
+            title: format!("run {}", argv.first().map_or("", String::as_str)),
+            work: Work::Rebuild(argv.clone(), Vec::new()),
+        }));
         let fat = &self.tree().fat_points;
         jobs.sort_by_key(|job| order::of_job(job, fat));
         if jobs.is_empty() && forgotten.is_empty() {
@@ -193,7 +201,10 @@ impl Store<'_> {
             } else if present.same(&owned.written, keeps) && !owned.mixed {
                 Some(self.view().content_of(&owned.original)?)
             } else if let Some(merged) = self.merged(owned, &before, merge)? {
-                sorted.merged.push(owned.path.clone());
+                // What is away and stays away holds nothing of anybody's.
+                if merged != before {
+                    sorted.merged.push(owned.path.clone());
+                }
                 Some(merged)
             } else {
                 sorted.left.push(owned.path.clone());
@@ -219,7 +230,7 @@ impl Store<'_> {
         present: &Content,
         merge: &mut dyn FnMut(&ChangedFile) -> Option<FileState>,
     ) -> Result<Option<Content>, ApplyError> {
-        if !matches!(present, Content::Regular { .. }) {
+        if matches!(present, Content::Symlink { .. }) {
             return Ok(None);
         }
         let changed = ChangedFile {

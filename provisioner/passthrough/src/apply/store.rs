@@ -406,23 +406,7 @@ impl<'r> Store<'r> {
             let directories = self.ledger().directories.clone();
             self.remove_directories(&directories)?;
             self.append(&Record::Dropped { real: real.clone() })?;
-            self.ledger_mut().drop_file(&real);
-        }
-        Ok(())
-    }
-
-    /// Forgets files of ours that are not there: whoever made them took them away, and a revert has
-    /// nothing to put back. One that is there stays ours.
-    pub fn forget(&mut self, gone: &[TargetPath]) -> Result<(), ApplyError> {
-        let is_gone = |owned: &Owned| !owned.copy && gone.contains(&owned.path);
-        let owned = self.ledger().files.iter().filter(|(_, owned)| is_gone(owned));
-        for real in owned.map(|(real, _)| real.clone()).collect::<Vec<_>>() {
-            if self.view.tree.read(&real)?.content != Content::Absent {
-                continue;
-            }
-            self.prepare_state()?;
-            self.append(&Record::Dropped { real: real.clone() })?;
-            self.ledger_mut().drop_file(&real);
+            self.ledger_mut().drop_copy(&real);
         }
         Ok(())
     }

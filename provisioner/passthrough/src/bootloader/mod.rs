@@ -208,11 +208,6 @@ pub fn is_host_entry(path: &TargetPath) -> bool {
     is_for_host(path) && path.file_name() != "loader.conf"
 }
 
-/// Whether a path is that of an entry which somebody else makes, one for every kernel.
-pub fn is_others_entry(path: &TargetPath) -> bool {
-    path.parent().ends_with("/loader/entries") && !is_for_host(path)
-}
-
 /// A known loader that has no file which its command line could be set in, while another one has.
 pub fn left_alone(loader: &dyn Bootloader, target: &Target, parameters: &[String]) -> Finding {
     let (name, saw) = (loader.name(), loader.detect(target).unwrap_or_default());
@@ -243,7 +238,31 @@ fn keeps_root(path: &TargetPath, before: &str, after: &str) -> Result<(), Loader
     }
 }
 
-const KERNEL_CMDLINE: &str = "/etc/kernel/cmdline";
+/// Whether a path is that of an entry of systemd-boot. All that are there are among a target's files.
+pub fn is_entry(path: &TargetPath) -> bool {
+    path.parent().ends_with("/loader/entries")
+}
+
+/// What is wrong where entries start a kernel that an update took away, and what to do.
+pub fn left_behind(target: &Target) -> Option<(String, String)> {
+    let entries = systemd_boot::left_behind(target);
+    let (path, version) = entries.first()?;
+    let why = format!(
+        "{path} starts the kernel {version}, whose modules are gone: nothing ran kernel-install when the kernel \
+         was updated"
+    );
+    let here = target
+        .kernels
+        .iter()
+        .map(|kernel| format!("`kernel-install add {0} /usr/lib/modules/{0}/vmlinuz`", kernel.release));
+    let hint = format!(
+        "run {} as root before you reboot; the package neuron-kernel-install does that for every update",
+        here.collect::<Vec<_>>().join(" and ")
+    );
+    Some((why, hint))
+}
+
+pub(crate) const KERNEL_CMDLINE: &str = "/etc/kernel/cmdline";
 
 /// The step that sets the parameters in `/etc/kernel/cmdline`, where the target has that.
 fn kernel_cmdline_step(target: &Target, parameters: &Parameters) -> Result<Option<Step>, LoaderError> {

@@ -93,6 +93,17 @@ fn entries(target: &Target) -> impl Iterator<Item = (&TargetPath, &FileState, &s
     })
 }
 
+/// Entries for a version of a kernel that is gone, with the version: nothing ran kernel-install when
+/// the kernel was updated.
+pub(super) fn left_behind(target: &Target) -> Vec<(&TargetPath, &str)> {
+    let of_this_system = entries(target).filter(|(.., text)| is_this_system(target, text));
+    let made_for = of_this_system.filter_map(|(path, _, text)| {
+        let entry = loader_entry::Entry::parse(text);
+        entry.machine_id().and(entry.value("version")).map(|version| (path, version))
+    });
+    made_for.filter(|(_, version)| target.kernels.iter().all(|kernel| kernel.release != *version)).collect()
+}
+
 /// Whether an entry boots this system: a shared ESP also holds those of others.
 ///
 /// It does when it bears this system's machine id, or its root is this one's; where fstab does not

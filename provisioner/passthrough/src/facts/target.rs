@@ -88,7 +88,7 @@ const FOR_GUESTS: [&str; 3] = ["/etc/group", "/etc/passwd", "/etc/tmpfiles.d/10-
 const CLOSED: [&str; 1] = [QEMU_CONF];
 
 /// Where a boot partition may be mounted.
-const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
+pub const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
 
 /// Things of which only the presence matters.
 const TRACES: [&str; 25] = [

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Generator, UnusableFile, hook_for_kernels, named_by_kernel_install};
+use super::{Generator, UnusableFile, hook_for_kernels, image_of_kernel_install, named_by_kernel_install};
 use crate::facts::Target;
 use crate::facts::target::{DRACUT_HOOK, Kernel, Provides};
 use crate::id::TargetPath;
@@ -117,6 +117,10 @@ impl Generator for Dracut {
         }
         steps
     }
+
+    fn kernel_option(&self) -> &'static str {
+        "--kver"
+    }
 }
 
 /// The program that builds everything there is to build, where the distribution has one.
@@ -156,10 +160,9 @@ fn named_images<'a>(target: &'a Target, kernel: &'a Kernel) -> Vec<(&'a Kernel, 
 fn default_images<'a>(target: &'a Target, kernel: &Kernel) -> Vec<&'a str> {
     let release = &kernel.release;
     let names = [format!("initramfs-{release}.img"), format!("initrd.img-{release}")];
-    let tail = format!("/{release}/initrd");
-    let is_one =
-        |path: &&str| path.ends_with(&tail) || names.iter().any(|name| path.rsplit('/').next() == Some(name));
-    target.boot_files.keys().map(String::as_str).filter(is_one).collect()
+    let is_one = |path: &&str| names.iter().any(|name| path.rsplit('/').next() == Some(name));
+    let own = target.boot_files.keys().map(String::as_str).filter(is_one);
+    own.chain(image_of_kernel_install(target, release)).collect()
 }
 
 fn all_images(target: &Target) -> Vec<&str> {

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Generator, UnusableFile, hook_for_kernels, named_by_kernel_install};
+use super::{Generator, UnusableFile, hook_for_kernels, image_of_kernel_install, named_by_kernel_install};
 use crate::facts::Target;
 use crate::facts::target::{MKINITCPIO_HOOK, Provides};
 use crate::id::TargetPath;
@@ -110,19 +110,55 @@ impl Generator for Mkinitcpio {
     }
 
     fn rebuild(&self, target: &Target) -> Vec<Step> {
-        let images = images(target).filter_map(|image| image.path.parse().ok()).collect();
-        let argv: &[&str] =
-            if target.has(LIMINE_MKINITCPIO) { &["limine-mkinitcpio"] } else { &["mkinitcpio", "-P"] };
-        vec![Step {
-            id: "initramfs".to_owned(),
-            title: "Build the initramfs of every kernel".to_owned(),
-            because: "what is loaded first at boot comes out of the image, not off the disk".to_owned(),
-            action: Action::Rebuild {
-                argv: argv.iter().map(|&word| word.to_owned()).collect(),
-                outputs: images,
-                undo: Vec::new(),
-            },
-        }]
+        if target.has(LIMINE_MKINITCPIO) {
+            return vec![build_all(target, &["limine-mkinitcpio"])];
+        }
+        let of_kernel_install: Vec<Step> = target
+            .kernels
+            .iter()
+            .filter_map(|kernel| Some((kernel, image_of_kernel_install(target, &kernel.release)?)))
+            .map(|(kernel, image)| build_one(&kernel.release, image))
+            .collect();
+        let has_presets = target.in_directory(PRESETS).next().is_some();
+        // Those of presets first: they are what is built in most systems.
+        let of_presets =
+            (has_presets || of_kernel_install.is_empty()).then(|| build_all(target, &["mkinitcpio", "-P"]));
+        of_presets.into_iter().chain(of_kernel_install).collect()
+    }
+
+    fn kernel_option(&self) -> &'static str {
+        "-k"
+    }
+}
+
+const BECAUSE: &str = "what is loaded first at boot comes out of the image, not off the disk";
+
+fn build_all(target: &Target, argv: &[&str]) -> Step {
+    let images = images(target).filter_map(|image| image.path.parse().ok()).collect();
+    build("initramfs", "Build the initramfs of every kernel".to_owned(), argv, images)
+}
+
+/// An image that no preset names: kernel-install had it built when the kernel came, by the same
+/// options (its `50-mkinitcpio.install`), and systemd-boot starts that one.
+fn build_one(release: &str, image: &str) -> Step {
+    build(
+        &format!("initramfs-{release}"),
+        format!("Build {image}"),
+        &["mkinitcpio", "--nopost", "-k", release, "-g", image],
+        image.parse().into_iter().collect(),
+    )
+}
+
+fn build(id: &str, title: String, argv: &[&str], outputs: Vec<TargetPath>) -> Step {
+    Step {
+        id: id.to_owned(),
+        title,
+        because: BECAUSE.to_owned(),
+        action: Action::Rebuild {
+            argv: argv.iter().map(|&word| word.to_owned()).collect(),
+            outputs,
+            undo: Vec::new(),
+        },
     }
 }
 

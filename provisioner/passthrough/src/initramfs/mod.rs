@@ -42,6 +42,9 @@ pub trait Generator: Sync {
 
     /// The steps that build the images.
     fn rebuild(&self, target: &Target) -> Vec<Step>;
+
+    /// The word of its command line behind which the release of a kernel stands.
+    fn kernel_option(&self) -> &'static str;
 }
 
 /// Every generator that is known.
@@ -74,6 +77,20 @@ pub fn active(target: &Target) -> Result<&'static dyn Generator, Finding> {
             }
         }
     }
+}
+
+/// The release of the kernel that a build is for, where it names one.
+pub fn kernel_of(argv: &[String]) -> Option<&str> {
+    let name = argv.first()?.rsplit('/').next()?;
+    let generator = ALL.iter().find(|generator| generator.name() == name)?;
+    let option = argv.iter().position(|word| word == generator.kernel_option())?;
+    argv.get(option + 1).map(String::as_str)
+}
+
+/// The image of a kernel where kernel-install puts it: beside the kernel, in a folder of its release.
+fn image_of_kernel_install<'a>(target: &'a Target, release: &str) -> Option<&'a str> {
+    let tail = format!("/{release}/initrd");
+    target.boot_files.keys().map(String::as_str).find(|path| path.ends_with(&tail))
 }
 
 fn none() -> Finding {

@@ -6,7 +6,6 @@ use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, Step};
 use crate::text::command_line::{self, displaced};
-use crate::text::loader_entry;
 
 /// The steps that set the parameters, and those that make menus anew where something changed.
 pub(super) fn steps(
@@ -97,30 +96,24 @@ pub(super) fn rebuilds(inputs: &Inputs<'_>, draft: &Draft) -> Vec<Step> {
     .collect()
 }
 
-/// Whether kernel-install made an entry: only such ones bear a machine id.
-fn is_generated(entry: &str) -> bool {
-    loader_entry::Entry::parse(entry).machine_id().is_some()
-}
-
 /// Those of the parameters that no file had before us: only they are ours, and only they go when
-/// they are wanted no more. One that some file had is somebody's, and stays everywhere.
+/// they are wanted no more. One that some file had is somebody's, and stays everywhere. What was ours
+/// stays ours: a file that came since (the entry of a new kernel) got it from one of ours.
 fn ours(inputs: &Inputs<'_>, parameters: &Parameters, written: &[Step]) -> Vec<String> {
-    let originals: Vec<(&str, bool)> = written
+    let originals: Vec<&str> = written
         .iter()
         .filter_map(|step| {
             let path = step.action.path()?;
-            let own = inputs.ours.files.get(path);
-            let text = own.map(|own| &own.original).or_else(|| step.action.before())?.text()?;
-            // kernel-install makes the entry of a new kernel from what was set before.
-            let is_derived = own.is_none() && bootloader::is_others_entry(path) && is_generated(text);
-            Some((text, is_derived))
+            let before =
+                inputs.ours.files.get(path).map(|own| &own.original).or_else(|| step.action.before());
+            before?.text()
         })
         .collect();
-    let stood = |token: &String, (text, is_derived): &(&str, bool)| {
-        let was_ours = *is_derived && inputs.ours.tokens.contains(token);
-        !was_ours && command_line::words(text).any(|word| command_line::has(word, token))
+    let stood =
+        |token: &str, text: &&str| command_line::words(text).any(|word| command_line::has(word, token));
+    let is_ours = |token: &&String| {
+        inputs.ours.tokens.contains(token) || !originals.iter().any(|text| stood(token, text))
     };
-    let is_ours = |token: &&String| !originals.iter().any(|original| stood(token, original));
     parameters.set.iter().filter(is_ours).cloned().collect()
 }
 

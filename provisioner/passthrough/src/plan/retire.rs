@@ -21,7 +21,12 @@ pub(super) fn one(inputs: &Inputs<'_>, path: &str, draft: &mut Draft) {
     else {
         return;
     };
-    let before = inputs.target.files.get(path).unwrap_or(&own.written);
+    let here = inputs.target.files.get(path);
+    if here.is_none() && bootloader::is_entry(path) {
+        // It went with the kernel that it started, or somebody took it away.
+        return;
+    }
+    let before = here.unwrap_or(&own.written);
     let action = if *before == own.original {
         None
     } else if *before == own.written && !own.is_mixed {

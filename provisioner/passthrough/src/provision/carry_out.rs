@@ -1,6 +1,7 @@
 //! What writes: apply, revert, and putting back what a run that was cut off left.
 
 use super::first_boot::{WISH, supersede};
+use super::kernel_install::{self, ForTheKernelsOfToday};
 use super::{Done, Note, ProvisionError, REFUSAL, keep_reason};
 use crate::answers::Mode;
 use crate::apply::{
@@ -11,6 +12,7 @@ use crate::facts::{Machine, boot_id, firmware_version};
 use crate::plan::{self, OwnFile, Plan, Stage};
 use crate::policy::{Identity, KILL_SWITCH, Verdict, has_kill_switch};
 use crate::root::Root;
+use crate::step::FileState;
 use crate::verify::Reboot;
 
 /// The file, in the state directory, with the version of the firmware.
@@ -72,7 +74,6 @@ pub fn apply(
             // Copies that stayed while a menu was left to somebody else.
             store.drop_unwanted_copies(&plan.copies)?;
         }
-        forget_gone(target, &mut store)?;
         return Ok(Done {
             changed: false,
             reboot_needed: owed,
@@ -91,7 +92,6 @@ pub fn apply(
         note: note.value(),
     };
     let outcome = store.apply(&transaction, runner, progress)?;
-    forget_gone(target, &mut store)?;
     forget_refusal(&mut store);
     keep_firmware(machine, &mut store);
     // What was left to somebody else takes effect at the same reboot.
@@ -119,13 +119,6 @@ pub fn recover(
         Store::open(target, options)?.recover(runner, progress)?;
     }
     Ok(())
-}
-
-/// Whoever made the entry of a kernel has taken it away with the kernel: it is no longer ours to put
-/// back, nor missing.
-fn forget_gone(target: &Root, store: &mut Store<'_>) -> Result<(), ProvisionError> {
-    let gone = super::gone(target, &store.view().status()?)?;
-    Ok(store.forget(&gone)?)
 }
 
 /// What was refused before is of no interest once something else was carried out; that it could
@@ -204,14 +197,19 @@ pub fn revert(
         stage: Stage::All.name().to_owned(),
         boot_id: boot_id(machine),
         note: Note { verdict: Verdict::Ready, reboot_needed: true }.value(),
+        also: kernel_install::makes_anew(target, &applied)?,
     };
     let tokens = applied.tokens;
     let mut store = Store::open(target, options)?;
     let mut merge = |file: &ChangedFile| {
+        if kernel_install::is_moot(target, file) {
+            return Some(FileState::Absent);
+        }
         let (original, written) = (file.original.clone(), file.written.clone());
         plan::without_ours(&file.path, &OwnFile { original, written, is_mixed: true }, &file.present, &tokens)
     };
-    let reverted = store.revert(&request, &mut merge, runner, progress)?;
+    let mut runner = ForTheKernelsOfToday::new(machine, target, runner);
+    let reverted = store.revert(&request, &mut merge, &mut runner, progress)?;
     forget_refusal(&mut store);
     Ok(reverted)
 }

@@ -5,7 +5,7 @@ use super::define::read;
 use super::domains::{Defined, Domains};
 use super::guest::render;
 use super::status::orphans;
-use super::{Note, ProvisionError, REFUSAL, Source, answers};
+use super::{Note, ProvisionError, REFUSAL, Source, answers, kernel_install};
 use crate::answers::Answers;
 use crate::apply::{Applied, State, View};
 use crate::boots;
@@ -16,12 +16,9 @@ use crate::verify::{self, Check, KnownDomain, Missing, Reboot, Recorded, in_full
 /// Looks whether what was applied holds; writes nothing. A journal that cannot be read is a finding,
 /// and everything else is looked at all the same.
 pub fn doctor(machine: &Root, target: &Root) -> Result<Vec<Check>, ProvisionError> {
-    let opened = View::open(target).and_then(|view| {
-        let applied = view.status()?;
-        Ok((view, applied))
-    });
+    let opened = View::open(target).and_then(|view| view.status().map(|_| view));
     let mut recorded = match opened {
-        Ok((view, applied)) => recorded(machine, target, &view, &applied)?,
+        Ok(view) => recorded(machine, target, &view, &kernel_install::settled(target, &view)?)?,
         Err(error) => Recorded::of_no_journal(error.in_full(), orphans(target)?, given(target)),
     };
     recorded.domains = domains(machine, target).map_err(|error| missing(&error));

@@ -98,17 +98,28 @@ fn work(
             let text = own.unwrap_or_default();
             Some(Work::new("go on where the IOMMU was to come on first", Source::Target, &text))
         }
-        (Standing::Unconfigured, Some(text)) => {
-            Some(Work::new("set up what /etc/neuron/provisioner.toml says", Source::Target, &text))
-        }
-        (Standing::Unconfigured, None) => wish(target)?.map(|text| {
-            let name = format!("/var/lib/neuron-provisioner/{WISH}");
-            let source = Source::Text { name, text: text.clone() };
-            let work = Work::new("set up what the installer was not allowed to", source, &text);
-            Work { is_wish: true, ..work }
-        }),
+        (Standing::Unconfigured, own) => match (wish(target)?, own) {
+            (Some(text), own) if own.is_none() || !was_written_since(target)? => {
+                let source = Source::Text { name: wish_path(), text: text.clone() };
+                let work = Work::new("set up what the installer was not allowed to", source, &text);
+                Some(Work { is_wish: true, ..work })
+            }
+            (_, own) => own.map(|text| {
+                Work::new("set up what /etc/neuron/provisioner.toml says", Source::Target, &text)
+            }),
+        },
         _ => None,
     })
+}
+
+fn wish_path() -> String {
+    format!("/var/lib/neuron-provisioner/{WISH}")
+}
+
+/// Whether the answers were written after an installer was refused. Those of its medium, of which the
+/// system is a copy, are older, and what it followed had won over them.
+fn was_written_since(target: &Root) -> Result<bool, ProvisionError> {
+    Ok(target.modified(ANSWERS)? > target.modified(&wish_path())?)
 }
 
 impl Work {

@@ -2,7 +2,10 @@
 
 use super::carry_out::reboot_owed;
 use super::doctor::recorded;
-use super::{FirstBoot, Note, ProvisionError, REFUSAL, Standing, Status, TrialStage, again, runs_without};
+use super::{
+    FirstBoot, Note, ProvisionError, REFUSAL, Standing, Status, TrialStage, again, kernel_install,
+    runs_without,
+};
 use crate::apply::{Applied, Operation, State, View};
 use crate::facts::boot_id;
 use crate::guest::looking_glass;
@@ -16,7 +19,7 @@ use crate::{binding, boots, initramfs, verify};
 /// Where a target's set-up stands; creates nothing.
 pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
     let view = View::open(target)?;
-    let applied = view.status()?;
+    let applied = kernel_install::settled(target, &view)?;
     let busy = view.is_busy()?;
     let refusal = view.read_state_file(REFUSAL)?;
     // Their names only: what they held before is for root alone to see.

@@ -4,7 +4,7 @@
 //! it; as soon as anything else would change, a person has to look.
 
 use super::status::is_reverting;
-use super::{Occasion, Planned, ProvisionError, Source, plan_with, runs_without};
+use super::{Occasion, Planned, ProvisionError, Source, kernel_install, plan_with, runs_without};
 use crate::apply::{Applied, State, View};
 use crate::binding::{VFIO_CONF, VFIO_DEVICES};
 use crate::bootloader;
@@ -41,7 +41,7 @@ pub enum Upkeep {
 ///
 /// Where nothing was set up, the machine is not even read.
 pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkeep, ProvisionError> {
-    let applied = View::open(target)?.status()?;
+    let applied = kernel_install::settled(target, &View::open(target)?)?;
     match applied.state {
         State::Unconfigured | State::Reverted => return Ok(Upkeep::Nothing),
         State::Interrupted => {
@@ -53,11 +53,10 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         State::Applied => {}
     }
     let due = stale_images(machine, target, changed)?;
-    let gone = super::gone(target, &applied)?;
     let mut purpose = Purpose::KeepUp;
     if due.is_empty() && runs_without(machine)? {
         // The entry without passthrough: nothing is judged here, and nothing else is missing for it.
-        if gone.is_empty() && !has_lost_copies(machine, target)? {
+        if !has_lost_copies(machine, target)? {
             return Ok(Upkeep::Nothing);
         }
         purpose = Purpose::KeepWayBack;
@@ -67,14 +66,15 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
     if !planned.plan.is_allowed() {
         return Ok(Upkeep::ByHand(forbidden(&planned)));
     }
-    if let Some(why) = goes_beyond(&planned.plan.steps, &applied, &gone) {
+    if let Some(why) = goes_beyond(&planned.plan.steps, &applied) {
         return Ok(Upkeep::ByHand(why));
     }
-    if planned.plan.steps.is_empty() && gone.is_empty() {
-        Ok(Upkeep::Nothing)
-    } else {
-        Ok(Upkeep::Due(Box::new(planned)))
+    if planned.plan.steps.is_empty()
+        && let Some((why, hint)) = stranded(machine, target)?
+    {
+        return Ok(Upkeep::ByHand(format!("{why}; {hint}")));
     }
+    if planned.plan.steps.is_empty() { Ok(Upkeep::Nothing) } else { Ok(Upkeep::Due(Box::new(planned))) }
 }
 
 /// Whether a copy that host entries start is of a kernel whose modules are gone.
@@ -82,6 +82,12 @@ fn has_lost_copies(machine: &Root, target: &Root) -> Result<bool, ProvisionError
     let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
     let read = Target::read(target, &facts)?;
     Ok(bootloader::lost(&read).next().is_some())
+}
+
+/// Passthrough holds in such a boot only as far as the image goes; nothing else of the kernel is there.
+fn stranded(machine: &Root, target: &Root) -> Result<Option<(String, String)>, ProvisionError> {
+    let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
+    Ok(bootloader::left_behind(&Target::read(target, &facts)?))
 }
 
 fn forbidden(planned: &Planned) -> String {
@@ -93,7 +99,7 @@ fn forbidden(planned: &Planned) -> String {
 }
 
 /// Why these steps are more than putting in place again what was agreed to.
-fn goes_beyond(steps: &[Step], applied: &Applied, gone: &[TargetPath]) -> Option<String> {
+fn goes_beyond(steps: &[Step], applied: &Applied) -> Option<String> {
     let decides = [VFIO_CONF, VFIO_DEVICES, ANSWERS, CANDIDATE];
     let paths = || steps.iter().filter_map(|step| step.action.path());
     // What stands as we wrote it would be other only if the answers, the machine or this program were.
@@ -108,10 +114,9 @@ fn goes_beyond(steps: &[Step], applied: &Applied, gone: &[TargetPath]) -> Option
             "{path} would be written anew: this machine, its answers or this program changed"
         ));
     }
-    // Somebody may have meant it. The entry of a kernel goes with the kernel.
-    let drifted = || applied.drifted.iter().filter(|path| !gone.contains(path));
-    let theirs = |path: &&TargetPath| drifted().any(|other| other == *path);
-    let drifted = paths().find(theirs).or_else(|| drifted().next());
+    // Somebody may have meant it.
+    let theirs = |path: &&TargetPath| applied.drifted.contains(path);
+    let drifted = paths().find(theirs).or_else(|| applied.drifted.first());
     drifted.map(|path| format!("{path} was changed since it was applied"))
 }
 

@@ -77,7 +77,8 @@ pub(super) fn kernels(seen: &Seen<'_>) -> Vec<Finding> {
             let hint = format!("start another kernel, or remove this one; then {}", seen.apply());
             (!missing.is_empty()).then(|| Finding::fail(why, hint))
         });
-        let lacking: Vec<Finding> = lacking.collect();
+        let stranded = bootloader::left_behind(target).map(|(why, hint)| Finding::fail(why, hint));
+        let lacking: Vec<Finding> = lacking.chain(stranded).collect();
         if lacking.is_empty() {
             let names: Vec<&str> = target.kernels.iter().map(|kernel| kernel.release.as_str()).collect();
             return vec![Finding::pass(format!("vfio-pci is there for {}", names.join(", ")))];

@@ -17,11 +17,12 @@ use serde_json::{Value, json};
 /// Three GPUs of three kinds.
 const MACHINE: &str = "prime-x370-three-gpus";
 
-const BASE: [(&str, &str); 6] = [
+const BASE: [(&str, &str); 7] = [
     ("passthrough.guest_gpus", "[\"0000:08:00.0\"]"),
     ("passthrough.host_gpu", "\"0000:04:00.0\""),
     ("passthrough.trial", "false"),
     ("vm.x.kind", "\"linux\""),
+    ("vm.x.memory_mib", "8192"),
     ("vm.x.disk.path", "\"/var/lib/libvirt/images/x.qcow2\""),
     ("vm.x.network.kind", "\"nat\""),
 ];
@@ -48,7 +49,7 @@ const KEYS: [(&str, &str, Leads); 45] = [
         "\"off\"",
         To(&[
             "retire-grub",
-            "retire-11_neuron_host",
+            "retire-99_neuron_host",
             "retire-95-neuron-vfio.conf",
             "retire-vfio.conf",
             "retire-vfio-devices",
@@ -75,7 +76,7 @@ const KEYS: [(&str, &str, Leads); 45] = [
     ("vm.x.memory_mib", "4096", ToTheGuest),
     ("vm.x.vcpus", "2", ToTheGuest),
     ("vm.x.cpu_pinning", "\"off\"", ToTheGuest),
-    ("vm.x.hugepages", "\"2M\"", ToTheGuest),
+    ("vm.x.hugepages", "\"2M\"", To(&["grub-default", "host-grub", "grub-cfg"])),
     ("vm.x.disk.path", "\"/var/lib/libvirt/images/y.qcow2\"", ToTheGuest),
     ("vm.x.disk.size_gib", "64", ToTheGuest),
     ("vm.x.install_iso", "\"/srv/install.iso\"", ToTheGuest),

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::{chown, symlink};
 use std::process::Command;
 
+use neuron_tests::left_out;
 use neuron_tests::machine::{self, Machine};
 use neuron_tests::program::{self, Output};
 use neuron_tests::scenario::{Ground, without_state};
@@ -151,8 +152,7 @@ fn a_refusal_says_that_an_earlier_set_up_goes_on() {
 
 #[test]
 fn an_ordinary_user_may_ask_where_it_stands() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("NOT TESTED as an ordinary user: nobody else is there to own the target");
+    if left_out::without_root("nobody else is there to own the target") {
         return;
     }
     let ground = applied();

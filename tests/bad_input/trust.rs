@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use neuron_tests::left_out;
 use neuron_tests::program;
 use neuron_tests::scenario::Ground;
 
@@ -15,14 +16,8 @@ use super::{fails, ground};
 const FILES: [(u32, u32, bool); 4] =
     [(0o666, 0, false), (0o664, 0, false), (0o644, 65534, false), (0o644, 0, true)];
 
-fn is_root() -> bool {
-    let is_root = nix::unistd::geteuid().is_root();
-    if !is_root {
-        let wanted = std::env::var_os("NEURON_TESTS_ROOT").is_some();
-        assert!(!wanted, "NEURON_TESTS_ROOT is set, and this is not root");
-        eprintln!("NOT TESTED as an ordinary user: only root has to be careful whom it follows");
-    }
-    is_root
+fn is_left_out() -> bool {
+    left_out::without_root("only root has to be careful whom it follows")
 }
 
 /// The program on the fixture's machine and, unless told otherwise, the running system.
@@ -51,7 +46,7 @@ fn check(ground: &Ground, name: &str, text: &str, good: i32, prepare: impl Fn(&m
 
 #[test]
 fn answers_that_others_can_write_are_not_followed_on_the_running_system() {
-    if !is_root() {
+    if is_left_out() {
         return;
     }
     let ground = ground("arch-grub");
@@ -71,7 +66,7 @@ fn answers_that_others_can_write_are_not_followed_on_the_running_system() {
 
 #[test]
 fn a_credential_is_followed_like_answers() {
-    if !is_root() {
+    if is_left_out() {
         return;
     }
     let ground = ground("arch-grub");
@@ -97,7 +92,7 @@ fn a_credential_is_followed_like_answers() {
 /// What stands in the file is no plan, so that nothing is ever written.
 #[test]
 fn a_plan_that_others_can_write_is_not_followed() {
-    if !is_root() {
+    if is_left_out() {
         return;
     }
     let ground = ground("arch-grub");

@@ -188,7 +188,7 @@ fn the_script_of_grub_names_the_new_pair() {
     install(&ground, "#2 SMP");
     start(&ground, 1, "#2 SMP");
     log_in(&ground);
-    let script = read(&ground, "etc/grub.d/11_neuron_host");
+    let script = read(&ground, "etc/grub.d/99_neuron_host");
     for name in ["vmlinuz-linux", "initramfs-linux.img"] {
         let copy = format!("{FOLDER}/kept2-{name}");
         assert!(script.contains(&format!("[ -e /{copy} ]")), "{script}");

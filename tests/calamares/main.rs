@@ -23,5 +23,3 @@ mod profile;
 mod screen;
 #[cfg(test)]
 mod trouble;
-#[cfg(test)]
-mod units;

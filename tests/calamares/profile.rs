@@ -12,12 +12,9 @@ use std::process::Command;
 
 use crate::installation::Installation;
 use crate::installer::{Installer, here, is_other_suite};
-use crate::units::started_by;
 
 const MACHINE: &str = "z390m-9900k-rtx2080s-usbc";
 const CARD: &str = "0000:01:00.0";
-
-const FIRST_BOOT: &str = "neuron-firstboot.service";
 
 /// What the package mkinitcpio has; the clean-up makes a preset of it.
 const PRESET: &str = "# mkinitcpio preset file for the '%PKGBASE%' package
@@ -100,8 +97,6 @@ fn unpacked(medium: &Medium, target: &str, loader: &str) -> Installation {
     let installation = Installation::new(MACHINE, target, loader);
     let root = installation.installer.target();
     copy(medium.folder.path(), &root);
-    // What its packages left there.
-    copy(&here().join("../../archiso-hooks/neuron-provisioner/usr"), &root.join("usr"));
     fs::create_dir_all(root.join("usr/share/mkinitcpio")).unwrap();
     fs::write(root.join("usr/share/mkinitcpio/hook.preset"), PRESET).unwrap();
     fs::create_dir_all(root.join("etc/pacman.d")).unwrap();
@@ -189,31 +184,12 @@ fn check(loader: &str, target: &str, parameters_in: fn(&Installation) -> String)
     let (place, parameters) = parameters_of(&with, parameters_in);
     assert!(parameters.contains("intel_iommu=on iommu=pt"), "{place}: {parameters}");
 
-    is_provisioned_at_its_first_boot(&with);
-
     // Said no: the same sequence sets the system up, without any of it.
     let without = unpacked(&medium, target, loader);
     install(&medium, &without, "none");
     assert_eq!(left_of(&medium, &without), Vec::<String>::new());
     assert_eq!(without.file("etc/modprobe.d/vfio.conf"), None);
-    is_provisioned_at_its_first_boot(&without);
     assert!(!parameters_of(&without, parameters_in).1.contains("iommu"));
-}
-
-/// The units of the program's package are started in the new system, and those that the medium has.
-fn is_provisioned_at_its_first_boot(installation: &Installation) {
-    let root = installation.installer.target();
-    let ours = fs::read_dir(root.join("usr/lib/systemd/system/multi-user.target.wants")).unwrap();
-    let mut ours: Vec<_> = ours.map(|unit| unit.unwrap().file_name().into_string().unwrap()).collect();
-    ours.sort();
-    assert!(ours.contains(&FIRST_BOOT.to_owned()), "{ours:?}");
-    let started = started_by(&root);
-    for unit in &ours {
-        assert!(started.contains(unit), "{unit}: {started:?}");
-    }
-    // The control: nothing else starts it.
-    fs::remove_file(root.join("usr/lib/systemd/system/multi-user.target.wants").join(FIRST_BOOT)).unwrap();
-    assert!(!started_by(&root).contains(&FIRST_BOOT.to_owned()));
 }
 
 /// Where the kernel parameters are, and what is there.

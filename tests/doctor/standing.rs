@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::process::Command;
 
+use neuron_tests::left_out;
 use neuron_tests::program;
 use neuron_tests::scenario::{Ground, Scenario, names};
 use serde_json::Value;
@@ -200,8 +201,7 @@ fn status_calls_a_set_up_drifted_that_has_no_effect_any_more() {
 
 #[test]
 fn an_ordinary_user_is_told_what_only_root_can_see() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("NOT TESTED as an ordinary user: nobody else is there to own the target");
+    if left_out::without_root("nobody else is there to own the target") {
         return;
     }
     let ground = healthy(Hook::Ran);

@@ -289,6 +289,69 @@ fn a_machine_that_runs_is_not_taken_back() {
     assert_code(&desk.undefine(&daemon, &[]), 0);
 }
 
+/// Puts a program in front of virsh that fails where its arguments hold `word`.
+fn without_verb(daemon: &Daemon, desk: &Desk, word: &str) {
+    let real = desk.folder.path().join("virsh-real");
+    if !real.exists() {
+        fs::copy("/usr/bin/virsh", &real).unwrap();
+    }
+    let stand_in = desk.folder.path().join(format!("virsh-without-{word}"));
+    let text = format!(
+        "#!/bin/sh\ncase \" $* \" in *' {word} '*) echo 'error: not today' >&2; exit 1 ;; esac\nexec {} \"$@\"\n",
+        real.display()
+    );
+    fs::write(&stand_in, text).unwrap();
+    fs::set_permissions(&stand_in, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut mount = daemon.command("mount".as_ref());
+    assert!(mount.args(["--bind", stand_in.to_str().unwrap(), "/usr/bin/virsh"]).status().unwrap().success());
+}
+
+fn with_verbs(daemon: &Daemon) {
+    assert!(daemon.command("umount".as_ref()).arg("/usr/bin/virsh").status().unwrap().success());
+}
+
+#[test]
+fn what_fails_once_the_domain_is_gone_is_no_refusal() {
+    let (daemon, desk) = (daemon(), Desk::new());
+    as_new(&daemon);
+    let answers = desk.answers("theirs", "gpus = \"none\"\nkind = \"linux\"\n");
+    let xml =
+        "<domain type='qemu'><name>theirs</name><memory>65536</memory><os><type>hvm</type></os></domain>";
+    let file = desk.folder.path().join("theirs.xml");
+    fs::write(&file, xml).unwrap();
+    let take_over = || {
+        assert_code(&desk.define(&daemon, &answers, &["--replace"]), 0);
+    };
+    let is_ours = || daemon.virsh(&["dumpxml", "--inactive", "theirs"]).unwrap().contains("neuron");
+    daemon.virsh(&["define", file.to_str().unwrap()]).unwrap();
+    take_over();
+    // libvirt does not take the former one: everything is as it was, and the next run does it.
+    without_verb(&daemon, &desk, "define");
+    let failed = desk.undefine(&daemon, &[]);
+    with_verbs(&daemon);
+    assert_code(&failed, 1);
+    assert!(failed.stderr.contains("not today") && is_ours(), "{}", failed.stderr);
+    assert_code(&desk.undefine(&daemon, &[]), 0);
+    assert!(!is_ours());
+    // It is back, and whether it starts with the host is not what it was: that is told, by 6.
+    take_over();
+    without_verb(&daemon, &desk, "autostart");
+    let half = desk.undefine(&daemon, &[]);
+    with_verbs(&daemon);
+    assert_code(&half, 6);
+    assert!(half.stderr.contains("whether theirs starts with the host"), "{}", half.stderr);
+    assert!(!is_ours());
+    // The same in a revert.
+    take_over();
+    without_verb(&daemon, &desk, "autostart");
+    let half = desk.run(&daemon, "", &["revert", "--yes", "--json"]);
+    with_verbs(&daemon);
+    assert_code(&half, 6);
+    assert_eq!(step(&half, "vm-theirs")["outcome"], "failed", "{}", half.stdout);
+    assert!(!is_ours());
+    daemon.virsh(&["undefine", "theirs"]).unwrap();
+}
+
 #[test]
 fn without_libvirt_nothing_is_done() {
     let (daemon, desk) = (daemon(), Desk::new());

@@ -15,6 +15,9 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     folder
 });
 
+/// Tests define domains of one name: each takes its own away before the next one comes.
+static ONE_DOMAIN_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// Two drivers over one folder would be two daemons over one state.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -100,6 +103,7 @@ pub(crate) fn capabilities() -> PathBuf {
 /// Defines a domain with libvirt's schema held against it, and takes it away again. Gives the domain
 /// as libvirt understood it; an error is what libvirt said.
 pub(crate) fn define(xml: &str) -> Result<String, String> {
+    let _alone = ONE_DOMAIN_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = scratch();
     let file = folder.path().join("domain.xml");
     fs::write(&file, xml).unwrap();

@@ -18,7 +18,11 @@ const MKCONFIG: &str = r#"
 work=$1/grub-mkconfig-test
 mkdir -p "$work/grub.d"
 cp /etc/grub.d/00_header /etc/grub.d/10_linux "$work/grub.d/"
-if [ -e "$1/etc/grub.d/11_neuron_host" ]; then cp "$1/etc/grub.d/11_neuron_host" "$work/grub.d/"; fi
+for other in 30_other 41_last; do
+    printf '#!/bin/sh\necho "menuentry %s { true }"\n' "'$other'" >"$work/grub.d/$other"
+    chmod 755 "$work/grub.d/$other"
+done
+if [ -e "$1/etc/grub.d/99_neuron_host" ]; then cp "$1/etc/grub.d/99_neuron_host" "$work/grub.d/"; fi
 cat >"$work/grub-probe" <<'PROBE'
 #!/bin/sh
 case "$*" in
@@ -123,6 +127,31 @@ fn the_menu_of_the_real_grub_mkconfig_has_them_in_every_entry() {
         assert!(!host.is_empty(), "{name}: no host entry\n{menu}");
         assert_eq!(menu.matches(", without GPU passthrough' --class").count(), host.len(), "{name}\n{menu}");
         assert_eq!(menu.matches("$menuentry_id_option 'neuron-host' {").count(), 1, "{name}\n{menu}");
+    }
+}
+
+/// What a number in `GRUB_DEFAULT` counts: the entries and submenus of the first level.
+fn first_level(menu: &str) -> Vec<&str> {
+    menu.lines()
+        .filter(|line| line.starts_with("menuentry ") || line.starts_with("submenu "))
+        .filter_map(|line| line.split('\'').nth(1))
+        .collect()
+}
+
+#[test]
+fn a_number_in_grub_default_means_what_it_meant() {
+    for name in ["grub-single-quotes", "grub-trial", "two-kernels-6.1"] {
+        let applied = Applied::new(name).unwrap();
+        let (before, _) = mkconfig(&applied.untouched()).unwrap();
+        let (after, _) = mkconfig(&applied.ground.target()).unwrap();
+        let (before, after) = (first_level(&before), first_level(&after));
+        assert!(before.len() >= 4 && before.ends_with(&["30_other", "41_last"]), "{name}: {before:?}");
+        assert_eq!(after[..before.len()], before, "{name}: the entries that were there keep their numbers");
+        let ours = &after[before.len()..];
+        assert!(
+            !ours.is_empty() && ours.iter().all(|title| title.contains("without GPU passthrough")),
+            "{name}: {ours:?}"
+        );
     }
 }
 

@@ -178,3 +178,46 @@ fn a_record_that_cannot_be_understood_stops_it_until_somebody_decides() {
     assert_eq!(outcome(&ground), "done");
     changes_nothing(&ground, 0);
 }
+
+/// Makes the machine the one that runs the target, as far as both say.
+fn runs_itself(ground: &Ground) {
+    let id = "3f1c2b7a9d8e4c6fb05a1e2d3c4b5a69\n";
+    for root in [ground.machine(), ground.target()] {
+        fs::create_dir_all(root.join("etc")).unwrap();
+        fs::write(root.join("etc/machine-id"), id).unwrap();
+    }
+}
+
+#[test]
+fn what_nobody_could_build_here_is_refused_and_what_somebody_is_to_build_is_named() {
+    for (program, file) in [("mkinitcpio", "/etc/mkinitcpio.conf"), ("grub-mkconfig", "/etc/default/grub")] {
+        let ground = ground("made-rtx-usbc-igpu");
+        answers(&ground, "schema = 1\n");
+        runs_itself(&ground);
+        let place = ground.target().join("usr/bin").join(program);
+        let kept = fs::read(&place).unwrap();
+        fs::remove_file(&place).unwrap();
+        let refused = first_boot(&ground);
+        ends(&refused, 3);
+        assert!(!ground.target().join("etc/modprobe.d/vfio.conf").exists());
+        assert!(motd(&ground).contains(program) && motd(&ground).contains(file), "{}", motd(&ground));
+        // With it, this machine is set up.
+        fs::write(&place, kept).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&place, executable).unwrap();
+        reboot(&ground, 2);
+        ends(&first_boot(&ground), 4);
+        assert!(ground.target().join("etc/modprobe.d/vfio.conf").exists());
+    }
+    // Another system is set up, in which something else may run it: the files are there, and who logs in
+    // reads what is left.
+    let ground = ground("made-rtx-usbc-igpu");
+    answers(&ground, "schema = 1\n");
+    fs::remove_file(ground.target().join("usr/bin/mkinitcpio")).unwrap();
+    ends(&first_boot(&ground), 4);
+    let told = motd(&ground);
+    assert!(
+        told.contains("not everything is done") && told.contains("initramfs: the target has no mkinitcpio"),
+        "{told}"
+    );
+}

@@ -112,6 +112,8 @@ fn doubtful() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("a list with shell in it", b"guest $(poweroff) * ; exit\n`exit`\n".to_vec(), "line 1"),
         ("a list cut off", good.as_bytes()[..good.len() / 2].to_vec(), "line"),
         ("a list without host", good.split("host").next().unwrap_or_default().into(), "no host GPU"),
+        ("a host, and none", (good.clone() + "host none\n").into_bytes(), "a host GPU, and none"),
+        ("none of something else", replaced("host", "host none"), "five fields"),
         ("a function twice", (GUEST.line("guest") + &good).into_bytes(), "again"),
         ("the host among the guests", (HOST.line("guest") + &good).into_bytes(), "again"),
         ("a path for an address", b"guest ../../x 1:1 1:1 1\n".to_vec(), "no PCI address"),
@@ -119,6 +121,28 @@ fn doubtful() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("lines of another system", good.replace('\n', "\r\n").into_bytes(), another),
         ("a list without end", "guest 0000:01:00.0 ".repeat(5_000).into_bytes(), "five fields"),
     ]
+}
+
+/// What the list says where somebody gives the only GPU away.
+fn only_gpu() -> Case {
+    let machine = Machine { iommu: Iommu::Intel, functions: vec![GUEST, AUDIO] };
+    let list = GUEST.line("guest") + &AUDIO.line("guest") + "host none\n";
+    let case = Case::new(machine).list(list.as_bytes()).ids(&[GUEST, AUDIO]);
+    case.with_vfio(&[GUEST, AUDIO]).says("claimed", "0000:01:00.0 0000:01:00.1")
+}
+
+#[test]
+fn the_only_gpu_is_claimed_where_the_list_says_that_the_host_keeps_none() {
+    holds("the only GPU, by a list that says so", &only_gpu());
+    let list = GUEST.line("guest") + &AUDIO.line("guest");
+    let control = only_gpu().list(list.as_bytes());
+    let unclaimed = [
+        "0000:01:00.0 is with vfio-pci",
+        "0000:01:00.1 is with vfio-pci",
+        "its reason names: 0000:01:00.0 0000:01:00.1",
+        "the hook says claimed",
+    ];
+    does_not_hold("control: a list that does not say it", &control, &unclaimed);
 }
 
 fn recorded() -> String {

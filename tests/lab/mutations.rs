@@ -47,7 +47,7 @@ const OTHERS: [Mutation; 10] = [
         r#"s/^    is_recorded "\$2".*/    is_recorded "$2" "$3" "$4" "$5" || { reason= guests=${guests% *}; return 0; }/"#,
         companion_gone,
     ),
-    of("a list without host will do", Shipped::Claim, r#"/\[ -n "\$hosts" \] ||/d"#, without_host_in_list),
+    of("a list without host will do", Shipped::Claim, "/names no host GPU/d", without_host_in_list),
     of("the IOMMU is not asked for", Shipped::Claim, r#"s/if \[ "\$1" = guest \]/if false/"#, iommu_off),
     of("nothing is given back", Shipped::Claim, "s/bounded give_back/true/", taken_too_early),
     of(

@@ -26,14 +26,9 @@ fn node(path: &Path) -> (u32, u32, u32, u64) {
     (meta.mode() & 0o7777, meta.uid(), meta.gid(), meta.size())
 }
 
-fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
-}
-
 #[test]
 fn tmpfiles_makes_the_memory_and_mends_it_and_empties_none() {
-    if !is_root() {
-        println!("not looked at: only root can give files away");
+    if neuron_tests::left_out::without_root("only root can give files away") {
         return;
     }
     let host = host();
@@ -63,8 +58,7 @@ fn tmpfiles_makes_the_memory_and_mends_it_and_empties_none() {
 
 #[test]
 fn sysusers_puts_the_users_into_their_groups_and_makes_nobody() {
-    if !is_root() {
-        println!("not looked at: only root can change another root's users");
+    if neuron_tests::left_out::without_root("only root can change another root's users") {
         return;
     }
     let host = host();
@@ -87,8 +81,7 @@ fn sysusers_puts_the_users_into_their_groups_and_makes_nobody() {
 
 #[test]
 fn one_membership_comes_and_goes_by_the_programs_of_a_step() {
-    if !is_root() {
-        println!("not looked at: only root can change another root's users");
+    if neuron_tests::left_out::without_root("only root can change another root's users") {
         return;
     }
     let host = host();

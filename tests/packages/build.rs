@@ -12,8 +12,15 @@ use tempfile::TempDir;
 pub(crate) const NOBODY: &str = "65534";
 
 /// What packages are made of, but for what is compiled.
-const PARTS: &[&str] =
-    &["archiso-hooks", "provisioner/docs", "calamares-module", "iso-profile", "LICENSE", "tests/packages"];
+const PARTS: &[&str] = &[
+    "archiso-hooks",
+    "provisioner/docs",
+    "provisioner/passthrough/templates",
+    "calamares-module",
+    "iso-profile",
+    "LICENSE",
+    "tests/packages",
+];
 
 /// Everything that was built, once for all tests.
 pub(crate) struct Built {
@@ -43,7 +50,7 @@ impl Built {
         built.make(&tree.join("archiso-hooks/neuron-initcpio-hooks"), &[]);
         built.make(&tree.join("archiso-hooks/neuron-calamares-vfio"), &[]);
         built.make(&tree.join("archiso-hooks/neuron-kernel-install"), &[]);
-        for version in ["1", "2", "3"] {
+        for version in ["1", "2"] {
             built.make(&tree.join("tests/packages/stand-ins"), &[("STAND_IN_VERSION", version)]);
         }
         built

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::build::{NOBODY, built, run};
+use crate::build::{built, run};
 use crate::root::Root;
 
 const OURS: [&str; 3] = ["neuron-provisioner", "neuron-initcpio-hooks", "neuron-kernel-install"];
@@ -123,26 +123,4 @@ fn the_installer_finds_its_module_where_it_looks() {
     }
     let (is_gone, said) = root.remove("neuron-calamares-vfio");
     assert!(is_gone && owned.iter().all(|path| !root.path(path).exists()), "{said}");
-}
-
-/// Two builds at one place and of one date are the same file; of another date they are not.
-#[test]
-fn a_build_can_be_repeated_byte_for_byte() {
-    for (package, version) in [("neuron-provisioner", "0.1.0-9"), ("neuron-calamares-vfio", "0.1.0-9")] {
-        let folder = tempfile::tempdir().unwrap();
-        let lies = built().tree().join("archiso-hooks").join(package).join("PKGBUILD");
-        let text = fs::read_to_string(lies).unwrap().replace("pkgrel=1", "pkgrel=9");
-        let text = text.replace("$startdir/../..", built().tree().to_str().unwrap());
-        fs::write(folder.path().join("PKGBUILD"), text).unwrap();
-        run(Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(folder.path()));
-        let built_at = |date: &str| {
-            built().make(folder.path(), &[("SOURCE_DATE_EPOCH", date)]);
-            fs::read(built().package(package, version)).unwrap()
-        };
-        let first = built_at("1700000000");
-        // The clock goes on meanwhile.
-        std::thread::sleep(std::time::Duration::from_millis(1100));
-        assert!(first == built_at("1700000000"), "{package}: two builds of one date differ");
-        assert!(first != built_at("1600000000"), "{package}: the date is not in it, the test is blind");
-    }
 }

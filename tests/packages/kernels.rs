@@ -3,7 +3,11 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
 
+use crate::build::{NOBODY, built, run};
 use crate::root::Root;
 
 const MACHINE: &str = "3f1c2b7a9d8e4c6fb05a1e2d3c4b5a69";
@@ -35,6 +39,26 @@ case $1 in
     remove) rm -rf "$folder" "$entry" ;;
 esac
 "#;
+
+/// Stands for the kernel's package, of another release.
+const KERNEL: &str = "\
+pkgname=linux
+pkgver=3
+pkgrel=1
+arch=(any)
+package() {
+    install -d \"$pkgdir/usr/lib/modules/6.13.0-arch1-1\"
+    echo 'stands for the kernel, 3' >\"$pkgdir/usr/lib/modules/6.13.0-arch1-1/vmlinuz\"
+}
+";
+
+static NEW_KERNEL: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("PKGBUILD"), KERNEL).unwrap();
+    run(Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(folder.path()));
+    built().make(folder.path(), &[]);
+    built().package("linux", "3")
+});
 
 fn entry(release: &str) -> String {
     format!("boot/loader/entries/{MACHINE}-{release}.conf")
@@ -79,7 +103,7 @@ fn update(root: &Root) -> String {
             fs::remove_file(path).unwrap();
         }
     }
-    let (is_fine, said) = root.install(&[("linux", "3")], &[]);
+    let (is_fine, said) = root.install_file(&NEW_KERNEL);
     assert!(is_fine, "{said}");
     said
 }

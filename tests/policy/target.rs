@@ -363,3 +363,20 @@ fn the_command_line_is_judged_as_it_will_be() {
     assert_eq!(judgement.decision.verdict, Verdict::Refused);
     assert!(found(&judgement, "host-without-driver").is_some());
 }
+
+#[test]
+fn a_unit_that_is_masked_asks_nobody() {
+    let asks = |change: &dyn Fn(&Path)| {
+        let folder = neuron_tests::scratch().unwrap();
+        neuron_tests::target::copy("systemd-boot-trial-unit", folder.path()).unwrap();
+        change(&folder.path().join("etc/systemd/system/neuron-trial.service"));
+        let root = Root::directory(folder.path()).unwrap();
+        Target::read(&root, &seen("made-rtx-usbc-igpu").facts).unwrap().has_trial_unit()
+    };
+    let link = |to: &'static str| move |path: &Path| std::os::unix::fs::symlink(to, path).unwrap();
+    assert!(asks(&|_| {}));
+    assert!(!asks(&link("/dev/null")));
+    assert!(!asks(&|path| fs::write(path, "").unwrap()));
+    // One of somebody's own takes the place of the package's.
+    assert!(asks(&|path| fs::write(path, "[Service]\nExecStart=/bin/true\n").unwrap()));
+}

@@ -8,6 +8,7 @@ pub mod disk;
 pub mod dracut;
 pub mod kernel;
 pub mod keys;
+pub mod left_out;
 pub mod machine;
 pub mod program;
 pub mod readers;

@@ -253,13 +253,13 @@ fn a_build_that_fails_is_told_and_everything_is_put_back() {
                 `mkinitcpio -P` fail, then apply or revert again";
     assert!(said.contains(hint), "{}", output.stderr);
     let is_there = |path: &str| ground.target().join(path).exists();
-    assert!(is_there("etc/grub.d/11_neuron_host") && is_there("boot/neuron-host/kept-vmlinuz-linux"));
+    assert!(is_there("etc/grub.d/99_neuron_host") && is_there("boot/neuron-host/kept-vmlinuz-linux"));
     assert!(!is_there("etc/modprobe.d/vfio.conf"));
     let status: serde_json::Value =
         serde_json::from_str(&run(&ground, &["status", "--json"]).stdout).unwrap();
     assert_eq!((&status["state"], &status["drifted"]), (&"pending".into(), &serde_json::json!([])));
     assert_eq!(run(&ground, &["revert", "--yes"]).code, 6, "it fails still");
-    assert!(is_there("etc/grub.d/11_neuron_host"));
+    assert!(is_there("etc/grub.d/99_neuron_host"));
     mkinitcpio(&ground, "");
     let output = run(&ground, &["revert", "--yes"]);
     assert_eq!(output.code, 4, "{}", output.stderr);

@@ -8,7 +8,7 @@ use neuron_tests::scenario::Ground;
 use super::{assert_same, ends, ground, mkinitcpio, runs, stand_in, status, tree};
 
 const WAY_BACK: [&str; 3] = [
-    "etc/grub.d/11_neuron_host",
+    "etc/grub.d/99_neuron_host",
     "boot/neuron-host/kept-vmlinuz-linux",
     "boot/neuron-host/kept-initramfs-linux.img",
 ];

@@ -8,6 +8,7 @@ use crate::id::TargetPath;
 use crate::policy::{Judgement, Matching, native_drivers};
 use crate::step::{Step, file_head};
 use crate::text::modprobe_conf;
+use crate::text::vfio_devices::WITHOUT_HOST;
 
 /// The module's configuration.
 pub const VFIO_CONF: &str = "/etc/modprobe.d/vfio.conf";
@@ -92,8 +93,10 @@ fn vfio_devices(judgement: &Judgement, machine: &Machine) -> String {
             line("guest", function);
         }
     }
-    if let Some(host) = judgement.decision.host_gpu.and_then(|address| machine.functions.get(&address)) {
-        line("host", host);
+    match judgement.decision.host_gpu {
+        Some(host) => machine.functions.get(&host).into_iter().for_each(|host| line("host", host)),
+        // Only `allow = ["only-gpu"]` leads here; the hook takes a list that says neither for a broken one.
+        None => text.extend([WITHOUT_HOST, "\n"]),
     }
     text
 }

@@ -3,6 +3,7 @@
 mod document;
 mod glass;
 mod loaders;
+mod programs;
 mod retire;
 mod trial;
 
@@ -338,6 +339,7 @@ fn draft_steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding
     };
     let images = images(inputs, draft);
     draft.steps.extend(images);
+    programs::are_there(inputs, draft)?;
     course.steps(inputs, draft);
     draft.in_order();
     Ok(())

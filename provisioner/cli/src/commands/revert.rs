@@ -62,8 +62,10 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
             }
             notice::withdraw(&machine);
             let undefined = domains.take_back(&target);
-            report.changed |= undefined.iter().any(|step| step.outcome == StepResult::Done);
+            report.changed |= undefined.iter().any(|step| step.outcome != StepResult::Deferred);
+            let is_half_done = undefined.iter().any(|step| step.outcome == StepResult::Failed);
             report.steps.extend(undefined);
+            let code = if is_half_done { ExitCode::NotPutBack } else { code };
             Ok(apply::told(finish(common, &report, waits), code))
         }
         Err(error) => Err(apply::ended(error, &stop)),

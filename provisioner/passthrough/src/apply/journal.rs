@@ -159,13 +159,18 @@ fn parse(bytes: &[u8]) -> Result<Contents, ApplyError> {
         };
         match parsed {
             Ok(record) => records.extend(record),
-            // A crash tears the last line only. A header that says something else is not torn.
-            Err(_) if last && (index > 0 || !line.ends_with(b"\n")) => break,
+            Err(_) if last && is_torn(line) => break,
             Err(why) => return Err(ApplyError::Journal { line: index + 1, why }),
         }
         whole += line.len();
     }
     Ok(Contents { records, whole: whole as u64 })
+}
+
+/// Whether a crash left this of a line, which it does to the last one only: its end is not there, or a
+/// block before that was not written. What is whole and says something else is somebody's record.
+fn is_torn(line: &[u8]) -> bool {
+    !line.ends_with(b"\n") || line.contains(&0)
 }
 
 fn header(line: &[u8]) -> Result<(), String> {
@@ -258,5 +263,10 @@ mod tests {
         assert!(matches!(damaged, Err(ApplyError::Journal { line: 2, .. })));
         let newer = lines("{\"schema\":\"neuron-journal/9\"}\n");
         assert!(matches!(newer, Err(ApplyError::Journal { line: 1, .. })));
+        // Whole, and nothing that this version knows: cut off, it would be lost without a word.
+        for last in ["{\"record\":\"forgotten\",\"transaction\":1}\n", "nonsense\n", "\n"] {
+            let damaged = lines(&format!("{HEAD}{COMMIT}{last}"));
+            assert!(matches!(damaged, Err(ApplyError::Journal { line: 3, .. })), "{last:?}");
+        }
     }
 }

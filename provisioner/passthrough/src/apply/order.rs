@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(turn("/etc/default/grub", false), Turn::Menus);
         assert_eq!(turn("/boot/loader/entries/arch.conf", false), Turn::Menus);
         assert_eq!(turn("/esp/loader/entries/aa-neuron-host-arch.conf", true), Turn::Additions);
-        assert_eq!(turn("/etc/grub.d/11_neuron_host", true), Turn::Additions);
+        assert_eq!(turn("/etc/grub.d/99_neuron_host", true), Turn::Additions);
         assert_eq!(of_program(&["/usr/bin/grub-mkconfig".to_owned()]), Turn::MenuBuilds);
         assert_eq!(of_program(&["limine-mkinitcpio".to_owned()]), Turn::MenuBuilds);
         assert_eq!(of_program(&["mkinitcpio".to_owned(), "-P".to_owned()]), Turn::Images);

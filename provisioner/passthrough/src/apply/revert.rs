@@ -202,7 +202,7 @@ impl Store<'_> {
                 Some(self.view().content_of(&owned.original)?)
             } else if let Some(merged) = self.merged(owned, &before, merge)? {
                 // What is away and stays away holds nothing of anybody's.
-                if merged != before {
+                if !matches!((&merged, &before), (Content::Absent, Content::Absent)) {
                     sorted.merged.push(owned.path.clone());
                 }
                 Some(merged)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::host_entry::{self, HostEntry};
 use super::kept::{self, Kept};
-use super::{Bootloader, LoaderError, Once, Parameters, grub_once, keeps_root};
+use super::{Bootloader, CommandLine, LoaderError, Once, Parameters, grub_once, keeps_root};
 use crate::facts::target::KEPT;
 use crate::facts::{Running, Target};
 use crate::id::TargetPath;
@@ -16,8 +16,9 @@ pub(super) const DEFAULTS: &str = "/etc/default/grub";
 /// Read behind the defaults, in the order of their names, where the target's grub-mkconfig does so.
 const DROP_INS: &str = "/etc/default/grub.d";
 const DROP_IN: &str = "/etc/default/grub.d/95-neuron-vfio.cfg";
-/// grub-mkconfig runs what lies there in the order of the names.
-const HOST_SCRIPT: &str = "/etc/grub.d/11_neuron_host";
+/// grub-mkconfig runs what lies there in the order of the names. Behind all others: a `GRUB_DEFAULT` that
+/// is a number counts entries, and must go on to mean what it meant.
+const HOST_SCRIPT: &str = "/etc/grub.d/99_neuron_host";
 const LINUX_SCRIPT: &str = "/etc/grub.d/10_linux";
 const TITLE: &str = "Set the kernel parameters for GRUB";
 /// Made when GRUB is installed; without it no menu can be written.
@@ -75,6 +76,21 @@ impl Bootloader for Grub {
             }
         }
         Ok(steps)
+    }
+
+    fn command_lines(&self, target: &Target) -> Vec<CommandLine> {
+        let (Ok(path), Some(text)) = (DEFAULTS.parse::<TargetPath>(), target.text(DEFAULTS)) else {
+            return Vec::new();
+        };
+        let drop_ins = drop_ins(target);
+        let own: Option<TargetPath> = DROP_IN.parse().ok().filter(|_| target.grub_reads_drop_ins);
+        let own = own.and_then(|path| Some((target.text(path.as_str())?, path)));
+        // One that cannot be read keeps nobody from looking at the others.
+        let line = sourced(text, &drop_ins, own.as_ref().map(|(text, _)| *text))
+            .or_else(|_| sourced(text, &[], None))
+            .unwrap_or_default();
+        let others = drop_ins.iter().map(|(path, _)| *path).chain(own.iter().map(|(_, path)| path));
+        CommandLine::of_files(std::iter::once(&path).chain(others), line).into_iter().collect()
     }
 
     fn rebuild(&self, target: &Target) -> Option<Step> {

@@ -2,8 +2,9 @@
 
 use super::host_entry::{self, HostEntry};
 use super::kept::{self, Kept};
+use super::lines::of_kernel_cmdline;
 use super::this_system::{boots_this_system, is_doubtful};
-use super::{Bootloader, LoaderError, Parameters, keeps_root, kernel_cmdline_step, limine_tool};
+use super::{Bootloader, CommandLine, LoaderError, Parameters, keeps_root, kernel_cmdline_step, limine_tool};
 use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
@@ -64,6 +65,20 @@ impl Bootloader for Limine {
             steps.push(step);
         }
         Ok(steps)
+    }
+
+    fn command_lines(&self, target: &Target) -> Vec<CommandLine> {
+        if limine_tool::program(target).is_some() {
+            let named = limine_tool::command_lines(target);
+            return if named.is_empty() { of_kernel_cmdline(target).into_iter().collect() } else { named };
+        }
+        let of_file = |(path, _, text): (&TargetPath, &FileState, &str)| {
+            let all = limine_conf::entries(text, Format::of(path.file_name())).into_iter();
+            let chosen = all.filter(|entry| is_this_system(target, entry));
+            let line = |entry: Entry| Some(CommandLine::of_file(path, entry.command_line()?));
+            chosen.filter_map(line).collect::<Vec<_>>()
+        };
+        files(target).flat_map(of_file).collect()
     }
 
     fn rebuild(&self, _: &Target) -> Option<Step> {

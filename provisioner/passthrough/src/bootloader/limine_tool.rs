@@ -4,7 +4,7 @@
 //! `/etc/limine-entry-tool.d`, `/etc/default/limine`. Once any of them says something, the tool reads
 //! `/etc/kernel/cmdline` no more, so nothing is ever written where none of them names the root.
 
-use super::{LoaderError, Parameters};
+use super::{CommandLine, LoaderError, Parameters};
 use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
@@ -64,6 +64,31 @@ fn names(layers: &Layers) -> Vec<&str> {
     names
 }
 
+/// The command lines that the entries are made with, ours in them.
+pub(super) fn command_lines(target: &Target) -> Vec<CommandLine> {
+    let mut layers = layers(target);
+    if let (Ok(path), Some(own)) = (DROP_IN.parse::<TargetPath>(), target.text(DROP_IN)) {
+        let at = layers.iter().position(|(other, _)| is_behind(&path, other)).unwrap_or(layers.len());
+        layers.insert(at, (path, own.to_owned()));
+    }
+    if let (Some((path, text)), Some(whole)) = (layers.last_mut(), target.text(DEFAULTS))
+        && path.as_str() == DEFAULTS
+    {
+        whole.clone_into(text);
+    }
+    let of_name = |name: &str| {
+        let says = |text: &str| limine_tool::assignments(text).any(|one| one.name == name);
+        let files = layers.iter().filter(|(_, text)| says(text)).map(|(path, _)| path);
+        CommandLine::of_files(files, line(&layers, name)?)
+    };
+    names(&layers).into_iter().filter_map(of_name).collect()
+}
+
+/// Whether a layer is read behind our drop-in.
+fn is_behind(own: &TargetPath, path: &TargetPath) -> bool {
+    path.parent() == DROP_INS && path > own || path.as_str() == DEFAULTS
+}
+
 /// The steps; `None` where no layer says anything.
 pub(super) fn steps(target: &Target, parameters: &Parameters) -> Result<Option<Vec<Step>>, LoaderError> {
     let layers = layers(target);
@@ -109,8 +134,8 @@ fn verify(
     in_defaults: bool,
 ) -> Result<(), LoaderError> {
     let Ok(own) = DROP_IN.parse::<TargetPath>() else { return Ok(()) };
-    let behind = |path: &TargetPath| path.parent() == DROP_INS && *path > own || path.as_str() == DEFAULTS;
-    let at = layers.iter().position(|(path, _)| !in_defaults && behind(path)).unwrap_or(layers.len());
+    let at =
+        layers.iter().position(|(path, _)| !in_defaults && is_behind(&own, path)).unwrap_or(layers.len());
     let mut after = layers.clone();
     after.insert(at, (own, body.to_owned()));
     for (name, before) in named {

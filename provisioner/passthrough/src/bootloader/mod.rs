@@ -9,6 +9,7 @@ mod host_entry;
 mod kept;
 mod limine;
 mod limine_tool;
+mod lines;
 mod once;
 mod refind;
 mod systemd_boot;
@@ -17,6 +18,7 @@ mod uki;
 
 pub use host_entry::{HostEntry, NAME as HOST_NAME};
 pub use kept::{Proven, counterpart, lost};
+pub use lines::{CommandLine, Edited, command_lines};
 pub use once::{Once, SET as SET_ONCE};
 
 use crate::facts::{Running, Target};
@@ -79,6 +81,10 @@ pub trait Bootloader: Sync {
     /// included.
     fn steps(&self, target: &Target, parameters: &Parameters) -> Result<Vec<Step>, LoaderError>;
 
+    /// Every kernel command line that [`Self::steps`] edits, as it stands, in an order that an edit does
+    /// not change; told whether or not this loader was detected, and whether or not the edit can be done.
+    fn command_lines(&self, target: &Target) -> Vec<CommandLine>;
+
     /// The step that makes its derived files anew; `None` when it reads what was written.
     fn rebuild(&self, target: &Target) -> Option<Step>;
 
@@ -97,6 +103,12 @@ pub trait Bootloader: Sync {
     /// Whether the derived files are made from this one, besides those that [`Self::steps`] edits.
     fn is_made_from(&self, _path: &str) -> bool {
         false
+    }
+
+    /// What names another entry as the default over all that [`Self::steps`] writes: against the host
+    /// entry as the default it is a reason to refuse.
+    fn outranked(&self, _target: &Target, _running: &Running, _host_is_default: bool) -> Option<Finding> {
+        None
     }
 
     /// How it can start the passthrough entry for one boot only, while the default is another one; an
@@ -198,7 +210,7 @@ pub fn once_for(loader: &str, entry: &str) -> Option<Once> {
 pub fn is_for_host(path: &TargetPath) -> bool {
     let name = path.file_name();
     name.contains(host_entry::NAME)
-        || name == "11_neuron_host"
+        || name == "99_neuron_host"
         || name == "loader.conf"
         || path.as_str().starts_with("/etc/neuron/host-")
 }

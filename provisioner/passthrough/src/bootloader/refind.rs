@@ -3,7 +3,7 @@
 use super::host_entry::{self, HostEntry};
 use super::kept::{self, Kept};
 use super::this_system::{boots_this_system, is_doubtful};
-use super::{Bootloader, LoaderError, Parameters, keeps_root};
+use super::{Bootloader, CommandLine, LoaderError, Parameters, keeps_root};
 use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
@@ -41,6 +41,16 @@ impl Bootloader for Refind {
             }
         }
         Ok(steps)
+    }
+
+    fn command_lines(&self, target: &Target) -> Vec<CommandLine> {
+        let of_file = |(path, _, text): (&TargetPath, &FileState, &str)| {
+            let here = kernel_is_beside(target, path);
+            let all = refind::options(text, Format::of(path.file_name())).into_iter();
+            let chosen = all.filter(|one| boots_this_system(target, one.text, here));
+            chosen.map(|one| CommandLine::of_file(path, one.text)).collect::<Vec<_>>()
+        };
+        files(target).flat_map(of_file).collect()
     }
 
     fn rebuild(&self, _: &Target) -> Option<Step> {

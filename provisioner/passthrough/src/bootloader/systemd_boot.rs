@@ -3,11 +3,15 @@
 
 mod host_entries;
 pub(super) mod once;
+mod outranked;
 
-pub(super) use host_entries::default_in;
+pub(super) use host_entries::default_step;
 
+use super::lines::of_kernel_cmdline;
 use super::this_system::{is_way_back, root_agrees};
-use super::{Bootloader, KERNEL_CMDLINE, LoaderError, Once, Parameters, keeps_root, kernel_cmdline_step};
+use super::{
+    Bootloader, CommandLine, KERNEL_CMDLINE, LoaderError, Once, Parameters, keeps_root, kernel_cmdline_step,
+};
 use crate::facts::target::BootMount;
 use crate::facts::{Running, Target};
 use crate::id::TargetPath;
@@ -47,8 +51,23 @@ impl Bootloader for SystemdBoot {
         Ok(steps)
     }
 
+    fn command_lines(&self, target: &Target) -> Vec<CommandLine> {
+        let mut lines: Vec<CommandLine> = of_kernel_cmdline(target).into_iter().collect();
+        lines.extend(
+            entries(target).filter(|(.., text)| is_this_system(target, text)).map(|(path, _, text)| {
+                CommandLine::of_file(path, loader_entry::Entry::parse(text).options())
+            }),
+        );
+        lines.extend(sdboot_manage_line(target));
+        lines
+    }
+
     fn rebuild(&self, _: &Target) -> Option<Step> {
         None
+    }
+
+    fn outranked(&self, target: &Target, running: &Running, host_is_default: bool) -> Option<Finding> {
+        outranked::finding(target, running, host_is_default)
     }
 
     fn once(&self, target: &Target, running: &Running) -> Result<Once, String> {
@@ -196,6 +215,23 @@ fn sdboot_manage_step(target: &Target, parameters: &Parameters) -> Result<Option
         target.state(&path),
         after,
     )))
+}
+
+/// Those options as they stand, as far as that can be told without bash.
+fn sdboot_manage_line(target: &Target) -> Option<CommandLine> {
+    let path: TargetPath = SDBOOT_MANAGE.parse().ok().filter(|_| target.has("/usr/bin/sdboot-manage"))?;
+    let mut whole = target.text(SDBOOT_MANAGE)?.to_owned();
+    let mut files = vec![&path];
+    for (drop_in, state) in target.in_directory(SDBOOT_MANAGE_DROP_INS) {
+        let with = format!("{whole}\n{}\n", state.text().unwrap_or_default());
+        // One that cannot be read is refused by whoever plans the edit.
+        if sdboot_manage::options(&with).is_ok() {
+            whole = with;
+            files.push(drop_in);
+        }
+    }
+    let options = sdboot_manage::options(&whole).ok()?;
+    CommandLine::of_files(files, options.known().to_owned())
 }
 
 /// The settings under which `sdboot-manage` leaves the host entries alone.

@@ -9,7 +9,7 @@ mod host_images;
 mod once;
 mod room;
 
-use super::{Bootloader, KERNEL_CMDLINE, LoaderError, Once, Parameters, keeps_root};
+use super::{Bootloader, CommandLine, KERNEL_CMDLINE, LoaderError, Once, Parameters, keeps_root};
 use crate::facts::{Running, Target};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
@@ -77,6 +77,17 @@ impl Bootloader for UnifiedImages {
             });
         }
         Ok(steps)
+    }
+
+    fn command_lines(&self, target: &Target) -> Vec<CommandLine> {
+        let mut lines: Vec<CommandLine> = Vec::new();
+        for (preset, presets) in presets(target) {
+            for used in presets.command_lines().unwrap_or_default() {
+                lines.extend(line(target, preset, &used).filter(|line| !lines.contains(line)));
+            }
+        }
+        lines.extend(dracut::line(target));
+        lines
     }
 
     fn rebuild(&self, _: &Target) -> Option<Step> {
@@ -176,6 +187,18 @@ fn sources<'a>(
         return Err(LoaderError::Unusable { path: preset.clone(), problem });
     }
     Ok((inside, Some(named.clone())))
+}
+
+/// One command line as it stands, ours in it.
+fn line(target: &Target, preset: &TargetPath, used: &CommandLineUse) -> Option<CommandLine> {
+    let (mut files, folder) = sources(target, preset, used).ok()?;
+    // The one that is edited comes first.
+    files.sort_by_key(|(_, text)| !names_root(text));
+    let own: Option<TargetPath> = folder.and_then(|folder| format!("{folder}/{DROP_IN}").parse().ok());
+    let own = own.as_ref().and_then(|path| Some((path, target.text(path.as_str())?)));
+    let all: Vec<(&TargetPath, &str)> = files.into_iter().chain(own).collect();
+    let texts: Vec<String> = all.iter().map(|(_, text)| kernel_cmdline::command_line(text)).collect();
+    CommandLine::of_files(all.iter().map(|(path, _)| *path), texts.join(" "))
 }
 
 /// The steps for one command line: an edit of the file that names the root, or a drop-in beside it

@@ -30,8 +30,10 @@ pub struct Running {
     pub entries: Vec<String>,
     /// The one that started this boot (`LoaderEntrySelected`).
     pub selected: Option<String>,
-    /// Whether a variable of the firmware names the default, over every file (`LoaderEntryDefault`).
-    pub has_firmware_default: bool,
+    /// The default by a variable of the firmware, over `default` of every file (`LoaderEntryDefault`).
+    pub default: Option<String>,
+    /// What counts before any default, if it is there and not bad (`LoaderEntryPreferred`).
+    pub preferred: Option<String>,
     /// Whether the command line bears GRUB's mark, `BOOT_IMAGE=`.
     pub has_boot_image: bool,
     /// Where GRUB's environment block lies, where the target has one that GRUB would load.
@@ -65,7 +67,8 @@ impl Running {
             features: variable(machine, "LoaderFeatures").and_then(number).unwrap_or_default(),
             entries: texts(machine, "LoaderEntries"),
             selected: texts(machine, "LoaderEntrySelected").into_iter().next(),
-            has_firmware_default: variable(machine, "LoaderEntryDefault").is_some(),
+            default: texts(machine, "LoaderEntryDefault").into_iter().next(),
+            preferred: texts(machine, "LoaderEntryPreferred").into_iter().next(),
             has_boot_image: line.split_whitespace().any(|word| word.starts_with("BOOT_IMAGE=")),
             grub_environment: is_environment(target).then(|| place(machine)).flatten(),
             grub_menu_asks: header.contains("next_entry"),
@@ -155,6 +158,7 @@ mod tests {
         for (name, value) in [
             ("LoaderInfo", utf16("systemd-boot 256.8\0")),
             ("LoaderEntries", utf16("arch.conf\0aa-neuron-host-arch.conf\0")),
+            ("LoaderEntryPreferred", utf16("other.conf\0")),
             ("LoaderFeatures", 0x0fu64.to_le_bytes().to_vec()),
         ] {
             let bytes = [&[6, 0, 0, 0], value.as_slice()].concat();
@@ -164,12 +168,13 @@ mod tests {
         let running = Running::read(&root, &root);
         assert_eq!(running.loader.as_deref(), Some("systemd-boot 256.8"));
         assert_eq!(running.entries, ["arch.conf", "aa-neuron-host-arch.conf"]);
-        assert_eq!((running.features, running.has_firmware_default), (0x0f, false));
+        assert_eq!((running.features, running.default), (0x0f, None));
+        assert_eq!(running.preferred.as_deref(), Some("other.conf"));
         // Cut off, or of another kind: nothing is known, and nothing breaks.
         std::fs::write(folder.join(format!("LoaderFeatures-{VENDOR}")), [6, 0, 0]).unwrap();
         std::fs::create_dir(folder.join(format!("LoaderEntryDefault-{VENDOR}"))).unwrap();
         let running = Running::read(&root, &root);
-        assert_eq!((running.features, running.has_firmware_default), (0, false));
+        assert_eq!((running.features, running.default), (0, None));
     }
 
     #[test]

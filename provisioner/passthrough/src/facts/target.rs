@@ -24,7 +24,7 @@ pub const DRACUT_HOOK: &str = "/usr/lib/dracut/modules.d/90neuron-vfio/module-se
 pub const QEMU_CONF: &str = "/etc/libvirt/qemu.conf";
 
 /// Files that matter, whether they are there or not.
-const FILES: [&str; 34] = [
+const FILES: [&str; 35] = [
     "/etc/crypttab",
     "/etc/default/grub",
     "/etc/default/limine",
@@ -34,7 +34,7 @@ const FILES: [&str; 34] = [
     "/etc/environment",
     "/etc/fstab",
     "/etc/group",
-    "/etc/grub.d/11_neuron_host",
+    "/etc/grub.d/99_neuron_host",
     "/etc/kernel/cmdline",
     "/etc/kernel/install.conf",
     "/etc/limine-entry-tool.conf",
@@ -52,6 +52,7 @@ const FILES: [&str; 34] = [
     "/etc/passwd",
     "/etc/sdboot-manage.conf",
     "/etc/supergfxd.conf",
+    "/etc/systemd/system/neuron-trial.service",
     "/etc/sysusers.d/neuron-passthrough.conf",
     "/etc/udev/rules.d/70-kvmfr.rules",
     "/etc/X11/xorg.conf",
@@ -153,8 +154,10 @@ pub struct Target {
 pub struct BootMount {
     /// Where it is mounted, for example `/boot`.
     pub path: String,
-    /// Whether systemd-boot itself is installed there.
+    /// Whether systemd-boot itself is installed there, or a `loader.conf` of its.
     pub has_systemd_boot: bool,
+    /// Whether its program lies there: this is the ESP, and it reads the `loader.conf` of no other.
+    pub has_program: bool,
     /// Files beside the entries that they name: kernels at its top level.
     pub kernels: Vec<String>,
     /// Unified kernel images in `EFI/Linux`.
@@ -226,7 +229,7 @@ impl Target {
 
     fn boot_mount(&mut self, root: &Root, mount: &str) -> Result<(), FactsError> {
         let entries = root.list(&format!("{mount}/loader/entries"))?;
-        let has_systemd_boot = root.exists(&format!("{mount}/EFI/systemd"))?;
+        let has_program = root.exists(&format!("{mount}/EFI/systemd"))?;
         let configuration = format!("{mount}/loader/loader.conf");
         let has_configuration = root.exists(&configuration)?;
         let ending = |names: Option<Vec<String>>, keep: &dyn Fn(&str) -> bool| -> Vec<String> {
@@ -235,7 +238,7 @@ impl Target {
         let unified_images = ending(root.list(&format!("{mount}/EFI/Linux"))?, &|name| {
             name.to_ascii_lowercase().ends_with(".efi")
         });
-        if entries.is_none() && !has_systemd_boot && !has_configuration && unified_images.is_empty() {
+        if entries.is_none() && !has_program && !has_configuration && unified_images.is_empty() {
             return Ok(());
         }
         if has_configuration {
@@ -248,7 +251,8 @@ impl Target {
         }
         self.boot_mounts.push(BootMount {
             path: mount.to_owned(),
-            has_systemd_boot: has_systemd_boot || has_configuration,
+            has_systemd_boot: has_program || has_configuration,
+            has_program,
             kernels: ending(root.list(mount)?, &|name| name.starts_with("vmlinuz")),
             unified_images,
         });
@@ -278,11 +282,21 @@ impl Target {
         self.traces.iter().any(|trace| trace == path)
     }
 
-    /// Whether somebody asks on the screen of the first passthrough boot: the unit is enabled.
+    /// Whether somebody asks on the screen of the first passthrough boot: the unit is enabled, and
+    /// not masked.
     pub fn has_trial_unit(&self) -> bool {
-        ["/etc", "/usr/lib"].iter().any(|folder| {
-            self.has(&format!("{folder}/systemd/system/multi-user.target.wants/neuron-trial.service"))
-        })
+        let own =
+            self.files.iter().find(|(path, _)| path.as_str() == "/etc/systemd/system/neuron-trial.service");
+        // systemd: a link to /dev/null masks, and so does an empty file.
+        let is_masked = own.is_some_and(|(_, state)| match state {
+            FileState::Absent => false,
+            FileState::Regular { bytes, .. } => bytes.is_empty(),
+            FileState::Symlink { points_to } => points_to == "/dev/null",
+        });
+        !is_masked
+            && ["/etc", "/usr/lib"].iter().any(|folder| {
+                self.has(&format!("{folder}/systemd/system/multi-user.target.wants/neuron-trial.service"))
+            })
     }
 
     /// Whether the hook that claims by address before any driver is installed, for the images of

@@ -63,7 +63,7 @@ impl Generator for Mkinitcpio {
     fn findings(&self, target: &Target) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (path, state) in target.in_directory(DROP_INS) {
-            findings.extend(drop_in_conflict(path, state.text().unwrap_or_default()));
+            findings.extend(drop_in_conflict(target, path, state.text().unwrap_or_default()));
         }
         for (path, state) in target.in_directory(PRESETS) {
             findings.extend(preset_conflict(path, state.text().unwrap_or_default()));
@@ -298,7 +298,7 @@ fn existing<'a>(
     })
 }
 
-fn drop_in_conflict(path: &TargetPath, text: &str) -> Option<Finding> {
+fn drop_in_conflict(target: &Target, path: &TargetPath, text: &str) -> Option<Finding> {
     if path.as_str() == DROP_IN {
         return None;
     }
@@ -325,14 +325,21 @@ fn drop_in_conflict(path: &TargetPath, text: &str) -> Option<Finding> {
         ));
     }
     let late = mkinitcpio_conf::sorts_before("95-neuron-vfio.conf", path.file_name());
-    let resets = assignments.iter().find(|one| one.variable == "MODULES" && !one.appends && late);
-    resets.filter(|one| one.items.is_some()).map(|reset| {
-        let message = format!(
-            "{path}, line {}: sets MODULES anew behind our drop-in, and vfio-pci is lost",
-            reset.line
-        );
-        conflict(path, message, "write MODULES+=(...) there, or give the file a name that sorts before 95-")
-    })
+    let resets = |variable: &str| {
+        let mut anew = assignments.iter().filter(|one| one.variable == variable && !one.appends && late);
+        // What only bash could tell may well keep what was there.
+        anew.find(|one| one.items.as_ref().is_some_and(|items| !items.iter().any(|item| item == EARLY_HOOK)))
+    };
+    let (reset, lost) = match (resets("MODULES"), resets("HOOKS")) {
+        (Some(reset), _) => (reset, "vfio-pci"),
+        (None, Some(reset)) if target.has(MKINITCPIO_HOOK) => (reset, "the early hook"),
+        _ => return None,
+    };
+    let variable = &reset.variable;
+    let message =
+        format!("{path}, line {}: sets {variable} anew behind our drop-in, and {lost} is lost", reset.line);
+    let hint = format!("write {variable}+=(...) there, or give the file a name that sorts before 95-");
+    Some(conflict(path, message, &hint))
 }
 
 fn preset_conflict(path: &TargetPath, text: &str) -> Option<Finding> {

@@ -20,6 +20,12 @@ pub(super) fn steps(
     let mut written: Vec<Step> = Vec::new();
     let (mut rebuilds, mut alone, mut made) = (Vec::new(), Vec::new(), Vec::new());
     for loader in loaders {
+        let host_is_default = parameters.host.as_ref().is_some_and(|host| host.is_default);
+        let outranked = loader.outranked(inputs.target, inputs.running, host_is_default);
+        if let Some(blocker) = outranked.as_ref().filter(|finding| finding.severity == Severity::Blocker) {
+            return Err(vec![blocker.clone()]);
+        }
+        draft.findings.extend(outranked);
         let steps = loader.steps(inputs.target, parameters).map_err(|error| vec![blocker(&error)])?;
         let changed = steps.iter().any(|step| !step.is_settled());
         if let Some(rebuild) =

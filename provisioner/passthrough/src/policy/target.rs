@@ -96,7 +96,7 @@ fn foreign_pages(target: &Target, wanted: &[String], ours: &[String]) -> Vec<(St
     for line in lines::of(target, &[]) {
         let foreign =
             command_line::tokens(&line.before).find(|token| reserves_pages(token) && !is_known(token));
-        found.extend(foreign.map(|token| (line.place.clone(), token.to_owned())));
+        found.extend(foreign.map(|token| (line.place(token).to_owned(), token.to_owned())));
     }
     found
 }

@@ -20,7 +20,7 @@ use crate::verify::in_full;
 /// The network behind `kind = "nat"`.
 const DEFAULT_NETWORK: &str = "default";
 
-/// Why a definition was begun and not finished.
+/// Why a domain was begun to be defined, or to be taken back, and that was not finished.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct DefineError {

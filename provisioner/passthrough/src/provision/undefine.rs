@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::ProvisionError;
-use super::define::{outcome, read};
+use super::define::{DefineError, outcome, read};
 use super::domains::{Domains, back_up};
 use super::guest::refused;
 use crate::apply::{StepOutcome, StepResult};
-use crate::libvirt::{FirmwareState, Libvirt};
+use crate::libvirt::{FirmwareState, Libvirt, LibvirtError};
 use crate::root::Root;
+use crate::verify::in_full;
 
 /// What is taken back of a domain.
 #[derive(Debug)]
@@ -76,6 +77,9 @@ pub fn prepare_undefinition(
 }
 
 /// Takes a domain back. Disks stay; what its firmware and TPM remember stays unless somebody asks.
+///
+/// Once the domain is gone the rest is tried to its end: what does not work is left to a person, and
+/// the record says what is.
 pub fn undefine(
     target: &Root,
     libvirt: &Libvirt,
@@ -90,30 +94,55 @@ pub fn undefine(
         let why = format!("it was changed since it was defined; what it was is in {path}");
         steps.push(outcome("backup", StepResult::Done, Some(why)));
     }
-    let known = record.defined.get(name);
-    match (known.and_then(|known| known.former.as_ref()), now) {
+    let former = record.defined.get(name).and_then(|known| known.former.as_ref());
+    let (result, why) = match (former, now) {
         (Some(former), _) => {
-            libvirt.restore(name, &former.xml)?;
-            libvirt.set_automatic(name, former.is_automatic)?;
-            steps.push(outcome("domain", StepResult::Reverted, Some("it is what it was before".to_owned())));
+            libvirt.restore(name, &former.xml).map_err(|error| untouched(&error, &steps))?;
+            (StepResult::Reverted, Some("it is what it was before".to_owned()))
         }
         (None, Some(_)) => {
-            libvirt.undefine(name, state)?;
-            steps.push(outcome("domain", StepResult::Done, None));
+            libvirt.undefine(name, state).map_err(|error| untouched(&error, &steps))?;
+            (StepResult::Done, None)
         }
-        (None, None) => {
-            steps.push(outcome("domain", StepResult::Unchanged, Some("libvirt has it no more".to_owned())));
-        }
+        (None, None) => (StepResult::Unchanged, Some("libvirt has it no more".to_owned())),
+    };
+    steps.push(outcome("domain", result, why));
+    let mut left = Vec::new();
+    if let Some(former) = former {
+        let as_before = libvirt.set_automatic(name, former.is_automatic);
+        left.extend(as_before.err().map(|error| in_full(&error)));
     }
     record.defined.remove(name);
     if record.defined.is_empty() {
         for network in std::mem::take(&mut record.networks).into_iter().collect::<BTreeSet<_>>() {
-            if libvirt.network(&network)?.is_some_and(|network| network.is_automatic) {
-                libvirt.set_network_automatic(&network, false)?;
-                steps.push(outcome("network-autostart", StepResult::Reverted, None));
+            match no_longer_automatic(libvirt, &network) {
+                Ok(false) => {}
+                Ok(true) => steps.push(outcome("network-autostart", StepResult::Reverted, None)),
+                Err(error) => {
+                    left.push(in_full(&error));
+                    record.networks.push(network);
+                }
             }
         }
     }
-    record.save(target)?;
-    Ok(steps)
+    left.extend(record.save(target).err().map(|error| in_full(&error)));
+    if left.is_empty() {
+        return Ok(steps);
+    }
+    let why = format!("the domain `{name}` was taken back, and not everything about it");
+    Err(DefineError { why, left, steps }.into())
+}
+
+/// Nothing was changed yet: the domain is as it was.
+fn untouched(error: &LibvirtError, steps: &[StepOutcome]) -> DefineError {
+    DefineError { why: in_full(error), left: Vec::new(), steps: steps.to_vec() }
+}
+
+/// Whether a network came up with the host, and does no more.
+fn no_longer_automatic(libvirt: &Libvirt, network: &str) -> Result<bool, LibvirtError> {
+    let is_automatic = libvirt.network(network)?.is_some_and(|network| network.is_automatic);
+    if is_automatic {
+        libvirt.set_network_automatic(network, false)?;
+    }
+    Ok(is_automatic)
 }

@@ -11,10 +11,15 @@ const KEY: &str = "default";
 
 /// Where the value of the `default` that counts stands, and its whole line.
 fn default_span(text: &str) -> Option<(Range<usize>, Range<usize>)> {
+    span(text, KEY)
+}
+
+/// The same for any key.
+fn span(text: &str, key: &str) -> Option<(Range<usize>, Range<usize>)> {
     let blank = [' ', '\t'];
     let found = lines(text).filter_map(|line| {
         let body = line.text.trim_start_matches(blank);
-        let value = body.strip_prefix(KEY)?.strip_prefix(blank)?.trim_matches(blank);
+        let value = body.strip_prefix(key)?.strip_prefix(blank)?.trim_matches(blank);
         let end = line.start + line.text.trim_end_matches(blank).len();
         (!value.is_empty()).then_some((end - value.len()..end, line.start..line.end))
     });
@@ -24,6 +29,11 @@ fn default_span(text: &str) -> Option<(Range<usize>, Range<usize>)> {
 /// The name or pattern of the entry that boots when nobody chooses.
 pub fn default(text: &str) -> Option<&str> {
     default_span(text).map(|(value, _)| &text[value])
+}
+
+/// What counts over [`default`] since systemd 260, if it names an entry that is there and not bad.
+pub fn preferred(text: &str) -> Option<&str> {
+    span(text, "preferred").map(|(value, _)| &text[value])
 }
 
 /// Whether the menu is never shown by itself: a `timeout` of nothing.

@@ -1,9 +1,12 @@
 //! `/etc/neuron/vfio-devices`: one function a line, as role, address, id, board id and class.
 //!
-//! The early hook reads the same lines by its own means (`neuron-vfio-claim`, `check_line`).
+//! The early hook reads the same lines by its own means (`neuron-vfio-claim`, `check_list`).
 
 use super::TextError;
 use crate::id::{PciAddress, PciId};
+
+/// Stands where the host keeps no GPU, since somebody allowed that: in place of its line.
+pub const WITHOUT_HOST: &str = "host none";
 
 /// Whether a function is given away or kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +35,13 @@ pub struct Recorded {
 /// The functions of the list, in its order.
 pub fn parse(text: &str) -> Result<Vec<Recorded>, TextError> {
     let mut functions: Vec<Recorded> = Vec::new();
+    let mut without_host = None;
     for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
         if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if line == WITHOUT_HOST {
+            without_host = Some(TextError::at(number, line, "stands beside the line of a host GPU"));
             continue;
         }
         let function = function(line, number)?;
@@ -42,7 +50,15 @@ pub fn parse(text: &str) -> Result<Vec<Recorded>, TextError> {
         }
         functions.push(function);
     }
-    Ok(functions)
+    match without_host.filter(|_| functions.iter().any(|one| one.role == Role::Host)) {
+        Some(contradiction) => Err(contradiction),
+        None => Ok(functions),
+    }
+}
+
+/// Whether a list says that the host keeps no GPU.
+pub fn is_without_host(text: &str) -> bool {
+    text.lines().any(|line| line.trim() == WITHOUT_HOST)
 }
 
 fn function(line: &str, number: usize) -> Result<Recorded, TextError> {
@@ -90,6 +106,14 @@ mod tests {
     fn any_board_will_do_where_there_was_none() {
         let read = parse("guest 0000:01:00.0 10de:2204 0000:0000 030000").unwrap();
         assert_eq!(read[0].subsystem, None);
+    }
+
+    #[test]
+    fn a_host_without_gpu_is_said_and_stands_alone() {
+        let guest = "guest 0000:01:00.0 10de:2204 - 030000\n";
+        assert_eq!(parse(&format!("{guest}{WITHOUT_HOST}\n")).unwrap().len(), 1);
+        let both = format!("{guest}{WITHOUT_HOST}\nhost 0000:00:02.0 8086:3e92 - 030000\n");
+        assert_eq!(parse(&both).unwrap_err().line, Some(2));
     }
 
     #[test]

@@ -5,12 +5,10 @@
 
 mod needs;
 
-use super::seen::{List, Seen, in_full};
+use super::seen::{List, Seen};
 use super::{Finding, KnownDomain, Missing, Status, functions};
-use crate::facts::FactsError;
 use crate::guest::existing::{Existing, is_same};
 use crate::id::PciAddress;
-use crate::root::ReadError;
 use crate::text::vfio_devices::Recorded as Function;
 
 pub(super) use needs::{disk, firmware, memory, network};
@@ -18,18 +16,12 @@ pub(super) use needs::{disk, firmware, memory, network};
 /// Where libvirt keeps its domains.
 const DOMAINS: &str = "/etc/libvirt/qemu";
 
-fn unreadable(error: &ReadError) -> Finding {
-    Finding::unreadable(&in_full(error))
-}
-
-fn not_read(error: &FactsError) -> Finding {
-    Finding::unreadable(&in_full(error))
-}
-
 /// The domain's text as libvirt keeps it; `None` where it has none of that name.
 fn kept(seen: &Seen<'_>, known: &KnownDomain) -> Result<Option<String>, Finding> {
     let text = seen.target_root.read(&format!("{DOMAINS}/{}.xml", known.name));
-    Ok(text.map_err(|error| unreadable(&error))?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    Ok(text
+        .map_err(|error| Finding::unread(&error))?
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// What is asked of every domain that is there and can be read; of the others, [`domain`] tells.
@@ -154,7 +146,7 @@ pub(super) fn devices(seen: &Seen<'_>) -> Vec<Finding> {
         if existing.functions.is_empty() {
             return vec![Finding::pass("it gets no function of the host")];
         }
-        let List::Functions(_) = &seen.list else {
+        let List::Functions { .. } = &seen.list else {
             return vec![Finding::not_told("nothing says what is given away, see `list`")];
         };
         let wrong: Vec<Finding> =

@@ -20,9 +20,9 @@ pub(super) fn list(seen: &Seen<'_>) -> Vec<Finding> {
         }
         List::Unreadable(why) => Finding::unreadable(why),
         List::Broken(why) => Finding::fail(why, anew),
-        List::Functions(all) => {
+        List::Functions { all, without_host } => {
             let (guests, hosts) = (seen.guests().count(), seen.listed(Role::Host).count());
-            if guests == 0 || hosts == 0 {
+            if guests == 0 || (hosts == 0 && !without_host) {
                 let what =
                     if guests == 0 { "no function that is given away" } else { "no GPU that the host keeps" };
                 Finding::fail(format!("{VFIO_DEVICES} names {what}, so the early hook claims nothing"), anew)

@@ -1,10 +1,10 @@
 //! Looking Glass on the host's side: the memory, who may open it, the module, and the two programs.
 
 use super::Finding;
-use super::seen::{Boot, Seen, in_full};
+use super::seen::{Boot, Seen};
 use crate::facts::shared_memory::{File, Holder, Memories, host_release};
 use crate::facts::target::QEMU_CONF;
-use crate::facts::{Client, FactsError, Process, Target, processes_of, release};
+use crate::facts::{Client, Process, Target, processes_of, release};
 use crate::guest::groups;
 use crate::guest::looking_glass::{Fault, Means, Memory, TMPFILES, Wanted, faults, size};
 use crate::text::{accounts, qemu_conf};
@@ -22,13 +22,9 @@ fn where_wanted(seen: &Seen<'_>, look: impl Fn(&Wanted, &Target) -> Vec<Finding>
         Err(error) => return vec![Finding::unreadable(error)],
     };
     match Target::read_for_guests(seen.target_root, machine) {
-        Err(error) => vec![unreadable(&error)],
+        Err(error) => vec![Finding::unread(&error)],
         Ok(target) => Wanted::of(answers, &target).map_or_else(Vec::new, |wanted| look(&wanted, &target)),
     }
-}
-
-fn unreadable(error: &FactsError) -> Finding {
-    Finding::unreadable(&in_full(error))
 }
 
 /// What the next boot makes by itself is not asked of one that began before it was written.
@@ -38,7 +34,7 @@ fn is_owed(seen: &Seen<'_>) -> bool {
 
 pub(super) fn memory(seen: &Seen<'_>) -> Vec<Finding> {
     where_wanted(seen, |wanted, target| match Memories::read(seen.machine_root) {
-        Err(error) => vec![unreadable(&error)],
+        Err(error) => vec![Finding::unread(&error)],
         Ok(now) => {
             let one = |memory: &Memory| {
                 one_memory(seen, wanted, target, now.files.get(&memory.path)).about(&memory.path)
@@ -131,7 +127,7 @@ fn one_user(seen: &Seen<'_>, wanted: &Wanted, target: &Target, user: &str) -> Fi
         return Finding::not_told("there is no such user");
     };
     let processes = match processes_of(seen.machine_root, account.uid) {
-        Err(error) => return unreadable(&error),
+        Err(error) => return Finding::unread(&error),
         Ok(processes) => processes,
     };
     let is_before = |process: &&Process| numbers.iter().any(|number| !process.groups.contains(number));
@@ -143,9 +139,9 @@ fn one_user(seen: &Seen<'_>, wanted: &Wanted, target: &Target, user: &str) -> Fi
         }
         (all, Some(first)) => Finding::warn(
             format!(
-                "{user} is in {} since some of what {user} runs began: {} of {all}, as {} (process {})",
-                of.join(" and "),
+                "{} of the {all} programs that {user} runs began before {user} was in {}, as {} (process {})",
                 before.len(),
+                of.join(" and "),
                 first.program,
                 first.pid
             ),
@@ -160,7 +156,7 @@ pub(super) fn module(seen: &Seen<'_>) -> Vec<Finding> {
             return vec![Finding::pass("kvmfr is not used: the memory is a file")];
         }
         match seen.machine_root.exists("sys/module/kvmfr") {
-            Err(error) => vec![unreadable(&error.into())],
+            Err(error) => vec![Finding::unread(&error)],
             Ok(false) if is_owed(seen) => vec![Finding::not_told("not asked: the reboot is still owed")],
             Ok(false) => vec![Finding::fail(
                 "the module kvmfr is not loaded: the guest's picture reaches nobody",
@@ -204,7 +200,7 @@ fn let_in(seen: &Seen<'_>, wanted: &Wanted, target: &Target) -> Finding {
 
 pub(super) fn releases(seen: &Seen<'_>) -> Vec<Finding> {
     where_wanted(seen, |wanted, _| match Client::read(seen.target_root) {
-        Err(error) => vec![unreadable(&error)],
+        Err(error) => vec![Finding::unread(&error)],
         Ok(Client::Absent) => vec![Finding::warn(
             "the Looking Glass client is not installed",
             "install it (looking-glass), in the release that the host application in the guest has",

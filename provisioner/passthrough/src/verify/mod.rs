@@ -308,6 +308,11 @@ impl Finding {
         Self::unknown(why, "run `neuron-provisioner doctor` as root, with /sys and /proc mounted")
     }
 
+    /// The same, by the error.
+    fn unread(error: &dyn std::error::Error) -> Self {
+        Self::unreadable(&in_full(error))
+    }
+
     /// Nothing tells, or nothing is asked of this boot, and there is nothing to do about that.
     fn not_told(why: &str) -> Self {
         Self { hint: None, ..Self::unknown(why, "") }

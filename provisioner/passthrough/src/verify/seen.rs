@@ -33,7 +33,11 @@ pub(super) enum List {
     Missing,
     Unreadable(String),
     Broken(String),
-    Functions(Vec<Function>),
+    Functions {
+        all: Vec<Function>,
+        /// It says that the host keeps none.
+        without_host: bool,
+    },
 }
 
 /// Everything that was read.
@@ -51,7 +55,7 @@ impl<'a> Seen<'a> {
     pub(super) fn read(machine_root: &'a Root, target_root: &'a Root, recorded: &'a Recorded) -> Self {
         let list = list(target_root);
         let listed: Vec<PciAddress> = match &list {
-            List::Functions(functions) => functions.iter().map(|one| one.address).collect(),
+            List::Functions { all, .. } => all.iter().map(|one| one.address).collect(),
             List::Missing | List::Unreadable(_) | List::Broken(_) => Vec::new(),
         };
         let machine = Machine::read_with(machine_root, &listed).map_err(|error| in_full(&error));
@@ -89,7 +93,7 @@ impl<'a> Seen<'a> {
     /// The functions of one role, as they were recorded.
     pub(super) fn listed(&self, role: Role) -> impl Iterator<Item = &Function> {
         let functions = match &self.list {
-            List::Functions(functions) => functions.as_slice(),
+            List::Functions { all, .. } => all.as_slice(),
             List::Missing | List::Unreadable(_) | List::Broken(_) => &[],
         };
         functions.iter().filter(move |function| function.role == role)
@@ -145,7 +149,7 @@ fn list(target: &Root) -> List {
         Err(error) => return List::Unreadable(read_error(&error)),
     };
     match vfio_devices::parse(&text) {
-        Ok(functions) => List::Functions(functions),
+        Ok(all) => List::Functions { all, without_host: vfio_devices::is_without_host(&text) },
         Err(problem) => List::Broken(format!("{VFIO_DEVICES}, {problem}")),
     }
 }

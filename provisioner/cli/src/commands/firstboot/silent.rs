@@ -3,7 +3,7 @@
 //! It keeps no desktop waiting and never reboots: where a reboot is needed, it asks for one. How it
 //! ended is kept in the target, told to who logs in, and shown by `status`.
 
-use neuron_passthrough::apply::Chroot;
+use neuron_passthrough::apply::{Chroot, StepResult};
 use neuron_passthrough::facts::boot_id;
 use neuron_passthrough::plan::{Plan, Stage};
 use neuron_passthrough::policy::{Decision, Severity, Verdict};
@@ -15,6 +15,7 @@ use crate::commands::apply;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::interrupt::Stop;
+use crate::report::ResultReport;
 use crate::{narrate, notice, render, roots};
 
 /// How to have it tried again.
@@ -85,7 +86,7 @@ impl Place<'_> {
                 .map_err(|error| apply::ended(error, stop))?;
         let (report, code) = apply::outcome(done);
         narrate::part(&apply::deferred(&report));
-        let (outcome, message) = reached(&plan, report.reboot_needed);
+        let (outcome, message) = reached(&plan, &report);
         self.ended(&record, outcome, message, work.handed_in.clone())?;
         Ok(code)
     }
@@ -164,9 +165,9 @@ fn forbidden(decision: &Decision) -> (FirstBootOutcome, String) {
 }
 
 /// What is told of a plan that was carried out.
-fn reached(plan: &Plan, is_reboot_owed: bool) -> (FirstBootOutcome, String) {
+fn reached(plan: &Plan, report: &ResultReport) -> (FirstBootOutcome, String) {
     let is_pending = plan.decision.verdict == Verdict::Pending;
-    let (outcome, text) = match (is_reboot_owed, is_pending) {
+    let (outcome, text) = match (report.reboot_needed, is_pending) {
         (true, true) => (
             FirstBootOutcome::Done,
             "the first half is done: reboot, then it goes on by itself and asks for another reboot.",
@@ -182,5 +183,13 @@ fn reached(plan: &Plan, is_reboot_owed: bool) -> (FirstBootOutcome, String) {
         ),
         (false, false) => (FirstBootOutcome::Done, ""),
     };
-    (outcome, text.to_owned())
+    // What was left to somebody is not done, whatever else is.
+    let left = report.steps.iter().filter(|step| step.outcome == StepResult::Deferred);
+    let left: Vec<String> = left
+        .map(|step| format!("{}: {}", step.id, step.why.as_deref().unwrap_or("somebody else does it")))
+        .collect();
+    if left.is_empty() {
+        return (outcome, text.to_owned());
+    }
+    (outcome, format!("not everything is done. Left to you: {}. Apart from that: {text}", left.join("; ")))
 }

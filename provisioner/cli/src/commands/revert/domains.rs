@@ -64,18 +64,20 @@ impl Domains {
     pub(super) fn take_back(self, target: &Root) -> Vec<StepOutcome> {
         let mut steps = Vec::new();
         for (name, found) in self.0 {
-            let done = found.and_then(|(libvirt, undefinition)| {
+            let later = |why: String| format!("{why}; later, run `neuron-provisioner vm undefine {name}`");
+            let (outcome, why) = match found.map(|(libvirt, undefinition)| {
                 provision::undefine(target, &libvirt, &undefinition, FirmwareState::Keep)
-                    .map_err(|error| Failure::from(error).message())
-            });
-            let mut step =
-                StepOutcome { id: format!("{STEP}{name}"), outcome: StepResult::Done, who: None, why: None };
-            if let Err(why) = done {
-                step.outcome = StepResult::Deferred;
-                step.who = Some("you".to_owned());
-                step.why = Some(format!("{why}; later, run `neuron-provisioner vm undefine {name}`"));
-            }
-            steps.push(step);
+            }) {
+                Ok(Ok(_)) => (StepResult::Done, None),
+                // It is gone, and it is no longer in the record: nothing could be tried once more.
+                Ok(Err(ProvisionError::Define(error))) if !error.left.is_empty() => {
+                    (StepResult::Failed, Some(format!("{error}: {}", error.left.join("; "))))
+                }
+                Ok(Err(error)) => (StepResult::Deferred, Some(later(Failure::from(error).message()))),
+                Err(why) => (StepResult::Deferred, Some(later(why))),
+            };
+            let who = (outcome == StepResult::Deferred).then(|| "you".to_owned());
+            steps.push(StepOutcome { id: format!("{STEP}{name}"), outcome, who, why });
         }
         steps
     }

@@ -8,7 +8,7 @@ use crate::step::{Action, Step};
 const CONF: &str = "etc/modprobe.d/vfio.conf";
 const ENTRY: &str = "boot/loader/entries/arch.conf";
 const HOST: &str = "boot/loader/entries/aa-neuron-host-arch.conf";
-const SCRIPT: &str = "etc/grub.d/11_neuron_host";
+const SCRIPT: &str = "etc/grub.d/99_neuron_host";
 const KEPT: &str = "boot/neuron-host/kept-vmlinuz";
 const WAY_BACK: [&str; 3] = [HOST, SCRIPT, KEPT];
 

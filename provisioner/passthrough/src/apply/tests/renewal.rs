@@ -10,7 +10,7 @@ use crate::apply::{ApplyError, Options, RunResult, Runner, Store, Transaction};
 use crate::step::Action;
 
 const ENTRY: &str = "boot/entry.conf";
-const SCRIPT: &str = "etc/grub.d/11_neuron_host";
+const SCRIPT: &str = "etc/grub.d/99_neuron_host";
 const MENU: &str = "boot/grub.cfg";
 const PAIR: [&str; 2] = ["kernel", "image"];
 

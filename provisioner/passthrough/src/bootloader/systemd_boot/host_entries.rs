@@ -21,7 +21,12 @@ const PREFIX: &str = "aa-neuron-host-";
 
 /// Whether a file is a host entry of ours.
 pub(super) fn is_ours(path: &TargetPath) -> bool {
-    path.file_name().starts_with(PREFIX)
+    is_host_entry(path.file_name())
+}
+
+/// Whether an entry of this name is one.
+pub(super) fn is_host_entry(name: &str) -> bool {
+    name.starts_with(PREFIX)
 }
 
 /// The steps that write the host entries and say which entry is the default.
@@ -35,8 +40,10 @@ pub(super) fn steps(target: &Target, host: &HostEntry) -> Result<Vec<Step>, Load
         steps.extend(kept.steps);
         steps.extend(entry);
     }
-    if let Some((path, text)) = twins.first().filter(|_| host.is_default) {
-        steps.extend(twin(path, text).and_then(|twin| default_entry(target, &twin)));
+    if let Some((path, text)) = twins.first().filter(|_| host.is_default)
+        && let Some(twin) = twin(path, text)
+    {
+        steps.push(default_entry(target, &twin)?);
     }
     Ok(steps)
 }
@@ -127,16 +134,33 @@ fn kept(target: &Target, host: &HostEntry, path: &TargetPath, text: &str) -> Kep
     kept::keep(target, host, mount(path), &files)
 }
 
-/// The step that makes a host entry the default.
-fn default_entry(target: &Target, twin: &TargetPath) -> Option<Step> {
-    let boot = twin.parent().strip_suffix("/loader/entries")?;
-    default_in(target, boot, twin.file_name())
+/// The `loader.conf` that systemd-boot reads: of the ESP, also where the entries are elsewhere. None where
+/// the ESP cannot be told.
+pub(super) fn configuration(target: &Target) -> Option<TargetPath> {
+    let mut with_program = target.boot_mounts.iter().filter(|mount| mount.has_program);
+    let esp = with_program.next().filter(|_| with_program.next().is_none())?;
+    format!("{}/loader/loader.conf", esp.path).parse().ok()
 }
 
-/// The step that makes an entry the default of the systemd-boot in this boot partition: its name, or a
-/// pattern of which the first one in the menu is taken.
-pub(in crate::bootloader) fn default_in(target: &Target, boot: &str, entry: &str) -> Option<Step> {
-    let conf: TargetPath = format!("{boot}/loader/loader.conf").parse().ok()?;
+/// The step that makes a host entry the default.
+fn default_entry(target: &Target, twin: &TargetPath) -> Result<Step, LoaderError> {
+    default_step(target, twin.file_name()).ok_or_else(|| LoaderError::ByHand {
+        path: twin.to_string(),
+        why: "it cannot be made the default: systemd-boot's program (EFI/systemd) lies in none of the boot \
+              partitions that are mounted, or in several, so which loader.conf it reads is not known"
+            .to_owned(),
+        what: format!(
+            "mount the ESP at /efi or /boot and try again; or write `default {}` into loader/loader.conf of the \
+             ESP by hand, and leave default_entry out",
+            twin.file_name()
+        ),
+    })
+}
+
+/// The step that makes an entry the default: its name, or a pattern of which the first one in the menu is
+/// taken. None where it is not known which `loader.conf` is read.
+pub(in crate::bootloader) fn default_step(target: &Target, entry: &str) -> Option<Step> {
+    let conf = configuration(target)?;
     let before = target.state(&conf);
     let text = loader_conf::set_default(before.text().unwrap_or_default(), entry);
     Some(Step::write(
@@ -151,9 +175,7 @@ pub(in crate::bootloader) fn default_in(target: &Target, boot: &str, entry: &str
 
 /// A menu that is never shown hides the way back.
 pub(super) fn hidden_menu(target: &Target) -> Option<Finding> {
-    let mount = target.boot_mounts.iter().find(|mount| mount.has_systemd_boot)?;
-    let conf = format!("{}/loader/loader.conf", mount.path);
-    let path: TargetPath = conf.parse().ok()?;
+    let path = configuration(target)?;
     let text = match target.state(&path) {
         FileState::Absent => "",
         state => state.text()?,
@@ -163,9 +185,9 @@ pub(super) fn hidden_menu(target: &Target) -> Option<Finding> {
             Code::MenuHidden,
             Severity::Info,
             "systemd-boot's menu is not shown at boot, and the entry without passthrough is in it",
-            format!("to see it, hold Space while the machine starts; or set `timeout 3` in {conf}"),
+            format!("to see it, hold Space while the machine starts; or set `timeout 3` in {path}"),
         )
-        .in_file(conf)
+        .in_file(path.as_str())
     })
 }
 

@@ -5,7 +5,7 @@
 //! black screen reaches `boot-complete.target` all the same.
 
 use super::host_entries::twins;
-use super::{entries, is_this_system};
+use super::{entries, is_this_system, outranked};
 use crate::bootloader::Once;
 use crate::facts::{Running, Target};
 
@@ -20,7 +20,7 @@ pub(in crate::bootloader) fn once(entry: &str) -> Once {
 }
 
 /// Whether systemd-boot started this machine and can start an entry once; an error says why not.
-fn check(running: &Running) -> Result<(), String> {
+fn check(target: &Target, running: &Running) -> Result<(), String> {
     let Some(loader) = &running.loader else {
         return Err("the firmware's variables do not tell that systemd-boot started this machine".to_owned());
     };
@@ -30,10 +30,11 @@ fn check(running: &Running) -> Result<(), String> {
     if running.features & ONE_SHOT == 0 {
         return Err(format!("{loader} does not say that it can start an entry once"));
     }
-    if running.has_firmware_default {
-        return Err("a variable of the firmware (`bootctl set-default`) names the default entry, over \
-                    loader.conf"
-            .to_owned());
+    if let Some(named) = outranked::by(target, running) {
+        return Err(format!(
+            "{} names {} as what boots, over `default` of loader.conf",
+            named.who, named.entry
+        ));
     }
     Ok(())
 }
@@ -43,16 +44,17 @@ pub(super) fn entry(target: &Target, running: &Running) -> Result<String, String
     let of_this_system = entries(target).filter(|(.., text)| is_this_system(target, text));
     let all: Vec<String> = of_this_system.map(|(path, ..)| name(path.file_name())).collect();
     let first = twins(target).first().map(|(path, _)| name(path.file_name()));
-    among(running, &all, first)
+    among(target, running, &all, first)
 }
 
 /// The one of these entries that started this boot, else `first`; the loader has to know it.
 pub(in crate::bootloader) fn among(
+    target: &Target,
     running: &Running,
     all: &[String],
     first: Option<String>,
 ) -> Result<String, String> {
-    check(running)?;
+    check(target, running)?;
     let booted = running.selected.clone().filter(|selected| all.contains(selected));
     let Some(entry) = booted.or(first) else {
         return Err("systemd-boot has no entry of this system".to_owned());
@@ -90,6 +92,7 @@ mod tests {
             boot_mounts: vec![BootMount {
                 path: "/boot".to_owned(),
                 has_systemd_boot: true,
+                has_program: true,
                 kernels: vec!["vmlinuz-linux".to_owned()],
                 unified_images: Vec::new(),
             }],
@@ -122,12 +125,18 @@ mod tests {
             (Running::default(), "do not tell"),
             (Running { loader: Some("GRUB 2.14".to_owned()), ..able() }, "GRUB 2.14 started"),
             (Running { features: !ONE_SHOT, ..able() }, "does not say"),
-            (Running { has_firmware_default: true, ..able() }, "set-default"),
+            (Running { default: Some("arch.conf".to_owned()), ..able() }, "set-default"),
+            (Running { preferred: Some("arch.conf".to_owned()), ..able() }, "set-preferred"),
             (Running { entries: vec!["other.conf".to_owned()], ..able() }, "knows no entry arch.conf"),
         ] {
             assert!(with(running.clone()).unwrap_err().contains(reason), "{running:?}");
         }
         entry(&Target::default(), &able()).unwrap_err();
+        for (conf, is_able) in [("timeout 3\ndefault arch.conf\n", true), ("preferred arch.conf\n", false)] {
+            let mut target = target();
+            target.files.insert("/boot/loader/loader.conf".parse().unwrap(), FileState::config(conf));
+            assert_eq!(entry(&target, &able()).is_ok(), is_able, "{conf}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! this machine, or no command line at all. Something in it is all of it: ours alone would lose the
 //! root.
 
-use super::{LoaderError, Parameters, keeps_root, once};
+use super::{CommandLine, LoaderError, Parameters, keeps_root, once};
 use crate::bootloader::host_entry::{self, switches};
 use crate::facts::Target;
 use crate::id::TargetPath;
@@ -68,6 +68,21 @@ pub(super) fn steps(target: &Target, parameters: &Parameters) -> Result<Vec<Step
         ),
     );
     Ok(steps)
+}
+
+/// The command line of the images as it stands, ours in it; none where only bash could tell.
+pub(super) fn line(target: &Target) -> Option<CommandLine> {
+    let files = others(target);
+    let Held::Known(line) = dracut_conf::held(files.iter().map(|(_, text)| *text), VARIABLE) else {
+        return None;
+    };
+    let values = |text: &str| -> Vec<String> {
+        let all = dracut_conf::settings(text).unwrap_or_default().into_iter();
+        all.filter(|one| one.variable == VARIABLE).filter_map(|one| one.value).collect()
+    };
+    let own = values(target.text(DROP_IN).unwrap_or_default()).join(" ");
+    let files = files.into_iter().filter(|(_, text)| !values(text).is_empty()).map(|(path, _)| path);
+    CommandLine::of_files(files, format!("{line} {own}")).filter(|_| target.dracut_builds_unified())
 }
 
 /// What is in the variable without us; an error where that is not known, or is no command line.

@@ -3,7 +3,7 @@
 
 use super::{LoaderError, dracut, host_images};
 use crate::bootloader::Once;
-use crate::bootloader::systemd_boot::{default_in, once};
+use crate::bootloader::systemd_boot::{self, once};
 use crate::facts::{Running, Target};
 use crate::step::Step;
 
@@ -12,15 +12,13 @@ pub(super) fn entry(target: &Target, running: &Running) -> Result<Once, String> 
     let mut images = host_images::twins(target);
     images.extend(dracut::own(target));
     let images: Vec<String> = images.iter().map(|image| once::name(image)).collect();
-    once::among(running, &images, images.first().cloned()).map(|entry| once::once(&entry))
+    once::among(target, running, &images, images.first().cloned()).map(|entry| once::once(&entry))
 }
 
 /// The step that makes an image without passthrough the default.
 pub(super) fn default_step(target: &Target, image: &str) -> Result<Step, LoaderError> {
     let file = image.rsplit('/').next().unwrap_or_default();
-    let mount = target.boot_mounts.iter().find(|mount| mount.has_systemd_boot);
-    let step = mount.and_then(|mount| default_in(target, &mount.path, &once::name(file)));
-    step.ok_or_else(|| by_hand(image))
+    systemd_boot::default_step(target, &once::name(file)).ok_or_else(|| by_hand(image))
 }
 
 fn by_hand(image: &str) -> LoaderError {
@@ -47,6 +45,7 @@ mod tests {
             boot_mounts: vec![BootMount {
                 path: "/efi".to_owned(),
                 has_systemd_boot,
+                has_program: has_systemd_boot,
                 kernels: Vec::new(),
                 unified_images: vec!["arch-linux.efi".to_owned()],
             }],
@@ -81,7 +80,7 @@ mod tests {
             (Running::default(), "do not tell"),
             (Running { loader: Some("rEFInd 0.14".to_owned()), ..able() }, "rEFInd 0.14 started"),
             (Running { features: 0, ..able() }, "does not say"),
-            (Running { has_firmware_default: true, ..able() }, "set-default"),
+            (Running { default: Some("windows.conf".to_owned()), ..able() }, "set-default"),
             (Running { entries: vec!["arch.conf".to_owned()], ..able() }, "knows no entry arch-linux.efi"),
         ] {
             assert!(with(running.clone()).unwrap_err().contains(reason), "{running:?}");

@@ -35,10 +35,10 @@ pub(super) fn judge(seen: &Seen<'_>, claim: Option<&str>, notes: &mut Notes) {
     for line in lines {
         iommu_off(line, answers, notes);
         if command_line::has(&line.after, "nomodeset") {
-            notes.find(nomodeset(&line.place));
+            notes.find(nomodeset(line.place("nomodeset")));
         }
         if command_line::value(&line.after, "resume").is_some() {
-            notes.find(hibernation(&line.place));
+            notes.find(hibernation(line.place("resume")));
         }
     }
     desktop(seen, notes);
@@ -71,10 +71,11 @@ fn other_claims(target: &Target, lines: &[Line], claim: Option<&str>, notes: &mu
         let hint = "take it away: two claims of vfio-pci do not add up, one replaces the other";
         notes.find(Finding::new(Code::ClaimedElsewhere, Severity::Blocker, message, hint).in_file(place));
     };
-    for Line { place, before, .. } in lines {
-        if let Some(ids) = command_line::value(before, "vfio-pci.ids").flatten()
+    for line in lines {
+        if let Some(ids) = command_line::value(&line.before, "vfio-pci.ids").flatten()
             && claim.and_then(|claim| claim.split_once('=')).is_none_or(|(_, own)| own != ids)
         {
+            let place = line.place(&format!("vfio-pci.ids={ids}"));
             block(
                 format!("{place} has vfio-pci.ids={ids}, which replaces what vfio.conf says"),
                 place,
@@ -105,8 +106,8 @@ fn other_claims(target: &Target, lines: &[Line], claim: Option<&str>, notes: &mu
 
 /// A line that turns the IOMMU off: may our parameter replace that, or does it take a person?
 fn iommu_off(line: &Line, answers: &Answers, notes: &mut Notes) {
-    let place = &line.place;
     let Some(token) = turned_off_by(&line.before) else { return };
+    let place = line.place(token);
     let rule = Override::IommuOffOnCmdline;
     let stays = turned_off_by(&line.after);
     let hint = match stays {

@@ -123,10 +123,10 @@ pub(super) fn kept_away(target: &Target, lines: &[Line]) -> Vec<Away> {
             found.extend(by_directive(&directive).map(|(module, how)| Away { module, place, how }));
         }
     }
-    for Line { place, after, .. } in lines {
-        found.extend(by_line(after).into_iter().map(|(module, token, how)| Away {
+    for line in lines {
+        found.extend(by_line(&line.after).into_iter().map(|(module, token, how)| Away {
             module,
-            place: format!("{token} in {place}"),
+            place: format!("{token} in {}", line.place(&token)),
             how,
         }));
     }

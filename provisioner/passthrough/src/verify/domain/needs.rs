@@ -1,8 +1,8 @@
 //! What a domain needs of the host to start: its disk, firmware and TPM, network, memory.
 
-use super::{DOMAINS, Finding, KnownDomain, Seen, anew, not_read, of_each, unreadable};
-use crate::facts::is_bridge;
+use super::{DOMAINS, Finding, KnownDomain, Seen, anew, of_each};
 use crate::facts::shared_memory::{Holder, open_by, running};
+use crate::facts::{FactsError, is_bridge};
 use crate::guest::domain::HOST_MEMORY;
 use crate::guest::existing::{Existing, NetworkSource};
 use crate::root::{NodeKind, ReadError, Root};
@@ -28,18 +28,18 @@ fn one_disk(seen: &Seen<'_>, known: &KnownDomain, path: &str) -> Finding {
         )
     };
     match seen.target_root.node(path) {
-        Err(error) => return unreadable(&error),
+        Err(error) => return Finding::unread(&error),
         Ok(None) => return gone("is not there"),
         Ok(Some(node)) if node.kind != NodeKind::File => return gone("is no file"),
         Ok(Some(_)) => {}
     }
     let users = match seen.target_root.resolved(path) {
-        Err(error) => return unreadable(&error),
+        Err(error) => return Finding::unread(&error),
         Ok(found) => open_by(seen.machine_root, found.as_deref().unwrap_or(path)),
     };
     let is_other = |holder: &Holder| holder.vm.as_ref() != Some(&known.name);
     match users {
-        Err(error) => not_read(&error),
+        Err(error) => Finding::unread(&error),
         Ok(users) => match users.into_iter().find(is_other) {
             None => Finding::pass(format!("its disk {path} is there, and nobody else uses it")),
             Some(Holder { vm: Some(other), .. }) => Finding::fail(
@@ -56,7 +56,7 @@ fn one_disk(seen: &Seen<'_>, known: &KnownDomain, path: &str) -> Finding {
 
 pub(in super::super) fn firmware(seen: &Seen<'_>) -> Vec<Finding> {
     of_each(seen, |known, existing| match lacking(seen.target_root, known, existing) {
-        Err(error) => vec![unreadable(&error)],
+        Err(error) => vec![Finding::unread(&error)],
         Ok(lacking) if lacking.is_empty() => {
             let tpm = if existing.has_tpm { ", and so is what emulates its TPM" } else { "" };
             vec![Finding::pass(format!("its firmware is there{tpm}"))]
@@ -103,19 +103,21 @@ pub(in super::super) fn network(seen: &Seen<'_>) -> Vec<Finding> {
     of_each(seen, |_, existing| {
         vec![match &existing.network {
             NetworkSource::Nothing => Finding::pass("its network needs nothing of the host"),
-            NetworkSource::Network(name) => of_libvirt(seen, name).unwrap_or_else(|error| unreadable(&error)),
+            NetworkSource::Network(name) => {
+                of_libvirt(seen, name).unwrap_or_else(|error| Finding::unread(&error))
+            }
             NetworkSource::Bridge(name) => match is_bridge(seen.machine_root, name) {
-                Err(error) => not_read(&error),
+                Err(error) => Finding::unread(&error),
                 Ok(None) => Finding::unreadable("/sys/class/net is not there"),
                 Ok(Some(false)) => Finding::fail(
                     format!("there is no bridge {name}"),
                     "make it (`nmcli`, systemd-networkd), or use kind = \"nat\" in [vm.NAME.network] and define \
                      the domain again",
                 ),
-                Ok(Some(true)) => interface(seen, name).unwrap_or_else(|error| unreadable(&error)),
+                Ok(Some(true)) => interface(seen, name).unwrap_or_else(|error| Finding::unread(&error)),
             },
             NetworkSource::Interface(name) => {
-                interface(seen, name).unwrap_or_else(|error| unreadable(&error))
+                interface(seen, name).unwrap_or_else(|error| Finding::unread(&error))
             }
         }]
     })
@@ -162,15 +164,11 @@ fn interface(seen: &Seen<'_>, name: &str) -> Result<Finding, ReadError> {
 
 pub(in super::super) fn memory(seen: &Seen<'_>) -> Vec<Finding> {
     of_each(seen, |known, existing| {
-        vec![enough(seen, known, existing).unwrap_or_else(|error| not_read(&error))]
+        vec![enough(seen, known, existing).unwrap_or_else(|error| Finding::unread(&error))]
     })
 }
 
-fn enough(
-    seen: &Seen<'_>,
-    known: &KnownDomain,
-    existing: &Existing,
-) -> Result<Finding, crate::facts::FactsError> {
+fn enough(seen: &Seen<'_>, known: &KnownDomain, existing: &Existing) -> Result<Finding, FactsError> {
     let text = seen.machine_root.attribute("/proc/meminfo")?.unwrap_or_default();
     let number = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;

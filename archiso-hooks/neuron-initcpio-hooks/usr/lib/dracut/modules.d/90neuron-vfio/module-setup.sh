@@ -23,13 +23,13 @@ install() {
     inst_multiple sh mkdir sleep modprobe
     if dracut_module_included systemd; then
         # Under systemd a hook would come too late: modules-load.d is read beside dracut's hooks.
-            inst_simple /usr/lib/systemd/system/neuron-vfio.service \
+        inst_simple /usr/lib/systemd/system/neuron-vfio.service \
             "$systemdsystemunitdir/neuron-vfio.service"
         mkdir -p "$initdir/usr/lib/neuron/bin" "$initdir$systemdsystemunitdir/sysinit.target.wants"
         ln -sfn /bin/sh "$initdir/usr/lib/neuron/bin/sh"
         ln -sfn ../neuron-vfio.service \
             "$initdir$systemdsystemunitdir/sysinit.target.wants/neuron-vfio.service"
     else
-            inst_hook pre-udev 01 "$moddir/neuron-vfio-pre-udev.sh"
+        inst_hook pre-udev 01 "$moddir/neuron-vfio-pre-udev.sh"
     fi
 }

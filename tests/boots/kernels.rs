@@ -161,6 +161,26 @@ fn the_entry_of_a_kernel_that_went_is_missed_by_nobody() {
     }
 }
 
+/// Where nothing was copied the way back starts what lies there: it follows in its own boot, too.
+#[test]
+fn without_copies_the_way_back_follows_in_its_own_boot() {
+    let ground = Ground::new("made-rtx-usbc-igpu", "arch-kernel-cmdline").unwrap();
+    let folder = ground.target().join("boot").join(TOKEN);
+    fs::remove_file(folder.join(OLD).join("initrd")).unwrap();
+    ends(&ground, &["apply", "--yes"], 4);
+    assert_eq!(copies(&ground), 0);
+    boot(&ground, 1, "off");
+    without_passthrough(&ground);
+    kernel_installed(&ground);
+    ends(&ground, &["package", "changed"], 0);
+    let twin = ground.target().join(ENTRIES).join(format!("aa-neuron-host-{TOKEN}.conf"));
+    let twin = fs::read_to_string(twin).unwrap();
+    assert!(twin.contains(&format!("linux /{TOKEN}/{NEW}/linux")) && !twin.contains(OLD), "{twin}");
+    // A folder of somebody's beside the entries keeps nobody from going back.
+    fs::create_dir(ground.target().join(ENTRIES).join("old")).unwrap();
+    ends(&ground, &["revert", "--yes"], 4);
+}
+
 /// The control: an entry that is there and was changed is somebody's edit.
 #[test]
 fn an_entry_that_somebody_edited_is_theirs() {

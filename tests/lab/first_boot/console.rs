@@ -62,7 +62,6 @@ fn asked(steps: Steps, code: &str) -> Steps {
 }
 
 #[test]
-#[ignore = "not seen to pass yet: the second boot's check of the journal was mended since"]
 fn somebody_answers_and_the_desktop_waits_for_it() {
     let mut system = System::new(&[(MARKER, ""), (CHANGED, TERMINAL)]).unwrap();
     let name = "first boot, somebody answers";

@@ -7,6 +7,7 @@ use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Judgement, Severity};
 use crate::step::Step;
+use crate::text::loader_entry::Entry;
 use crate::text::{TextError, pacman_hook};
 
 /// A generator of the initramfs.
@@ -87,10 +88,19 @@ pub fn kernel_of(argv: &[String]) -> Option<&str> {
     argv.get(option + 1).map(String::as_str)
 }
 
-/// The image of a kernel where kernel-install puts it: beside the kernel, in a folder of its release.
+/// The image of a kernel where kernel-install puts it: beside the kernel, in a folder of its release. On a
+/// shared ESP another system may have the same release; its image is none of ours.
 fn image_of_kernel_install<'a>(target: &'a Target, release: &str) -> Option<&'a str> {
+    let machine = target.text("/etc/machine-id").map(str::trim)?;
     let tail = format!("/{release}/initrd");
-    target.boot_files.keys().map(String::as_str).find(|path| path.ends_with(&tail))
+    let is_entry = |path: &TargetPath| path.parent().ends_with("/loader/entries");
+    let entries = target.files.iter().filter(|(path, _)| is_entry(path));
+    let texts = entries.filter_map(|(_, state)| state.text());
+    let own = texts.map(Entry::parse).filter(|entry| entry.machine_id() == Some(machine));
+    let named = own.flat_map(|entry| entry.initrds());
+    let named: Vec<&str> = named.filter(|initrd| initrd.ends_with(&tail)).collect();
+    let is_named = |path: &&str| named.iter().any(|initrd| path.ends_with(initrd));
+    target.boot_files.keys().map(String::as_str).find(is_named)
 }
 
 fn none() -> Finding {

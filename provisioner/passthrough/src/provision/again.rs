@@ -3,6 +3,7 @@
 //! Such a boot judges nothing: with the kill switch on the command line the IOMMU may be off, and every
 //! function is with the host. So what was applied is started once more as it is, or not at all.
 
+use super::carry_out::reboot;
 use super::{ProvisionError, runs_without};
 use crate::answers::Answers;
 use crate::apply::{Applied, State, View};
@@ -11,6 +12,7 @@ use crate::facts::boot_id;
 use crate::id::TargetPath;
 use crate::plan::{ANSWERS, Purpose, TRIAL, TrialRecord};
 use crate::root::Root;
+use crate::verify::Reboot;
 
 /// What an apply is for, by the boot that it runs in.
 pub(super) fn purpose(
@@ -33,8 +35,8 @@ pub(super) fn purpose(
 
 /// Whether passthrough was started once, or could not be, and is not in force in this boot.
 pub(super) fn is_over(machine: &Root, target: &Root, applied: &Applied) -> Result<bool, ProvisionError> {
-    let then = applied.last.as_ref().and_then(|last| last.boot_id.as_deref());
-    let is_later = then.is_none() || then != boot_id(machine).as_deref();
+    // What was kept up meanwhile asks for no reboot, and is no other try.
+    let is_later = reboot(applied, boot_id(machine).as_deref()) != Reboot::Owed;
     Ok(is_later && boots::in_force(machine, target)?.is_none())
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ProvisionError;
 use super::guest::gpus;
-use crate::answers::{Answers, Hugepages, VmGpus};
+use crate::answers::{Answers, Hugepages, Mode, VmGpus};
 use crate::facts::{Topology, numa_node};
 use crate::guest::hugepages::{self, Share};
 use crate::policy::{Code, Finding, Judgement, Severity, Verdict};
@@ -16,7 +16,9 @@ pub(super) fn parameters(
     answers: &Answers,
     judgement: &Judgement,
 ) -> Result<Result<Vec<String>, Finding>, ProvisionError> {
-    let is_allowed = matches!(judgement.decision.verdict, Verdict::Ready | Verdict::Pending);
+    // Switched off, no GPU goes to a guest, and nothing is reserved for one.
+    let is_allowed = judgement.decision.mode != Mode::Off
+        && matches!(judgement.decision.verdict, Verdict::Ready | Verdict::Pending);
     let mut shares = BTreeMap::new();
     for (name, vm) in answers.vm.iter().filter(|(_, vm)| is_allowed && vm.hugepages != Hugepages::Off) {
         let gpus = if vm.gpus == VmGpus::None { Vec::new() } else { gpus(judgement, answers, name, vm)? };

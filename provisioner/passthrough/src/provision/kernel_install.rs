@@ -168,7 +168,17 @@ pub(super) fn makes_anew(target: &Root, applied: &Applied) -> Result<Vec<Vec<Str
         let folder = format!("{mount}/loader/entries");
         for name in target.list(&folder)?.unwrap_or_default() {
             let path = format!("{folder}/{name}");
-            let state = target.file_state(&path)?;
+            if !name.to_ascii_lowercase().ends_with(".conf") {
+                continue;
+            }
+            // One that cannot be read is no reason not to go back.
+            let state = match target.file_state(&path) {
+                Ok(state) => state,
+                Err(error) => {
+                    tracing::warn!("{path} is not looked at: {error}");
+                    continue;
+                }
+            };
             let entry = Entry::parse(state.text().unwrap_or_default());
             let (Some(made_for), Some(version)) = (entry.machine_id(), entry.value("version")) else {
                 continue;

@@ -53,14 +53,9 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         State::Applied => {}
     }
     let due = stale_images(machine, target, changed)?;
-    let mut purpose = Purpose::KeepUp;
-    if due.is_empty() && runs_without(machine)? {
-        // The entry without passthrough: nothing is judged here, and nothing else is missing for it.
-        if !has_lost_copies(machine, target)? {
-            return Ok(Upkeep::Nothing);
-        }
-        purpose = Purpose::KeepWayBack;
-    }
+    // The entry without passthrough judges nothing; but it has to start a kernel that is there.
+    let is_way_back = due.is_empty() && runs_without(machine)?;
+    let purpose = if is_way_back { Purpose::KeepWayBack } else { Purpose::KeepUp };
     let occasion = Occasion { purpose, due, ..Occasion::default() };
     let planned = plan_with(machine, target, &Source::Target, Stage::All, occasion)?;
     if !planned.plan.is_allowed() {
@@ -75,13 +70,6 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         return Ok(Upkeep::ByHand(format!("{why}; {hint}")));
     }
     if planned.plan.steps.is_empty() { Ok(Upkeep::Nothing) } else { Ok(Upkeep::Due(Box::new(planned))) }
-}
-
-/// Whether a copy that host entries start is of a kernel whose modules are gone.
-fn has_lost_copies(machine: &Root, target: &Root) -> Result<bool, ProvisionError> {
-    let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
-    let read = Target::read(target, &facts)?;
-    Ok(bootloader::lost(&read).next().is_some())
 }
 
 /// Passthrough holds in such a boot only as far as the image goes; nothing else of the kernel is there.

@@ -40,16 +40,17 @@ pub(super) fn steps(target: &Target, parameters: &Parameters) -> Result<Vec<Step
     let missing: Vec<String> =
         parameters.set.iter().filter(|token| !command_line::has(&present, token)).cloned().collect();
     let before = target.state(&path);
-    if missing.is_empty() {
-        return Ok(removed(&path, before).into_iter().collect());
-    }
-    check(target, &present, &missing, parameters)?;
     let mut steps = Vec::new();
     if parameters.host.as_ref().is_some_and(|host| host.is_default) {
-        // Of whatever kernel is there.
+        // Of whatever kernel is there, whoever set the parameters.
         let image = place(&host_folder(target).unwrap_or_default(), "*");
         steps.push(once::default_step(target, &image)?);
     }
+    if missing.is_empty() {
+        steps.extend(removed(&path, before));
+        return Ok(steps);
+    }
+    check(target, &present, &missing, parameters)?;
     let unusable = |problem| LoaderError::Unusable { path: path.clone(), problem };
     let line = dracut_conf::command_line_unless(KILL_SWITCH, &missing).map_err(unusable)?;
     let text = format!(

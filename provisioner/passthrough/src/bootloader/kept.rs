@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::host_entry::HostEntry;
 use crate::facts::Target;
-use crate::facts::target::KEPT;
+use crate::facts::target::{KEPT, is_kept};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, Step};
@@ -59,15 +59,10 @@ pub fn lost(target: &Target) -> impl Iterator<Item = &str> {
     let is_replaced = move |copy: &&str| {
         let Some((mount, name)) = copy.split_once(&format!("/{KEPT}/")) else { return false };
         let Some(name) = SLOTS.iter().find_map(|slot| name.strip_prefix(slot)) else { return false };
-        let others = target.boot_files.keys().filter(|path| !is_copy(path) && path.starts_with(mount));
+        let others = target.boot_files.keys().filter(|path| !is_kept(path) && path.starts_with(mount));
         others.filter(|path| path.rsplit('/').next() == Some(name)).any(|path| !without(path))
     };
     target.without_modules.iter().map(String::as_str).filter(is_replaced)
-}
-
-/// Whether a path is that of a copy.
-fn is_copy(path: &str) -> bool {
-    path.contains(&format!("/{KEPT}/"))
 }
 
 /// What a copy is a copy of, by name: the one in the other slot.

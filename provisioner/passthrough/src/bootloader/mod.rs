@@ -250,11 +250,6 @@ fn keeps_root(path: &TargetPath, before: &str, after: &str) -> Result<(), Loader
     }
 }
 
-/// Whether a path is that of an entry of systemd-boot. All that are there are among a target's files.
-pub fn is_entry(path: &TargetPath) -> bool {
-    path.parent().ends_with("/loader/entries")
-}
-
 /// What is wrong where entries start a kernel that an update took away, and what to do.
 pub fn left_behind(target: &Target) -> Option<(String, String)> {
     let entries = systemd_boot::left_behind(target);

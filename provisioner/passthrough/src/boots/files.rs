@@ -6,7 +6,7 @@
 
 use super::{BootFiles, Boots};
 use crate::bootloader::Proven;
-use crate::facts::target::KEPT;
+use crate::facts::target::is_kept;
 use crate::facts::{FactsError, Machine, Target, boot_id};
 use crate::root::{ReadError, Root};
 use crate::text::kernel_image;
@@ -17,7 +17,7 @@ pub(super) fn note(machine: &Root, target: &Root, boot: String) -> Option<BootFi
     let read = || -> Result<BootFiles, FactsError> {
         let facts = Target::read(target, &Machine::read(machine)?)?;
         let mut files = BootFiles { boot, stamps: std::collections::BTreeMap::new() };
-        for path in facts.boot_files.keys().filter(|path| !path.contains(&format!("/{KEPT}/"))) {
+        for path in facts.boot_files.keys().filter(|path| !is_kept(path)) {
             if let Some(stamp) = target.stamp(path)? {
                 files.stamps.insert(path.clone(), stamp);
             }

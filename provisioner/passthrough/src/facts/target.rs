@@ -7,7 +7,7 @@ mod kernels;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use images::KEPT;
+pub use images::{KEPT, is_kept};
 pub use kernels::{Kernel, Provides};
 
 use super::{FactsError, Machine};
@@ -119,6 +119,11 @@ const TRACES: [&str; 25] = [
     "/usr/lib/systemd/system/virtqemud.service",
     "/etc/apparmor.d/abstractions/libvirt-qemu",
 ];
+
+/// Whether a path is that of an entry of systemd-boot. All that are there are among a target's files.
+pub fn is_entry(path: &TargetPath) -> bool {
+    path.parent().ends_with("/loader/entries")
+}
 
 /// What policy and plan need to know of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

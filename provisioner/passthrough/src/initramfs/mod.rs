@@ -4,6 +4,7 @@ mod dracut;
 mod mkinitcpio;
 
 use crate::facts::Target;
+use crate::facts::target::is_entry;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Judgement, Severity};
 use crate::step::Step;
@@ -93,7 +94,6 @@ pub fn kernel_of(argv: &[String]) -> Option<&str> {
 fn image_of_kernel_install<'a>(target: &'a Target, release: &str) -> Option<&'a str> {
     let machine = target.text("/etc/machine-id").map(str::trim)?;
     let tail = format!("/{release}/initrd");
-    let is_entry = |path: &TargetPath| path.parent().ends_with("/loader/entries");
     let entries = target.files.iter().filter(|(path, _)| is_entry(path));
     let texts = entries.filter_map(|(_, state)| state.text());
     let own = texts.map(Entry::parse).filter(|entry| entry.machine_id() == Some(machine));

@@ -2,7 +2,7 @@
 //! ours.
 
 use super::{ANSWERS, Draft, Inputs, OwnFile, answers, answers_head, images, loaders, trial};
-use crate::facts::target::QEMU_CONF;
+use crate::facts::target::{QEMU_CONF, is_entry};
 use crate::guest::looking_glass::{self, CLIENT_INI, WHOLE};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
@@ -22,7 +22,7 @@ pub(super) fn one(inputs: &Inputs<'_>, path: &str, draft: &mut Draft) {
         return;
     };
     let here = inputs.target.files.get(path);
-    if here.is_none() && bootloader::is_entry(path) {
+    if here.is_none() && is_entry(path) {
         // It went with the kernel that it started, or somebody took it away.
         return;
     }

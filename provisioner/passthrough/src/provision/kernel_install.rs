@@ -6,8 +6,8 @@
 
 use super::ProvisionError;
 use crate::apply::{Applied, ChangedFile, RunResult, Runner, View};
-use crate::bootloader::{KERNEL_CMDLINE, is_entry};
-use crate::facts::target::BOOT_MOUNTS;
+use crate::bootloader::KERNEL_CMDLINE;
+use crate::facts::target::{BOOT_MOUNTS, is_entry};
 use crate::facts::{Machine, Target};
 use crate::id::TargetPath;
 use crate::initramfs;

@@ -11,6 +11,11 @@ use crate::text::{kernel_image, loader_entry};
 /// The folder of a boot partition in which copies are kept.
 pub const KEPT: &str = "neuron-host";
 
+/// Whether a path is that of such a copy.
+pub fn is_kept(path: &str) -> bool {
+    path.contains(&format!("/{KEPT}/"))
+}
+
 /// The folder of a boot partition in which boot menus look for unified kernel images.
 const UNIFIED: &str = "EFI/Linux";
 
@@ -45,7 +50,7 @@ impl Target {
     /// of that finds none of them. Others are read only where there is such a copy, to compare.
     fn kernels_without_modules(&mut self, root: &Root) -> Result<(), FactsError> {
         let (kept, others): (Vec<&String>, Vec<&String>) =
-            self.boot_files.keys().partition(|path| path.contains(&format!("/{KEPT}/")));
+            self.boot_files.keys().partition(|path| is_kept(path));
         let mut without = BTreeSet::new();
         for files in [kept, others] {
             for path in files {

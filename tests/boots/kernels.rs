@@ -114,6 +114,21 @@ fn an_apply_puts_it_right_as_well() {
     ends(&ground, &["apply", "--yes"], 0);
 }
 
+/// Somebody made room on the boot partition.
+#[test]
+fn a_way_back_without_its_files_is_found_and_mended() {
+    for file in ["kept-vmlinuz-linux", "kept-initramfs-linux.img"] {
+        let ground = applied(None);
+        assert_eq!(way_back(&ground), "pass");
+        fs::remove_file(ground.target().join("boot/neuron-host").join(file)).unwrap();
+        assert_eq!(way_back(&ground), "fail", "{file}");
+        ends(&ground, &["apply", "--yes"], 4);
+        assert_eq!((host_starts(&ground), way_back(&ground)), (both("#1 SMP"), "pass".into()), "{file}");
+        ends(&ground, &["revert", "--yes"], 4);
+        assert_eq!(copies(&ground), 0);
+    }
+}
+
 const TOKEN: &str = "3f1c2b7a9d8e4c6fb05a1e2d3c4b5a69";
 const ENTRIES: &str = "boot/loader/entries";
 

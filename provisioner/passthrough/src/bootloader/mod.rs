@@ -188,6 +188,12 @@ fn unknown(foreign: &[(&str, String)], parameters: &[String]) -> Finding {
     Finding::new(Code::LoaderUnknown, Severity::Blocker, message, hint).in_file("/etc/default/grub")
 }
 
+/// The host entries that would start nothing, each with a file that is not there. Told of systemd-boot,
+/// whose entries are files of their own: GRUB's script names what it finds.
+pub fn dead(target: &Target) -> impl Iterator<Item = (&TargetPath, String)> {
+    systemd_boot::dead(target)
+}
+
 /// How the target's loader can start the passthrough entry once; an error says why it cannot.
 pub fn once(target: &Target, running: &Running) -> Result<Once, String> {
     let here = ALL.iter().copied().filter(|loader| loader.detect(target).is_some());

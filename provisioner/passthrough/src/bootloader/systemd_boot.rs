@@ -5,7 +5,7 @@ mod host_entries;
 pub(super) mod once;
 mod outranked;
 
-pub(super) use host_entries::default_step;
+pub(super) use host_entries::{dead, default_step};
 
 use super::lines::of_kernel_cmdline;
 use super::this_system::{is_way_back, root_agrees};

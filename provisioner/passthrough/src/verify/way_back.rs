@@ -8,16 +8,28 @@ use crate::bootloader;
 pub(super) fn way_back(seen: &Seen<'_>) -> Vec<Finding> {
     asked(seen, |target| {
         let lost: Vec<&str> = bootloader::lost(target).collect();
-        vec![if lost.is_empty() {
-            Finding::pass("no kernel that is kept for the entry without passthrough lost its modules")
-        } else {
-            Finding::fail(
+        let keeps = "it keeps the kernel that is there now";
+        let mut findings = Vec::new();
+        if !lost.is_empty() {
+            findings.push(Finding::fail(
                 format!(
                     "the entry without passthrough starts {}, whose modules were removed since",
                     lost.join(", ")
                 ),
-                format!("{}: it keeps the kernel that is there now", seen.apply()),
+                format!("{}: {keeps}", seen.apply()),
+            ));
+        }
+        findings.extend(bootloader::dead(target).map(|(entry, gone)| {
+            Finding::fail(
+                format!("{entry}, the entry without passthrough, starts {gone}, which is not there"),
+                format!("{}: {keeps}", seen.apply()),
             )
-        }]
+        }));
+        if findings.is_empty() {
+            findings.push(Finding::pass(
+                "what is kept for the entry without passthrough is there, and no kernel of it lost its modules",
+            ));
+        }
+        findings
     })
 }

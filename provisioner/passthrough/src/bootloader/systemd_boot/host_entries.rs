@@ -125,13 +125,25 @@ fn mount(path: &TargetPath) -> &str {
     path.parent().strip_suffix("/loader/entries").unwrap_or_default()
 }
 
-/// The copies that the twin of an entry starts.
-fn kept(target: &Target, host: &HostEntry, path: &TargetPath, text: &str) -> Kept {
+/// The kernel and the images that an entry starts.
+fn files(path: &TargetPath, text: &str) -> Vec<String> {
     let entry = loader_entry::Entry::parse(text);
     let named = entry.linux().into_iter().chain(entry.initrds());
-    let files: Vec<String> =
-        named.map(|file| format!("{}/{}", mount(path), file.trim_start_matches('/'))).collect();
-    kept::keep(target, host, mount(path), &files)
+    named.map(|file| format!("{}/{}", mount(path), file.trim_start_matches('/'))).collect()
+}
+
+/// The copies that the twin of an entry starts.
+fn kept(target: &Target, host: &HostEntry, path: &TargetPath, text: &str) -> Kept {
+    kept::keep(target, host, mount(path), &files(path, text))
+}
+
+/// The host entries that would start nothing, each with a file that is not there.
+pub(in crate::bootloader) fn dead(target: &Target) -> impl Iterator<Item = (&TargetPath, String)> {
+    let ours = entries(target).filter(|(path, ..)| is_ours(path));
+    ours.filter_map(|(path, _, text)| {
+        let gone = files(path, text).into_iter().find(|file| !target.boot_files.contains_key(file))?;
+        Some((path, gone))
+    })
 }
 
 /// The `loader.conf` that systemd-boot reads: of the ESP, also where the entries are elsewhere. None where

@@ -18,6 +18,8 @@ const MIB: usize = 1024 * 1024;
 /// Where the boot partition begins; the root lies before it.
 const BOOT: usize = 24 * MIB;
 const END: usize = BOOT + 12 * MIB;
+/// How long a file system may stay in use.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a command and gives what it prints; anything but success is an error.
 pub(crate) fn run(command: &mut Command) -> io::Result<String> {
@@ -76,9 +78,18 @@ impl Mounted {
         self.scratch.path().join("target")
     }
 
-    /// Unmounts both; everything is on disk then.
+    /// Unmounts both; everything is on disk then. A process that was killed may hold a file for a moment
+    /// longer.
     pub(crate) fn unmount(self) -> io::Result<()> {
-        run(Command::new("umount").arg(self.root().join("boot")).arg(self.root()))?;
+        for place in [self.root().join("boot"), self.root()] {
+            let end = Instant::now() + PATIENCE;
+            while let Err(error) = run(Command::new("umount").arg(&place)) {
+                if Instant::now() > end {
+                    return Err(error);
+                }
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
         Ok(())
     }
 }

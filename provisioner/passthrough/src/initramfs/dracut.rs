@@ -5,7 +5,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Generator, UnusableFile, hook_for_kernels, image_of_kernel_install, named_by_kernel_install};
+use super::{
+    Generator, UnusableFile, entries_of_another, hook_for_kernels, image_of_kernel_install,
+    named_by_kernel_install,
+};
 use crate::facts::Target;
 use crate::facts::target::{DRACUT_HOOK, Kernel, Provides};
 use crate::id::TargetPath;
@@ -71,6 +74,7 @@ impl Generator for Dracut {
             }));
         }
         findings.extend(without_image(target));
+        findings.extend(entries_of_another(target, self.name(), LIMINE_DRACUT));
         findings
     }
 

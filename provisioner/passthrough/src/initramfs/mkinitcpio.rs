@@ -5,7 +5,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Generator, UnusableFile, hook_for_kernels, image_of_kernel_install, named_by_kernel_install};
+use super::{
+    Generator, UnusableFile, entries_of_another, hook_for_kernels, image_of_kernel_install,
+    named_by_kernel_install,
+};
 use crate::facts::Target;
 use crate::facts::target::{MKINITCPIO_HOOK, Provides};
 use crate::id::TargetPath;
@@ -68,6 +71,7 @@ impl Generator for Mkinitcpio {
         for (path, state) in target.in_directory(PRESETS) {
             findings.extend(preset_conflict(path, state.text().unwrap_or_default()));
         }
+        findings.extend(entries_of_another(target, self.name(), LIMINE_MKINITCPIO));
         findings
     }
 

@@ -133,6 +133,30 @@ fn undecided(target: &Target, several: &[&dyn Generator]) -> Finding {
     .in_file("/etc/pacman.d/hooks")
 }
 
+/// Limine's tools. Each builds by its generator and makes the entries: where the one of another generator is
+/// there, nothing that this one builds, and no parameter, would reach an entry.
+const LIMINE_TOOLS: [&str; 2] = ["/usr/bin/limine-mkinitcpio", "/usr/bin/limine-dracut"];
+
+/// Where entries of Limine's are made by the tool of another generator; `own` is the tool of this one.
+fn entries_of_another(target: &Target, generator: &str, own: &str) -> Option<Finding> {
+    let other = LIMINE_TOOLS.into_iter().find(|tool| target.has(tool) && *tool != own)?;
+    let has_limine = target.files.keys().any(|path| {
+        ["limine.conf", "limine.cfg"].contains(&path.file_name()) && !path.as_str().starts_with("/etc/")
+    });
+    (has_limine && !target.has(own)).then(|| {
+        Finding::new(
+            Code::TargetConflict,
+            Severity::Blocker,
+            format!("{other} makes Limine's entries, but {generator} builds the images"),
+            format!(
+                "install {}, or remove the generator that is not used",
+                own.trim_start_matches("/usr/bin/")
+            ),
+        )
+        .in_file(other)
+    })
+}
+
 /// The hook of the package manager that runs a generator for every new kernel.
 fn hook_for_kernels(target: &Target, name: &str) -> Option<String> {
     let (own, shipped) = ("/etc/pacman.d/hooks", "/usr/share/libalpm/hooks");

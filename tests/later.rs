@@ -48,6 +48,11 @@ fn put(ground: &Ground, path: &str, text: &str) {
     fs::write(ground.target().join(path), text).unwrap();
 }
 
+fn put_new(ground: &Ground, path: &str, text: &str) {
+    fs::create_dir_all(ground.target().join(path).parent().unwrap()).unwrap();
+    put(ground, path, text);
+}
+
 fn append(ground: &Ground, path: &str, line: &str) {
     put(ground, path, &(text(ground, path) + line + "\n"));
 }
@@ -70,6 +75,24 @@ fn an_edit_between_two_applies_outlives_switching_off() {
         assert_eq!(text(&ground, GRUB), wanted);
         ends(&ground, &["plan", "--check"], 0);
     }
+}
+
+/// A virtual machine may go on naming its GPU and wanting huge pages: both are for when it is on again.
+#[test]
+fn switched_off_no_huge_pages_are_reserved_whatever_a_virtual_machine_wants() {
+    let vm = "[vm.windows11]\nmemory_mib = 8192\nhugepages = \"2M\"\ngpus = [\"0000:01:00.0\"]\n";
+    let (ground, on) = (ground(), format!("schema = 1\n{vm}"));
+    let before = text(&ground, GRUB);
+    put_new(&ground, ANSWERS, &on);
+    ends(&ground, &["apply", "--yes"], 4);
+    let reserved = text(&ground, GRUB);
+    assert!(reserved.contains("hugepages=4096"), "{reserved}");
+    put(&ground, ANSWERS, &format!("{OFF}{vm}"));
+    ends(&ground, &["apply", "--yes"], 4);
+    assert_eq!(text(&ground, GRUB), before);
+    put(&ground, ANSWERS, &on);
+    ends(&ground, &["apply", "--yes"], 4);
+    assert_eq!(text(&ground, GRUB), reserved);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use neuron_tests::keys::keys;
+use neuron_tests::machine::in_use;
 use neuron_tests::machine::{self, Machine};
 use neuron_tests::program::{self, Output};
 use neuron_tests::scenario::{Ground, without_state};
@@ -82,10 +83,10 @@ const KEYS: [(&str, &str, Leads); 45] = [
     ("vm.x.install_iso", "\"/srv/install.iso\"", ToTheGuest),
     ("vm.x.virtio_iso", "\"/srv/virtio.iso\"", ToTheGuest),
     ("vm.x.rom_file", "\"/srv/rom\"", ToTheGuest),
-    ("vm.x.usb_controllers", "[\"0000:0b:00.3\"]", ToTheGuest),
+    ("vm.x.usb_controllers", "[\"0000:0a:00.3\"]", To(&["vfio-conf", "vfio-devices", "initramfs"])),
     ("vm.x.usb_devices", "[\"046d:c52b\"]", ToTheGuest),
     ("vm.x.evdev", "[\"usb-keyboard\"]", ToTheGuest),
-    ("vm.x.pci_devices", "[\"0000:01:00.0\"]", ToTheGuest),
+    ("vm.x.pci_devices", "[\"0000:01:00.0\"]", To(&["vfio-conf", "vfio-devices", "initramfs"])),
     ("vm.x.display", "\"vnc\"", ToTheGuest),
     ("vm.x.secure_boot", "false", ToTheGuest),
     ("vm.x.autostart", "true", ToTheGuest),
@@ -129,6 +130,7 @@ impl Place {
     /// A system whose programs run: stand-ins that note it.
     fn new() -> Self {
         let ground = Ground::new(MACHINE, "early-hook").unwrap();
+        in_use::in_no_use(&ground.machine()).unwrap();
         let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
         let busybox = busybox.expect("no busybox (Debian: busybox-static, Arch: busybox)");
         fs::copy(busybox, ground.target().join("usr/bin/sh")).unwrap();

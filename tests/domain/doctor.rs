@@ -84,6 +84,43 @@ fn what_was_defined_is_found_as_it_is_and_what_changes_is_told() {
     assert_eq!(gone[0], "domain fail: libvirt has it no more");
 }
 
+#[test]
+fn a_device_beside_the_card_is_still_the_one_that_was_recorded() {
+    let (daemon, desk) = (daemon(), Desk::new());
+    as_new(&daemon);
+    let (machine, target) = (desk.bench.ground.machine(), desk.bench.ground.target());
+    let answers = desk.answers("usb", "usb_controllers = [\"0000:00:14.0\"]\n");
+    fs::create_dir_all(target.join("etc/neuron")).unwrap();
+    fs::write(target.join("etc/neuron/provisioner.toml"), &answers).unwrap();
+    assert_code(&desk.run(&daemon, &answers, &["apply", "--yes"]), 4);
+    let list = fs::read_to_string(target.join("etc/neuron/vfio-devices")).unwrap();
+    assert!(list.contains("guest 0000:00:14.0 8086:a36d 1458:5007 0c0330\n"), "{list}");
+    assert_code(&desk.define(&daemon, &answers, &[]), 0);
+    let of = |id: &str| {
+        let all = checks(&daemon, &desk);
+        let [_, status, evidence] = all.iter().find(|[one, ..]| one == id).unwrap().clone();
+        (status, evidence)
+    };
+    let (status, evidence) = of("domain-devices");
+    assert!(status == "pass" && evidence.contains("0000:00:14.0"), "{status}: {evidence}");
+    assert_eq!(of("domain").0, "pass");
+    // Another controller sits there: neither is it the recorded one, nor would the same domain be made.
+    let id = machine.join("sys/bus/pci/devices/0000:00:14.0/device");
+    fs::write(&id, "0x1234\n").unwrap();
+    let (status, evidence) = of("domain-devices");
+    assert!(status == "fail" && evidence.contains("8086:1234"), "{status}: {evidence}");
+    fs::write(&id, "0xa36d\n").unwrap();
+    desk.bench.ground.boot("22222222-2222-4222-8222-222222222222").unwrap();
+    desk.bench.put_machine("proc/cmdline", "root=/dev/sda2 rw intel_iommu=on iommu=pt\n");
+    assert_eq!(of("domain").0, "pass");
+    // The host's last keyboard was plugged into it since: what would be defined now is refused, and told.
+    neuron_tests::machine::in_use::keyboard(&machine, Some("0000:00:14.0"), "input1").unwrap();
+    let (status, evidence) = of("domain");
+    assert!(status == "fail" && evidence.contains("every keyboard"), "{status}: {evidence}");
+    assert_code(&desk.run(&daemon, "", &["revert", "--yes"]), 4);
+    assert!(!target.join("etc/neuron/vfio-devices").exists());
+}
+
 /// By what a disk in use is found: the kernel's links to what a QEMU has open, and how libvirt names it.
 #[test]
 fn a_machine_that_runs_shows_its_name_and_its_disk() {

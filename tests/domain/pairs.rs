@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use neuron_tests::machine;
+
 use crate::{Bench, libvirt};
 
 /// Options, each with its values: lines of the machine's table, of its network, and of other tables.
@@ -19,6 +21,8 @@ pub(crate) const OPTIONS: &[&[&str]] = &[
     ],
     &["", "install_iso = \"/var/lib/libvirt/images/a.iso\"\nvirtio_iso = \"/var/lib/libvirt/images/b.iso\""],
     &["", "rom_file = \"/var/lib/libvirt/images/card.rom\""],
+    &["", "usb_controllers = [\"0000:00:14.0\"]"],
+    &["", "pci_devices = [\"0000:02:00.0\", \"8086:a352\"]"],
     &["", "usb_devices = [\"046d:c52b\", \"1234:abcd\"]"],
     &["", "evdev = [\"usb-Logitech-event-kbd\"]"],
     &[
@@ -165,6 +169,34 @@ fn the_guest_gets_the_whole_card_in_one_slot() {
     }
     // The control: without a GPU there is none.
     assert!(!bench.xml("[vm.a]\ngpus = \"none\"\n").contains("hostdev"));
+}
+
+#[test]
+fn what_else_it_gets_has_a_port_of_its_own() {
+    let bench = Bench::new();
+    let devices = "[vm.a]\nrom_file = \"/srv/a.rom\"\nusb_controllers = [\"0000:00:14.0\"]\npci_devices = [\"144d:a808\"]\n";
+    let (plain, xml) = (bench.xml("[vm.a]\nrom_file = \"/srv/a.rom\"\n"), bench.xml(devices));
+    let understood = libvirt::define(&xml).unwrap();
+    for (host, guest) in [("bus='0x00' slot='0x14'", "0x02"), ("bus='0x02' slot='0x00'", "0x03")] {
+        let source = format!("<address domain='0x0000' {host} function='0x0'/>");
+        let place = format!("<address type='pci' domain='0x0000' bus='{guest}' slot='0x00' function='0x0'/>");
+        let (_, behind) = understood.split_once(&source).unwrap_or_else(|| panic!("{source}\n{understood}"));
+        assert!(behind.split_once("</hostdev>").unwrap().0.contains(&place), "{place}\n{understood}");
+    }
+    assert_eq!(xml.matches("<hostdev ").count(), plain.matches("<hostdev ").count() + 2);
+    assert_eq!(xml.matches("<rom ").count(), 1, "the card's alone");
+    // Without the card it gets them all the same; the control: without their names it gets nothing.
+    let alone = bench.xml(&devices.replacen("[vm.a]", "[vm.a]\ngpus = \"none\"", 1));
+    assert_eq!(alone.matches("<hostdev ").count(), 2);
+    assert!(!bench.xml("[vm.a]\ngpus = \"none\"\n").contains("hostdev"));
+    // What the host needs goes to no machine, and neither does anything where nothing is given away.
+    machine::in_use::keyboard(&bench.ground.machine(), Some("0000:00:14.0"), "input1").unwrap();
+    let off = "[passthrough]\nmode = \"off\"\n[vm.a]\ngpus = \"none\"\npci_devices = [\"144d:a808\"]\n";
+    for (answers, wanted) in [(devices, "every keyboard of the host"), (off, "gives nothing away")] {
+        let output = bench.render(answers, &[]);
+        let said = output.stderr.replace("\n       ", " ");
+        assert!(output.code == 3 && said.contains(wanted), "{said}");
+    }
 }
 
 #[test]

@@ -50,7 +50,10 @@ fn strange_names_and_paths_are_right_or_refused() {
             "audio.backend: sound to PipeWire is not there yet",
         ),
         ("[vm.a]\ndisplay = \"vnc\"\n".to_owned(), "sound by SPICE needs a SPICE display"),
-        ("[vm.a]\npci_devices = [\"0000:02:00.0\"]\n".to_owned(), "vm.a.pci_devices: this is not there yet"),
+        (
+            "[vm.a]\npci_devices = [\"0000:7f:00.0\"]\n".to_owned(),
+            "vm.a.pci_devices: there is no PCI function",
+        ),
         ("schema = 1\n".to_owned(), "the answers name no virtual machine"),
         ("[vm.a]\n[vm.b]\n".to_owned(), "the answers name 2 virtual machines"),
     ] {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test prepares by a function of its own may fail it, too")]
 
+mod host_use;
 mod nonsense;
 mod reading;
 mod replay;

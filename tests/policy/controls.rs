@@ -1,7 +1,7 @@
 //! Each rule's check sees a decision that breaks the rule.
 
 use neuron_passthrough::answers::Answers;
-use neuron_passthrough::facts::{Class, Machine};
+use neuron_passthrough::facts::{Class, Disk, HostUse, Machine};
 use neuron_passthrough::id::{GroupId, PciAddress};
 use neuron_passthrough::policy::{self, Judgement, Matching, Severity, Verdict};
 use neuron_tests::rules::{RULES, Trial, broken};
@@ -72,6 +72,47 @@ fn rule_2_sees_what_is_no_part_of_the_guest() {
         (function.group, function.class) = (group, Class(0x01_0802));
         judgement.decision.bind.push(address);
         *answers = super::answers("[passthrough]\nallow = [\"group-peers\"]\n");
+    });
+    let free = || Some(HostUse::default());
+    let naming =
+        |machine: &Machine| super::answers(&format!("[vm.a]\npci_devices = [\"{}\"]\n", foreign(machine)));
+    // Named, and in no use: that is sound. Each use of it is seen.
+    let sound = complaining(|machine, answers, judgement| {
+        judgement.decision.bind.push(foreign(machine));
+        judgement.decision.matching = Matching::Address;
+        (*answers, machine.host_use) = (naming(machine), free());
+    });
+    assert!(!sound.iter().any(|name| name.starts_with('2')), "{sound:?}");
+    let uses: [fn(&mut HostUse, PciAddress); 3] = [
+        |used, at| {
+            used.disks.push(Disk { name: "sda".to_owned(), functions: vec![at], used: "is".to_owned() });
+        },
+        |used, at| used.keyboards.push(vec![at]),
+        |used, at| drop(used.routes.insert(at, "eth0".to_owned())),
+    ];
+    for spoil in uses {
+        sees("2", "what the host uses", |machine, answers, judgement| {
+            let address = foreign(machine);
+            judgement.decision.bind.push(address);
+            judgement.decision.matching = Matching::Address;
+            (*answers, machine.host_use) = (naming(machine), free());
+            spoil(machine.host_use.as_mut().unwrap(), address);
+        });
+    }
+    sees("2", "a drive that is claimed by its id", |machine, answers, judgement| {
+        judgement.decision.bind.push(foreign(machine));
+        (*answers, machine.host_use) = (naming(machine), free());
+    });
+    sees("2", "that nobody knows what the host uses", |machine, answers, judgement| {
+        judgement.decision.bind.push(foreign(machine));
+        *answers = naming(machine);
+    });
+    sees("2", "a bridge that is named", |machine, answers, judgement| {
+        let address = foreign(machine);
+        machine.functions.get_mut(&address).unwrap().class = Class(0x06_0400);
+        judgement.decision.bind.push(address);
+        *answers = super::answers(&format!("[vm.a]\npci_devices = [\"{address}\"]\n"));
+        machine.host_use = free();
     });
     sees("2", "a guest that is not bound", |_, _, judgement| {
         judgement.decision.bind.retain(|address| *address != at(GUEST));

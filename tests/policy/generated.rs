@@ -36,10 +36,12 @@ proptest! {
 fn generated_machines_reach_every_verdict() {
     let mut runner = TestRunner::deterministic();
     let mut counts = [0; 4];
+    let mut with_devices = 0;
     for _ in 0..1000 {
         let (machine, answers) = trial().new_tree(&mut runner).unwrap().current();
         let decision = policy::judge(&machine, &answers).decision;
         let bound = !decision.bind.is_empty();
+        with_devices += usize::from(bound && answers.devices().next().is_some());
         match decision.verdict {
             Verdict::Ready => counts[0] += usize::from(bound),
             Verdict::Pending => counts[1] += usize::from(bound),
@@ -48,5 +50,6 @@ fn generated_machines_reach_every_verdict() {
         }
     }
     let wanted = [60, 15, 60, 300];
+    assert!(with_devices > 5, "{with_devices} with devices beside GPUs");
     assert!(counts.iter().zip(wanted).all(|(got, least)| *got >= least), "{counts:?}, at least {wanted:?}");
 }

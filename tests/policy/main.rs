@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test prepares by a function of its own may fail it, too")]
 
 mod controls;
+mod devices;
 mod every_line;
 mod expected;
 mod extras;

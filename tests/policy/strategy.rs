@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use neuron_passthrough::answers::{Answers, Gpus, HostGpu, MatchBy, Mode, Override};
+use neuron_passthrough::answers::{Answers, Gpus, HostGpu, MatchBy, Mode, Override, Vm};
 use neuron_passthrough::facts::{
-    AcpiTables, Chassis, Class, Connector, Cpu, CpuVendor, DisplayCard, Firmware, Group, Iommu, Machine, Mux,
-    PciFunction,
+    AcpiTables, Chassis, Class, Connector, Cpu, CpuVendor, Disk, DisplayCard, Firmware, Group, HostUse,
+    Iommu, Machine, Mux, PciFunction,
 };
 use neuron_passthrough::id::{FunctionName, GroupId, PciAddress, PciId};
 use proptest::collection::vec;
@@ -184,6 +184,19 @@ prop_compose! {
     }
 }
 
+/// What the host uses, here and there.
+fn host_use() -> impl Strategy<Value = Option<HostUse>> {
+    let disk = vec(address(), 1..3).prop_map(|functions| Disk {
+        name: "sda1".to_owned(),
+        functions,
+        used: "is mounted at /".to_owned(),
+    });
+    let routes = vec(address(), 0..2)
+        .prop_map(|all| all.into_iter().map(|address| (address, "eth0".to_owned())).collect());
+    let used = (vec(disk, 0..2), vec(vec(address(), 0..2), 0..3), routes);
+    option::weighted(0.9, used.prop_map(|(disks, keyboards, routes)| HostUse { disks, keyboards, routes }))
+}
+
 /// A machine of up to twelve functions.
 pub(crate) fn machine() -> impl Strategy<Value = Machine> {
     let functions = vec(function(), 0..12)
@@ -193,7 +206,7 @@ pub(crate) fn machine() -> impl Strategy<Value = Machine> {
         select(vec![Chassis::Desktop, Chassis::Laptop, Chassis::Server, Chassis::Vm, Chassis::Unknown]),
         option::weighted(0.1, select(vec![Mux::Discrete, Mux::Integrated])),
     );
-    (functions, rest, box_).prop_flat_map(|(functions, rest, (chassis, mux))| {
+    (functions, rest, box_, host_use()).prop_flat_map(|(functions, rest, (chassis, mux), host_use)| {
         let gpus: Vec<PciAddress> =
             functions.values().filter(|one| one.class.is_display()).map(|one| one.address).collect();
         displays(gpus).prop_map(move |displays| {
@@ -216,13 +229,16 @@ pub(crate) fn machine() -> impl Strategy<Value = Machine> {
                 groups,
                 displays,
                 mux,
+                host_use: host_use.clone(),
                 unreadable: Vec::new(),
             }
         })
     })
 }
 
-const OVERRIDES: [Override; 6] = [
+const OVERRIDES: [Override; 8] = [
+    Override::HostKeyboard,
+    Override::HostNetwork,
     Override::GuestIsBootVga,
     Override::GuestDrivesPanel,
     Override::GroupPeers,
@@ -247,6 +263,27 @@ fn name(machine: &Machine) -> BoxedStrategy<FunctionName> {
     prop_oneof![8 => select(gpus), 1 => select(any)].boxed()
 }
 
+/// Devices beside GPUs that a virtual machine is to get: mostly such as could go.
+fn devices(machine: &Machine) -> impl Strategy<Value = Vec<FunctionName>> + use<> {
+    let could = |one: &&PciFunction| matches!(one.class.base(), 0x01 | 0x02 | 0x0c) && !one.is_removable;
+    let good: Vec<&PciFunction> = machine.functions.values().filter(could).collect();
+    let addresses: Vec<_> = good.iter().map(|one| FunctionName::Address(one.address)).collect();
+    let ids: Vec<_> = good.iter().filter_map(|one| one.id.map(FunctionName::Id)).collect();
+    let any: Vec<_> = machine.functions.keys().copied().map(FunctionName::Address).collect();
+    let one_of = |names: Vec<FunctionName>| {
+        let most = names.len().min(1);
+        subsequence(names, 0..=most)
+    };
+    let both = addresses.len().min(2);
+    prop_oneof![
+        6 => Just(Vec::new()),
+        4 => one_of(addresses.clone()),
+        1 => subsequence(addresses, 0..=both),
+        1 => one_of(ids),
+        1 => one_of(any),
+    ]
+}
+
 /// Answers that somebody could give on this machine.
 pub(crate) fn answers(machine: &Machine) -> impl Strategy<Value = Answers> + use<> {
     let guests = prop_oneof![
@@ -264,8 +301,13 @@ pub(crate) fn answers(machine: &Machine) -> impl Strategy<Value = Answers> + use
     ];
     let matching = select(vec![MatchBy::Auto, MatchBy::Auto, MatchBy::Ids, MatchBy::Address]);
     let allow = prop_oneof![Just(OVERRIDES.to_vec()), subsequence(OVERRIDES.to_vec(), 0..=OVERRIDES.len())];
-    (guests, host, mode, matching, allow).prop_map(|(guest_gpus, host_gpu, mode, matching, allow)| {
+    let devices = devices(machine);
+    let all = (guests, host, mode, matching, allow, devices);
+    all.prop_map(|(guest_gpus, host_gpu, mode, matching, allow, pci_devices)| {
         let mut answers = Answers::default();
+        if !pci_devices.is_empty() {
+            answers.vm.insert("a".to_owned(), Vm { pci_devices, ..Vm::default() });
+        }
         answers.passthrough.guest_gpus = guest_gpus;
         answers.passthrough.host_gpu = host_gpu;
         answers.passthrough.mode = mode;

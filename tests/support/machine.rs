@@ -3,6 +3,7 @@
 //! `tests/machines/README.md` describes the file. [`lay_out`] turns one into a directory that
 //! looks like the machine's "/".
 
+pub mod in_use;
 mod layout;
 mod synthetic;
 

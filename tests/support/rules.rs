@@ -103,6 +103,17 @@ impl<'a> Trial<'a> {
             && switch(&part.parents) == switch(&gpu.parents)
     }
 
+    /// The functions beside GPUs that the answers name.
+    fn devices(self) -> BTreeSet<PciAddress> {
+        let is_it = |name: FunctionName, function: &PciFunction| match name {
+            FunctionName::Address(address) => function.address == address,
+            FunctionName::Id(id) => function.id == Some(id),
+        };
+        let functions = self.machine.functions.values();
+        let named = functions.filter(|f| self.answers.devices().any(|device| is_it(device.name, f)));
+        if self.decision().mode == Mode::Off { BTreeSet::new() } else { named.map(|f| f.address).collect() }
+    }
+
     /// The GPU that these answers name, if it is exactly one.
     fn named(self, name: FunctionName) -> Option<PciAddress> {
         let mut matching = self.machine.gpus().filter(|gpu| match name {
@@ -145,11 +156,12 @@ fn nothing_else(trial: Trial<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     let guests: Vec<&PciFunction> =
         trial.decision().guest_gpus.iter().filter_map(|guest| trial.function(*guest)).collect();
+    let named = trial.devices();
     let groups: BTreeSet<_> = trial
         .machine
         .functions
         .values()
-        .filter(|f| guests.iter().any(|g| trial.is_part(f, g)))
+        .filter(|f| guests.iter().any(|g| trial.is_part(f, g)) || named.contains(&f.address))
         .map(|f| f.group)
         .collect();
     for address in trial.bind() {
@@ -161,6 +173,10 @@ fn nothing_else(trial: Trial<'_>) -> Vec<String> {
             continue;
         }
         let of_a_gpu = trial.machine.gpus().any(|gpu| trial.is_part(function, gpu));
+        if named.contains(address) && !of_a_gpu {
+            wrong.extend(unfit(function).map(|why| format!("{address} is named and {why}")));
+            continue;
+        }
         let is_peer = function.group.is_some() && groups.contains(&function.group);
         if of_a_gpu || !is_peer || !trial.allows(Override::GroupPeers) {
             wrong.push(format!("{address} is no part of a guest's GPU, nor was it named"));
@@ -170,8 +186,56 @@ fn nothing_else(trial: Trial<'_>) -> Vec<String> {
         }
     }
     if !trial.bind().is_empty() {
+        let kept = named.iter().filter(|address| !trial.is_bound(**address));
+        wrong.extend(kept.map(|address| format!("{address} is named and not bound")));
+        wrong.extend(what_the_host_loses(trial, &named));
         let missing = guests.iter().filter(|guest| !trial.is_bound(guest.address));
         wrong.extend(missing.map(|guest| format!("the guest's GPU {} is not bound", guest.address)));
+    }
+    wrong
+}
+
+/// Why a function that is no part of a GPU goes to no guest, named or not.
+fn unfit(function: &PciFunction) -> Option<String> {
+    let is_board = matches!(function.class.base(), 0x05 | 0x06) || function.class.kind() == 0x0c05;
+    (is_board || function.class.is_display() || function.is_virtual_function || function.is_removable)
+        .then(|| format!("goes to no guest: class {}", function.class))
+}
+
+/// What the host runs from, types on, or is reached by, as far as devices were named.
+fn what_the_host_loses(trial: Trial<'_>, named: &BTreeSet<PciAddress>) -> Vec<String> {
+    if named.is_empty() {
+        return Vec::new();
+    }
+    let Some(used) = &trial.machine.host_use else {
+        return vec!["it goes ahead though nobody knows what the host uses".to_owned()];
+    };
+    let mut wrong = Vec::new();
+    let of_a_gpu = |f: &PciFunction| trial.machine.gpus().any(|gpu| trial.is_part(f, gpu));
+    let beside: Vec<&PciFunction> =
+        trial.bind().iter().filter_map(|address| trial.function(*address)).filter(|f| !of_a_gpu(f)).collect();
+    for function in &beside {
+        let address = function.address;
+        if used.disks.iter().any(|disk| disk.functions.contains(&address)) {
+            wrong.push(format!("{address} holds a disk that the host uses"));
+        }
+        if used.routes.contains_key(&address) && !trial.allows(Override::HostNetwork) {
+            wrong.push(format!("{address} is the host's way to the network"));
+        }
+        let twin = |other: &PciFunction| {
+            function.id.is_some() && other.id == function.id && !trial.is_bound(other.address)
+        };
+        if function.class.base() == 0x01 && trial.decision().matching == Matching::Ids {
+            wrong.push(format!("{address} is storage, and ids do not tell disks of one model apart"));
+        }
+        if function.class.base() == 0x01 && trial.machine.functions.values().any(twin) {
+            wrong.push(format!("{address} is storage, and the host has one of the same model"));
+        }
+    }
+    let goes = |above: &Vec<PciAddress>| beside.iter().any(|f| above.contains(&f.address));
+    if !used.keyboards.is_empty() && used.keyboards.iter().all(goes) && !trial.allows(Override::HostKeyboard)
+    {
+        wrong.push("the host keeps no keyboard".to_owned());
     }
     wrong
 }

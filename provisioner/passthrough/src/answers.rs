@@ -21,6 +21,11 @@ use crate::id::{FunctionName, PciAddress};
 /// The number of this form of the file.
 const SCHEMA: u32 = 1;
 
+/// The key that names USB controllers.
+pub const USB_CONTROLLERS: &str = "usb_controllers";
+/// The key that names other PCI functions.
+pub const PCI_DEVICES: &str = "pci_devices";
+
 /// A whole answers file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -49,6 +54,24 @@ impl Default for Answers {
             audio: Audio::default(),
             vgpu: Vgpu::default(),
         }
+    }
+}
+
+/// A PCI function beside GPUs that a virtual machine is to get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device<'a> {
+    /// The virtual machine.
+    pub vm: &'a str,
+    /// The key that names it.
+    pub key: &'static str,
+    /// Its name.
+    pub name: FunctionName,
+}
+
+impl Answers {
+    /// The PCI functions beside GPUs that virtual machines are to get.
+    pub fn devices(&self) -> impl Iterator<Item = Device<'_>> {
+        self.vm.iter().flat_map(|(name, vm)| vm.devices(name))
     }
 }
 
@@ -164,6 +187,10 @@ pub enum Override {
     DesktopNamesGuest,
     /// Our kernel parameter may replace the one that turns the IOMMU off.
     IommuOffOnCmdline,
+    /// Give away the USB controller that the host's last keyboard hangs on.
+    HostKeyboard,
+    /// Give away what the host's way to the network leads through.
+    HostNetwork,
 }
 
 /// Looking Glass: shared memory that brings the guest's picture to the host.
@@ -251,6 +278,16 @@ pub struct Vm {
     pub autostart: bool,
     /// How it reaches the network.
     pub network: Network,
+}
+
+impl Vm {
+    /// The PCI functions beside GPUs that it is to get, each once.
+    pub fn devices<'a>(&'a self, vm: &'a str) -> impl Iterator<Item = Device<'a>> {
+        let controllers = self.usb_controllers.iter().copied().map(FunctionName::Address);
+        let controllers = controllers.map(|name| (USB_CONTROLLERS, name));
+        let others = self.pci_devices.iter().map(|name| (PCI_DEVICES, *name));
+        controllers.chain(others).map(move |(key, name)| Device { vm, key, name })
+    }
 }
 
 impl Default for Vm {

@@ -49,7 +49,7 @@ fn vfio_conf(judgement: &Judgement, machine: &Machine, target: &Target, kept: Op
     if judgement.decision.matching == Matching::Ids {
         let _ = writeln!(text, "options vfio-pci ids={}", judgement.ids().join(","));
     } else {
-        text.push_str("# No ids here: others bear the same ones. The early hook claims by address.\n");
+        text.push_str("# No ids here: they would take others, too. The early hook claims by address.\n");
     }
     let drivers: BTreeSet<String> = judgement
         .assignments

@@ -296,7 +296,7 @@ fn own_text(system: &Root, path: &str) -> Result<Option<String>, ProvisionError>
 
 /// Reads a machine and judges it, without a target.
 pub fn inspect(machine: &Root, answers: &Answers) -> Result<(Machine, Judgement), ProvisionError> {
-    let machine = Machine::read(machine).map_err(ProvisionError::Machine)?;
+    let machine = Machine::read_for(machine, answers).map_err(ProvisionError::Machine)?;
     let judgement = policy::judge(&machine, answers);
     Ok((machine, judgement))
 }

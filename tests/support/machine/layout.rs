@@ -289,7 +289,7 @@ fn iommu_unit(root: &Path, machine: &Machine) -> io::Result<()> {
 }
 
 /// Makes `at_path` a relative link to `to`; both lie in the same tree, as sysfs does it.
-fn link(at_path: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn link(at_path: &Path, to: &Path) -> io::Result<()> {
     let folder = at_path.parent().unwrap_or(at_path);
     let to = relative(folder, to);
     in_folder(at_path, || symlink(&to, at_path)).map_err(|error| at(at_path, "make the link", &error))

@@ -103,7 +103,7 @@ pub(crate) fn hold(
         return Ok(left());
     }
     let present = provision::answers(subject.target, source)?;
-    let seen = Seen::read(subject.machine, subject.target, subject.system)?;
+    let seen = Seen::read(subject.machine, subject.target, subject.system, &present)?;
     if !seen.is_set_up() && candidates(&seen, &Draft::new(present.clone())) == 0 {
         return Err(no_way(&seen, &present));
     }

@@ -75,9 +75,14 @@ impl fmt::Debug for Seen<'_> {
 }
 
 impl<'a> Seen<'a> {
-    /// Looks. Names of GPUs come from `system`.
-    pub(crate) fn read(machine: &Root, target: &'a Root, system: &Root) -> Result<Self, Failure> {
-        let facts = Machine::read(machine).map_err(provision::ProvisionError::Machine)?;
+    /// Looks, for the answers that there are. Names of GPUs come from `system`.
+    pub(crate) fn read(
+        machine: &Root,
+        target: &'a Root,
+        system: &Root,
+        present: &Answers,
+    ) -> Result<Self, Failure> {
+        let facts = Machine::read_for(machine, present).map_err(provision::ProvisionError::Machine)?;
         let read = Target::read(target, &facts)?;
         let topology = Topology::read(machine)?;
         // A capture does not hold it: nothing is decided by it.

@@ -1,7 +1,7 @@
 //! Reads the PCI functions: `class` of every one, the rest only near a GPU.
 //!
 //! Near means: in a GPU's slot, in an IOMMU group with such a function, or sound that may belong
-//! to an Intel card behind its own switch. Of functions that could be mistaken for one of these
+//! to an Intel card behind its own switch. What somebody names is read like a GPU. Of functions that could be mistaken for one of these
 //! (same base class) the ids are read as well. `config` is never opened: that can wake a card.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use super::FactsError;
 use super::iommu::{self, Group};
 use super::pci::{Class, PciFunction};
-use crate::id::{GroupId, PciAddress, PciId};
+use crate::id::{FunctionName, GroupId, PciAddress, PciId};
 use crate::root::Root;
 
 const DEVICES: &str = "sys/bus/pci/devices";
@@ -25,7 +25,7 @@ pub(super) struct Functions {
 }
 
 /// Reads them; `also` are functions that are read in full though no GPU may be near.
-pub(super) fn read(root: &Root, also: &[PciAddress]) -> Result<Functions, FactsError> {
+pub(super) fn read(root: &Root, also: &[FunctionName]) -> Result<Functions, FactsError> {
     let mut reader = Reader {
         root,
         read: BTreeSet::new(),
@@ -38,8 +38,9 @@ pub(super) fn read(root: &Root, also: &[PciAddress]) -> Result<Functions, FactsE
         reader.neighbourhood(*gpu)?;
     }
     reader.sound_of_intel_cards(&gpus)?;
-    for function in also.iter().filter(|address| !gpus.contains(address)) {
-        reader.neighbourhood(*function)?;
+    for address in reader.named(also)?.into_iter().filter(|address| !gpus.contains(address)) {
+        reader.neighbourhood(address)?;
+        reader.whether_it_stays(address)?;
     }
     reader.lookalikes()?;
     Ok(reader.out)
@@ -80,6 +81,33 @@ impl Reader<'_> {
         for address in slot {
             self.function(address)?;
             self.group_of(address)?;
+        }
+        Ok(())
+    }
+
+    /// The functions that bear these names. For an id that is all with this id, so all are asked.
+    fn named(&mut self, names: &[FunctionName]) -> Result<Vec<PciAddress>, FactsError> {
+        let mut found = Vec::new();
+        for name in names {
+            match *name {
+                FunctionName::Address(address) => found.push(address),
+                FunctionName::Id(id) => {
+                    for (address, function) in &mut self.out.all {
+                        if function.id.is_none() {
+                            function.id = pair(self.root, *address, "vendor", "device")?;
+                        }
+                        found.extend((function.id == Some(id)).then_some(*address));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// What else is asked of GPUs alone: whether it can be unplugged and reset.
+    fn whether_it_stays(&mut self, address: PciAddress) -> Result<(), FactsError> {
+        if let Some(function) = self.out.all.get_mut(&address) {
+            reset_and_removal(self.root, function)?;
         }
         Ok(())
     }
@@ -176,16 +204,21 @@ impl Reader<'_> {
             function.boot_vga = flag(self.root, at("boot_vga"))?;
         }
         if function.class.is_display() {
-            function.is_removable = self.root.attribute(&at("removable"))?.as_deref() == Some("removable");
-            function.reset_methods = self
-                .root
-                .attribute(&at("reset_method"))?
-                .map(|text| text.split_whitespace().map(str::to_owned).collect());
+            reset_and_removal(self.root, function)?;
             function.regions =
                 self.root.attribute(&at("resource"))?.map_or_else(Vec::new, |text| regions(&text));
         }
         Ok(())
     }
+}
+
+fn reset_and_removal(root: &Root, function: &mut PciFunction) -> Result<(), FactsError> {
+    let at = |file: &str| format!("{DEVICES}/{}/{file}", function.address);
+    let is_removable = root.attribute(&at("removable"))?.as_deref() == Some("removable");
+    let methods = root.attribute(&at("reset_method"))?;
+    function.is_removable = is_removable;
+    function.reset_methods = methods.map(|text| text.split_whitespace().map(str::to_owned).collect());
+    Ok(())
 }
 
 /// A hexadecimal attribute like `0x10de`; `None` when it is not there.

@@ -6,6 +6,7 @@
 mod connectors;
 mod cpu;
 mod functions;
+mod host_use;
 mod iommu;
 mod libvirt;
 mod names;
@@ -25,6 +26,7 @@ use std::collections::BTreeMap;
 
 pub use connectors::{Connector, DisplayCard};
 pub use cpu::{Cpu, CpuVendor};
+pub use host_use::{Disk, HostUse};
 pub use iommu::{AcpiTables, Group, Iommu};
 pub use libvirt::{LibvirtDaemon, libvirt_daemon};
 pub use names::names;
@@ -40,7 +42,8 @@ pub use shared_memory::SharedMemory;
 pub use target::Target;
 pub use topology::{Core, Topology, numa_node};
 
-use crate::id::{GroupId, PciAddress, PciId};
+use crate::answers::Answers;
+use crate::id::{FunctionName, GroupId, PciAddress, PciId};
 use crate::root::{ReadError, Root};
 
 /// Why the machine could not be read.
@@ -87,6 +90,9 @@ pub struct Machine {
     pub displays: Vec<DisplayCard>,
     /// Which GPU a laptop's multiplexer gives the panel to.
     pub mux: Option<Mux>,
+    /// What the host does with what; only where somebody names functions beside GPUs, and where the
+    /// machine shows it.
+    pub host_use: Option<HostUse>,
     /// What could not be read though it may matter; for the explanation.
     pub unreadable: Vec<String>,
 }
@@ -99,6 +105,31 @@ impl Machine {
 
     /// The same, with these functions and what is near them in full, whatever they are by now.
     pub fn read_with(root: &Root, also: &[PciAddress]) -> Result<Self, FactsError> {
+        let also: Vec<FunctionName> = also.iter().copied().map(FunctionName::Address).collect();
+        Self::read_all(root, &also)
+    }
+
+    /// The same for answers: the devices that they name, and, where they name any, what the host uses.
+    pub fn read_for(root: &Root, answers: &Answers) -> Result<Self, FactsError> {
+        Self::read_for_with(root, answers, &[])
+    }
+
+    /// Both.
+    pub fn read_for_with(root: &Root, answers: &Answers, also: &[PciAddress]) -> Result<Self, FactsError> {
+        let named: Vec<FunctionName> = answers.devices().map(|device| device.name).collect();
+        let also = also.iter().copied().map(FunctionName::Address);
+        let all: Vec<FunctionName> = named.iter().copied().chain(also).collect();
+        let mut machine = Self::read_all(root, &all)?;
+        if !named.is_empty() {
+            match HostUse::read(root) {
+                Ok(found) => machine.host_use = found,
+                Err(error) => machine.unreadable.push(error.path),
+            }
+        }
+        Ok(machine)
+    }
+
+    fn read_all(root: &Root, also: &[FunctionName]) -> Result<Self, FactsError> {
         let cpu = cpu::read(root)?;
         let read = functions::read(root, also)?;
         let mut unreadable = read.unreadable;
@@ -114,6 +145,7 @@ impl Machine {
             functions: read.all,
             groups: read.groups,
             cpu,
+            host_use: None,
             unreadable,
         })
     }

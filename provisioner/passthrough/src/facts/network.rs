@@ -1,7 +1,7 @@
 //! How the machine reaches the network.
 
 use super::FactsError;
-use crate::root::Root;
+use crate::root::{ReadError, Root};
 
 /// The interface of the default route; `None` when there is none.
 ///
@@ -9,6 +9,10 @@ use crate::root::Root;
 /// flags, and more behind; the default route's destination and mask are 0. Source: the kernel's
 /// `net/ipv4/fib_trie.c`.
 pub fn default_interface(root: &Root) -> Result<Option<String>, FactsError> {
+    Ok(default_route(root)?)
+}
+
+pub(super) fn default_route(root: &Root) -> Result<Option<String>, ReadError> {
     let Some(text) = root.read_head("proc/net/route", 1 << 16)? else { return Ok(None) };
     let default = text.lines().skip(1).find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();

@@ -61,6 +61,8 @@ pub struct Inputs<'a> {
     pub answers: &'a Answers,
     /// Its GPUs, each with its functions, display function first.
     pub gpus: &'a [Vec<PciAddress>],
+    /// What else it gets of the host's PCI functions.
+    pub devices: &'a [PciAddress],
     /// The host's processors and memory.
     pub topology: &'a Topology,
     /// Who made the processors.
@@ -237,7 +239,7 @@ struct Iso<'a> {
     boots: bool,
 }
 
-/// A function on the guest's bus: one slot for all functions of a GPU.
+/// A function on the guest's bus: one slot for all functions of a GPU, one for each other device.
 #[derive(Debug, Serialize)]
 struct Function<'a> {
     domain: String,
@@ -276,7 +278,7 @@ struct SharedMemory {
 fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> Values<'a> {
     let capabilities = inputs.capabilities;
     let identity = identity(inputs);
-    let functions = functions(inputs.gpus, vm);
+    let functions = functions(inputs, vm);
     let (hugepages, hugepages_unit) = match vm.hugepages {
         Hugepages::Off => (None, ""),
         Hugepages::TwoMib => (Some(2), "MiB"),
@@ -297,7 +299,7 @@ fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> V
         hyperv: enlightenments(vm, capabilities),
         disk: vm.disk.as_ref().map(|disk| Disk { path: &disk.path, format: disk_format(&disk.path) }),
         isos: isos(vm),
-        ports: (1..=inputs.gpus.len()).collect(),
+        ports: (1..=inputs.gpus.len() + inputs.devices.len()).collect(),
         functions,
         usb_devices: vm
             .usb_devices
@@ -341,18 +343,20 @@ fn isos(vm: &Vm) -> Vec<Iso<'_>> {
     [install, virtio].into_iter().filter(|iso| !iso.path.is_empty()).collect()
 }
 
-/// Every GPU gets a root port of its own, its functions one slot there.
-fn functions<'a>(gpus: &[Vec<PciAddress>], vm: &'a Vm) -> Vec<Function<'a>> {
+/// Every GPU gets a root port of its own, its functions one slot there; other devices a port each.
+fn functions<'a>(inputs: &Inputs<'_>, vm: &'a Vm) -> Vec<Function<'a>> {
+    let gpus = inputs.gpus.iter().map(Vec::as_slice);
+    let count = inputs.gpus.len();
     let mut all = Vec::new();
-    for (gpu, functions) in gpus.iter().enumerate() {
+    for (port, functions) in gpus.chain(inputs.devices.chunks(1)).enumerate() {
         for (at, address) in functions.iter().enumerate() {
             all.push(Function {
                 domain: format!("{:04x}", address.domain()),
                 bus: format!("{:02x}", address.bus()),
                 slot: format!("{:02x}", address.device()),
                 number: format!("{:x}", address.function()),
-                rom: Some(vm.rom_file.as_str()).filter(|rom| at == 0 && !rom.is_empty()),
-                guest_bus: gpu + 1,
+                rom: Some(vm.rom_file.as_str()).filter(|rom| port < count && at == 0 && !rom.is_empty()),
+                guest_bus: port + 1,
                 guest_number: at,
                 multifunction: at == 0 && functions.len() > 1,
             });

@@ -21,6 +21,8 @@ pub enum AssignmentRole {
     Primary,
     /// It belongs to the same GPU.
     Companion,
+    /// The answers name it for a virtual machine, beside GPUs.
+    Device,
     /// It shares a group, and the answers allow to take it along.
     GroupPeer,
 }
@@ -69,11 +71,12 @@ impl From<&Assignment> for Identity {
     }
 }
 
-/// Everything that the chosen guests take along.
+/// Everything that the chosen guests take along, and the devices that the answers name.
 pub(super) fn assign(
     machine: &Machine,
     gpus: &[Gpu],
     choice: &Choice,
+    devices: &[PciAddress],
     wishes: &Passthrough,
     state: IommuState,
     notes: &mut Notes,
@@ -90,11 +93,17 @@ pub(super) fn assign(
             card_is_shared(guest, other, notes);
         }
     }
+    for device in devices {
+        push(machine, *device, AssignmentRole::Device, &mut assigned, notes);
+    }
     if state == IommuState::On {
-        let own: BTreeSet<PciAddress> = guests().flat_map(|guest| guest.functions.iter().copied()).collect();
+        let own: BTreeSet<PciAddress> =
+            guests().flat_map(|guest| &guest.functions).chain(devices).copied().collect();
         let mut taken = BTreeSet::new();
-        for guest in guests() {
-            taken.extend(judge_groups(machine, guest, &own, gpus, wishes, notes));
+        let whole = guests().map(|guest| (guest.address, guest.functions.as_slice()));
+        let devices = devices.iter().map(|device| (*device, std::slice::from_ref(device)));
+        for one in whole.chain(devices) {
+            taken.extend(judge_groups(machine, one, &own, gpus, wishes, notes));
         }
         for peer in taken {
             push(machine, peer, AssignmentRole::GroupPeer, &mut assigned, notes);
@@ -149,20 +158,20 @@ fn push(
     });
 }
 
-/// Rule 3 for one GPU: every endpoint of its groups is assigned, or it does not go. Gives the
+/// Rule 3 for one GPU, or one device: every endpoint of its groups is assigned, or it does not go. Gives the
 /// peers that go along.
 fn judge_groups(
     machine: &Machine,
-    guest: &Gpu,
+    (subject, functions): (PciAddress, &[PciAddress]),
     own: &BTreeSet<PciAddress>,
     gpus: &[Gpu],
     wishes: &Passthrough,
     notes: &mut Notes,
 ) -> Vec<PciAddress> {
     let block = |code, message: String, hint: String, notes: &mut Notes| {
-        notes.find(Finding::new(code, Severity::Blocker, message, hint).about(guest.address));
+        notes.find(Finding::new(code, Severity::Blocker, message, hint).about(subject));
     };
-    let functions = || guest.functions.iter().filter_map(|address| machine.functions.get(address));
+    let functions = || functions.iter().filter_map(|address| machine.functions.get(address));
     for function in functions().filter(|function| !gpu::is_isolated(machine, function)) {
         let (message, hint) = without_group(machine, function);
         block(Code::NoGroup, message, hint.to_owned(), notes);
@@ -212,7 +221,7 @@ fn judge_groups(
             format!("these go along with it, and the host loses them: {named}"),
             "that is what allow = [\"group-peers\"] asks for",
         )
-        .about(guest.address),
+        .about(subject),
     );
     peers
 }
@@ -223,7 +232,7 @@ fn without_group(machine: &Machine, function: &PciFunction) -> (String, &'static
     match (function.group, function.group.and_then(|id| machine.groups.get(&id))) {
         (None, _) => (
             format!("{address} is in no IOMMU group though others are"),
-            "this GPU is not behind the IOMMU; try another slot",
+            "it is not behind the IOMMU; try another slot",
         ),
         (Some(id), Some(group)) if group.is_fake => (
             format!(
@@ -239,12 +248,12 @@ fn without_group(machine: &Machine, function: &PciFunction) -> (String, &'static
 }
 
 /// Storage, or what cannot be told from storage.
-fn is_storage(machine: &Machine, address: PciAddress) -> bool {
+pub(super) fn is_storage(machine: &Machine, address: PciAddress) -> bool {
     machine.functions.get(&address).is_none_or(|function| function.class.base() == 0x01)
 }
 
 /// A function in words: `0000:02:00.0 (NVMe drive 144d:a808)`.
-fn describe(machine: &Machine, address: PciAddress) -> String {
+pub(super) fn describe(machine: &Machine, address: PciAddress) -> String {
     match machine.functions.get(&address) {
         Some(PciFunction { class, id: Some(id), .. }) => format!("{address} ({} {id})", class.noun()),
         Some(PciFunction { class, id: None, .. }) => format!("{address} ({})", class.noun()),
@@ -266,6 +275,19 @@ pub(super) fn matching(
         twins.extend(others.filter(|other| !is_assigned(*other)).map(|other| (assignment.address, other)));
     }
     if wished == MatchBy::Address {
+        return Matching::Address;
+    }
+    let storage = assigned.iter().find(|one| is_storage(machine, one.address));
+    if let Some(storage) = storage {
+        // An id would also take a disk of that model that the host gets later.
+        if wished == MatchBy::Ids {
+            let message = format!("{} is storage, and is claimed by its address alone", storage.address);
+            let hint = "a disk of the same model that is added later would be taken by its id; use match = \"auto\" \
+                        or \"address\"";
+            notes.find(
+                Finding::new(Code::StorageTwin, Severity::Blocker, message, hint).about(storage.address),
+            );
+        }
         return Matching::Address;
     }
     for (address, other) in &twins {

@@ -24,7 +24,7 @@ pub(super) fn of_kernel(kernel: &Kernel, function: &PciFunction) -> Option<Vec<S
     Some(matching.iter().filter(|name| !name.starts_with("vfio")).cloned().collect())
 }
 
-/// The drivers that distributions ship for the kinds of functions that GPUs have.
+/// The drivers that distributions ship for the kinds of functions that GPUs have, and for drives.
 pub(super) fn known(class: Class, vendor: u16) -> &'static [&'static str] {
     match (class.kind(), class.base(), vendor) {
         (_, 0x03, 0x10de) => &["nouveau", "nova_core", "nvidia", "nvidiafb"],
@@ -34,6 +34,8 @@ pub(super) fn known(class: Class, vendor: u16) -> &'static [&'static str] {
         (_, 0x03, 0x102b) => &["mgag200"],
         (0x0403, ..) => &["snd_hda_intel"],
         (0x0c03, ..) => &["xhci_pci"],
+        (0x0108, ..) => &["nvme"],
+        (0x0106, ..) => &["ahci"],
         (0x0c80, _, 0x10de) => &["i2c_nvidia_gpu"],
         (0x0c80, _, 0x1002) => &["i2c_designware_pci"],
         _ => &[],

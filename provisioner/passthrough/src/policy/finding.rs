@@ -81,6 +81,22 @@ codes! {
     ReservedRegion,
     /// A function is in no IOMMU group that is known to isolate it.
     NoGroup,
+    /// An answer names a device beside GPUs that is not there.
+    DeviceNotFound,
+    /// An id in the answers names several devices.
+    DeviceAmbiguous,
+    /// An answer names a function that goes to no guest, or not by this key.
+    DeviceUnfit,
+    /// The host has disks in use on a device that the answers name.
+    DeviceInUse,
+    /// What the host uses of the devices that the answers name is not known.
+    DeviceUseUnknown,
+    /// The host's last keyboard hangs on what would be given away.
+    HostKeyboard,
+    /// The host reaches the network through what would be given away.
+    HostNetwork,
+    /// Storage that would be given away could be mistaken for storage of the host.
+    StorageTwin,
     /// What identifies a function could not be read.
     IdentityUnknown,
     /// Another function bears the same id.

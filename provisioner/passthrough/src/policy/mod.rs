@@ -3,7 +3,8 @@
 //! Six rules hold on every machine:
 //!
 //! 1. The host keeps a GPU that can show a picture; its GPU is never assigned.
-//! 2. Only the guest GPU and its companion functions are assigned, unless group peers were allowed.
+//! 2. Only the guest GPU and its companion functions are assigned, and the devices that the answers name
+//!    for a virtual machine, unless group peers were allowed. What the host runs from never is.
 //! 3. `ready` means that every endpoint of every group that is touched is assigned.
 //! 4. Where an id would also name a function that is not assigned, matching is by address.
 //! 5. Doubt is a question, never a guess.
@@ -11,6 +12,7 @@
 
 mod assign;
 mod choose;
+mod devices;
 mod doubts;
 mod drivers;
 mod extras;
@@ -24,6 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use assign::{Assignment, AssignmentRole, Identity};
+pub use devices::devices_of;
 pub use drivers::native_drivers;
 pub use finding::{Code, Finding, Severity};
 pub use gpu::{Gpu, GpuRole, Viability};
@@ -169,8 +172,10 @@ pub fn judge(machine: &Machine, answers: &Answers) -> Judgement {
     let mut gpus = gpu::assemble(machine, state);
     let choice =
         if off { choose::Choice::host_only(&gpus) } else { choose::choose(&gpus, wishes, &mut notes) };
-    let assignments = assign::assign(machine, &gpus, &choice, wishes, state, &mut notes);
+    let devices = if off { Vec::new() } else { devices::resolve(machine, &gpus, answers, &mut notes) };
+    let assignments = assign::assign(machine, &gpus, &choice, &devices, wishes, state, &mut notes);
     if !off {
+        devices::judge(machine, &assignments, wishes, &mut notes);
         iommu::judge(machine, state, &own, &mut notes);
         extras::judge(machine, choice.host, &own, wishes, &mut notes);
         doubts::of_machine(machine, wishes, &mut notes);

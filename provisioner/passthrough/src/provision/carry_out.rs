@@ -9,6 +9,7 @@ use crate::apply::{
     StepResult, Store, Transaction, View,
 };
 use crate::facts::{Machine, boot_id, firmware_version};
+use crate::id::PciAddress;
 use crate::plan::{self, OwnFile, Plan, Stage};
 use crate::policy::{Identity, KILL_SWITCH, Verdict, has_kill_switch};
 use crate::root::Root;
@@ -21,7 +22,8 @@ pub(super) const FIRMWARE: &str = "firmware";
 /// Whether a plan that was saved still fits the machine: everything that it gives away, and the
 /// GPU that the host keeps, is where it was and what it was, and this boot has no kill switch.
 pub fn still_holds(machine: &Root, plan: &Plan) -> Result<(), ProvisionError> {
-    let facts = Machine::read(machine)?;
+    let given: Vec<PciAddress> = plan.assignments.iter().map(|one| one.address).collect();
+    let facts = Machine::read_with(machine, &given)?;
     let recorded = plan.assignments.iter().map(Identity::from).chain(plan.host.clone());
     for was in recorded {
         let is = facts.functions.get(&was.address).map(Identity::from);

@@ -39,8 +39,8 @@ pub(super) fn render(
     capabilities: &Capabilities,
     kept: Option<&Kept>,
 ) -> Result<Domain, ProvisionError> {
-    let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
-    let gpus = its_gpus(&facts, answers, name)?;
+    let facts = Machine::read_for(machine, answers).map_err(ProvisionError::Machine)?;
+    let Own { gpus, devices } = own(&facts, answers, name)?;
     let node = node(machine, &gpus)?;
     let topology = Topology::read(machine).map_err(ProvisionError::Machine)?;
     let default_interface = default_interface(machine).map_err(ProvisionError::Machine)?;
@@ -50,6 +50,7 @@ pub(super) fn render(
         name,
         answers,
         gpus: &gpus,
+        devices: &devices,
         topology: &topology,
         cpu_vendor: facts.cpu.vendor,
         node,
@@ -73,8 +74,8 @@ pub fn guide(
 ) -> Result<(String, String), ProvisionError> {
     let answers = super::answers(target, source)?;
     let name = name.map_or_else(|| only(&answers), |name| Ok(name.to_owned()))?;
-    let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
-    let gpus = its_gpus(&facts, &answers, &name)?;
+    let facts = Machine::read_for(machine, &answers).map_err(ProvisionError::Machine)?;
+    let Own { gpus, .. } = own(&facts, &answers, &name)?;
     let id = |address: &PciAddress| facts.functions.get(address).and_then(|function| function.id);
     let ids: Vec<Vec<_>> = gpus.iter().map(|functions| functions.iter().filter_map(id).collect()).collect();
     let kernels = Target::read(target, &facts)?.kernels;
@@ -96,18 +97,35 @@ pub fn guide(
     Ok((name, text))
 }
 
-/// The GPUs of a machine, where the decision lets it have any.
-fn its_gpus(facts: &Machine, answers: &Answers, name: &str) -> Result<Vec<Vec<PciAddress>>, ProvisionError> {
-    match answers.vm.get(name) {
-        Some(vm) if vm.gpus != VmGpus::None => {
-            let judgement = policy::judge(facts, answers);
-            if judgement.decision.verdict != Verdict::Ready {
-                return Err(ProvisionError::Refused(Box::new(judgement.decision)));
-            }
-            gpus(&judgement, answers, name, vm)
-        }
-        _ => Ok(Vec::new()),
+/// What of the host is a virtual machine's own.
+#[derive(Debug, Default)]
+struct Own {
+    /// Its GPUs, each with its companions.
+    gpus: Vec<Vec<PciAddress>>,
+    /// What else it gets.
+    devices: Vec<PciAddress>,
+}
+
+/// What a machine gets, where the decision lets it have any.
+fn own(facts: &Machine, answers: &Answers, name: &str) -> Result<Own, ProvisionError> {
+    let Some(vm) = answers.vm.get(name) else { return Ok(Own::default()) };
+    if vm.gpus == VmGpus::None && vm.devices(name).next().is_none() {
+        return Ok(Own::default());
     }
+    let judgement = policy::judge(facts, answers);
+    if judgement.decision.verdict != Verdict::Ready {
+        return Err(ProvisionError::Refused(Box::new(judgement.decision)));
+    }
+    let gpus = if vm.gpus == VmGpus::None { Vec::new() } else { gpus(&judgement, answers, name, vm)? };
+    let devices = policy::devices_of(facts, vm);
+    if let Some(stays) = devices.iter().find(|device| !judgement.decision.bind.contains(device)) {
+        return Err(refused(
+            format!("vm.{name}"),
+            format!("{stays} is named for it, and mode = \"off\" gives nothing away"),
+            "set mode = \"auto\" below [passthrough], or name no devices".to_owned(),
+        ));
+    }
+    Ok(Own { gpus, devices })
 }
 
 /// The NUMA node of the first GPU.

@@ -58,7 +58,9 @@ impl<'a> Seen<'a> {
             List::Functions { all, .. } => all.iter().map(|one| one.address).collect(),
             List::Missing | List::Unreadable(_) | List::Broken(_) => Vec::new(),
         };
-        let machine = Machine::read_with(machine_root, &listed).map_err(|error| in_full(&error));
+        let answers = recorded.answers.clone().unwrap_or_default();
+        let machine =
+            Machine::read_for_with(machine_root, &answers, &listed).map_err(|error| in_full(&error));
         let target = match &machine {
             Ok(machine) => Target::read(target_root, machine).map_err(|error| in_full(&error)),
             Err(error) => Err(error.clone()),

@@ -411,7 +411,7 @@ fn assert_readable(case: &Case, question: &Question) {
 fn play(case: &Case, asked: &mut Asked) {
     let ground = furnished(case.machine);
     let [machine, target] = [ground.machine(), ground.target()].map(|path| Root::directory(&path).unwrap());
-    let seen = Seen::read(&machine, &target, &machine).unwrap();
+    let seen = Seen::read(&machine, &target, &machine, &Answers::default()).unwrap();
     let mut dialogue = Dialogue::new(&seen, Answers::parse(case.before).unwrap());
     let mut is_away = false;
     for (number, (id, say)) in case.said.iter().enumerate() {

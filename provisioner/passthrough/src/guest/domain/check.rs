@@ -178,17 +178,6 @@ fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
 /// Keys of the answers that are known and that nothing here follows yet.
 fn not_there_yet(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
     let audio = inputs.answers.audio.backend;
-    let waits =
-        [("usb_controllers", !vm.usb_controllers.is_empty()), ("pci_devices", !vm.pci_devices.is_empty())];
-    for (key, _) in waits.into_iter().filter(|(_, is_asked)| *is_asked) {
-        let why = "this is not there yet";
-        found.push(problem(
-            inputs.name,
-            key,
-            why,
-            format!("leave {key} out, or add it to the domain by hand"),
-        ));
-    }
     if audio == AudioBackend::Scream && matches!(vm.network.kind, NetworkKind::User | NetworkKind::Macvtap) {
         let kind = if vm.network.kind == NetworkKind::User { "user" } else { "macvtap" };
         found.push(Problem {

@@ -44,7 +44,7 @@ const OF_THE_BOOT: [&str; 7] =
     ["vfio-conf", "vfio-devices", "initramfs", "grub-default", "host-grub", "grub-cfg", "trial"];
 
 /// Every key with another value than the base has.
-const KEYS: [(&str, &str, Leads); 45] = [
+const KEYS: [(&str, &str, Leads); 46] = [
     (
         "passthrough.mode",
         "\"off\"",
@@ -92,6 +92,7 @@ const KEYS: [(&str, &str, Leads); 45] = [
     ("vm.x.autostart", "true", ToTheGuest),
     ("vm.x.network.kind", "\"user\"", ToTheGuest),
     ("vm.x.network.bridge", "\"br1\"", ToTheGuest),
+    ("vm.x.network.bridge_port", "\"enp5s0\"", ToTheGuest),
     ("vm.x.network.interface", "\"eth0\"", ToTheGuest),
     ("vm.x.network.macvtap_mode", "\"vepa\"", ToTheGuest),
     ("audio.backend", "\"none\"", ToTheGuest),

@@ -41,6 +41,10 @@ fn strange_names_and_paths_are_right_or_refused() {
             "[vm.a.network]\nkind = \"bridge\"\nbridge = \"br'0\"\n".to_owned(),
             "vm.a.network.bridge: `br\\'0`",
         ),
+        (
+            "[vm.a.network]\nkind = \"bridge\"\nbridge = \"br9\"\n".to_owned(),
+            "vm.a.network.bridge: there is no bridge `br9`",
+        ),
         ("[vm.a]\nvcpus = 100\n".to_owned(), "100 processors are wanted, and 12 can be given away"),
         ("[vm.a]\nmemory_mib = 40000\n".to_owned(), "vm.a.memory_mib: 40000 MiB"),
         ("[vm.a]\ncpu_pinning = { first = 99 }\n".to_owned(), "there is no such processor online"),

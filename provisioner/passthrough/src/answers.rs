@@ -389,6 +389,8 @@ pub struct Network {
     pub kind: NetworkKind,
     /// The bridge, for `bridge`.
     pub bridge: String,
+    /// The wired interface that the bridge is made with; empty where the bridge is there.
+    pub bridge_port: String,
     /// The host's interface, for `macvtap`; empty for the one of the default route.
     pub interface: String,
     /// The mode of `macvtap`.
@@ -400,6 +402,7 @@ impl Default for Network {
         Self {
             kind: NetworkKind::Nat,
             bridge: "br0".to_owned(),
+            bridge_port: String::new(),
             interface: String::new(),
             macvtap_mode: MacvtapMode::Bridge,
         }

@@ -18,8 +18,8 @@ pub use trial::{Record as TrialRecord, TRIAL};
 
 use crate::answers::{Answers, Mode};
 use crate::bootloader::{self, HostEntry, Parameters, Proven};
-use crate::facts::{Machine, Running, SharedMemory, Target};
-use crate::guest::looking_glass;
+use crate::facts::{Machine, Port, Running, SharedMemory, Target};
+use crate::guest::{bridge, looking_glass};
 use crate::id::TargetPath;
 use crate::initramfs::Generator;
 use crate::policy::{Assignment, Code, Decision, Finding, Identity, Judgement, Matching, Severity, Verdict};
@@ -125,6 +125,8 @@ pub struct Inputs<'a> {
     pub running: &'a Running,
     /// Looking Glass's memory as it is now.
     pub memory: &'a SharedMemory,
+    /// The interfaces that bridges are to be made with, those that there are.
+    pub ports: &'a BTreeMap<String, Port>,
     /// What it is for.
     pub purpose: Purpose,
 }
@@ -424,6 +426,7 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
             retire::one(inputs, path, draft);
         }
         glass::retire(inputs, draft);
+        bridges(inputs, &[], draft);
         return Ok(());
     }
     let generator = initramfs::active(target).map_err(|finding| vec![finding])?;
@@ -438,7 +441,20 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
         .steps(judgement, target)
         .map_err(|error| vec![unusable(&error.path, &error.to_string())])?;
     draft.steps.extend(images);
-    glass::steps(inputs, draft)
+    glass::steps(inputs, draft)?;
+    let made = bridge::steps(inputs.answers, target, inputs.ports)?;
+    bridges(inputs, &made, draft);
+    Ok(())
+}
+
+/// What makes bridges; what makes others goes.
+fn bridges(inputs: &Inputs<'_>, made: &[Step], draft: &mut Draft) {
+    let is_made = |path: &TargetPath| made.iter().any(|step| step.action.path() == Some(path));
+    let own = inputs.ours.files.keys().filter(|path| bridge::is_own(path.as_str()));
+    for path in own.filter(|path| !is_made(path)) {
+        retire::one(inputs, path.as_str(), draft);
+    }
+    draft.steps.extend(made.iter().cloned());
 }
 
 /// What is worth knowing of the generator; an error is what keeps it from doing what is wanted.
@@ -475,8 +491,10 @@ fn images(inputs: &Inputs<'_>, draft: &Draft) -> Vec<Step> {
     // A configuration that a preset names may lie anywhere.
     let changed = changed || draft.writes("mkinitcpio-");
     // The command line is part of what some generators build.
-    let is_foreign =
-        |step: &&Step| step.action.path().is_some_and(|path| looking_glass::is_own(path.as_str()));
+    let is_foreign = |step: &&Step| {
+        let path = step.action.path().map(TargetPath::as_str);
+        path.is_some_and(|path| looking_glass::is_own(path) || bridge::is_own(path))
+    };
     let changing = draft.steps.iter().filter(|step| !step.is_settled() && !is_record(step));
     let line = changing.filter(|step| !is_foreign(step)).any(|step| {
         let own = [

@@ -4,6 +4,8 @@
 //! read machine and target -> judge -> plan -> apply (or refuse, and keep the reason)
 //! ```
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +13,8 @@ use crate::answers::{Answers, InvalidAnswers};
 use crate::apply::{Applied, ApplyError, Outcome, State, View};
 use crate::bootloader::Proven;
 use crate::boots::{self, Boots};
-use crate::facts::{FactsError, Machine, Running, SharedMemory, Target};
+use crate::facts::{FactsError, Machine, Port, Running, SharedMemory, Target};
+use crate::guest::bridge;
 use crate::guest::domain::DomainError;
 use crate::id::TargetPath;
 use crate::libvirt::{ImageError, LibvirtError};
@@ -351,6 +354,11 @@ fn plan_with(
     let running = Running::read(machine, target);
     let read = Target::read(target, &facts)?;
     let memory = SharedMemory::read(machine, target)?;
+    let mut ports = BTreeMap::new();
+    for port in bridge::ports(&answers) {
+        let there = Port::read(machine, port).map_err(ProvisionError::Machine)?;
+        ports.extend(there.map(|there| (port.to_owned(), there)));
+    }
     let mut ours = ours(&view, &applied)?;
     let pages = hugepages::parameters(machine, &answers, &judgement)?;
     let judgement = policy::target::reserve(judgement, &read, pages, &ours.tokens);
@@ -370,6 +378,7 @@ fn plan_with(
         stage,
         running: &running,
         memory: &memory,
+        ports: &ports,
         purpose,
     });
     Ok(Planned { machine: facts, answers, judgement, plan })

@@ -60,6 +60,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) media: Vec<String>,
     /// The interface of the default route.
     pub(crate) interface: Option<String>,
+    /// The same where it is a card with a wire, which a bridge can be made with.
+    pub(crate) wired: Option<String>,
     /// Bridges.
     pub(crate) bridges: Vec<String>,
     /// What people call the GPUs.
@@ -87,13 +89,21 @@ impl<'a> Seen<'a> {
         let topology = Topology::read(machine)?;
         // A capture does not hold it: nothing is decided by it.
         let has_network = machine.descriptor().is_some();
+        let interface = if has_network { facts::default_interface(machine)? } else { None };
+        let wired = match &interface {
+            Some(name) => {
+                facts::Port::read(machine, name)?.filter(|port| port.is_wired).map(|_| name.clone())
+            }
+            None => None,
+        };
         let ids: Vec<PciId> = facts.gpus().filter_map(|function| function.id).collect();
         Ok(Self {
             standing: provision::status(machine, target)?.standing,
             proposal: Proposal::of(&topology, None),
             people: facts::people(target)?,
             media: media(target)?,
-            interface: if has_network { facts::default_interface(machine)? } else { None },
+            interface,
+            wired,
             bridges: if has_network { bridges(machine)? } else { Vec::new() },
             names: facts::names(system, &ids),
             files: target,

@@ -30,7 +30,7 @@ pub use host_use::{Disk, HostUse};
 pub use iommu::{AcpiTables, Group, Iommu};
 pub use libvirt::{LibvirtDaemon, libvirt_daemon};
 pub use names::names;
-pub use network::{default_interface, is_bridge};
+pub use network::{Port, default_interface, is_bridge};
 pub use pci::{Class, PciFunction};
 pub use people::people;
 pub use platform::{Chassis, Firmware, Mux};

@@ -3,6 +3,8 @@
 use super::FactsError;
 use crate::root::{ReadError, Root};
 
+const INTERFACES: &str = "/sys/class/net";
+
 /// The interface of the default route; `None` when there is none.
 ///
 /// `/proc/net/route` has a line for each route: interface, destination and gateway in hexadecimal,
@@ -24,9 +26,38 @@ pub(super) fn default_route(root: &Root) -> Result<Option<String>, ReadError> {
     Ok(default)
 }
 
+/// A network interface, as far as it matters for a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Whether it is a card with a wire.
+    pub is_wired: bool,
+    /// Its MAC address.
+    pub mac: String,
+    /// What it is a part of now.
+    pub upper: Option<String>,
+}
+
+impl Port {
+    /// Looks at an interface; `None` when it is not there, or the machine lists none.
+    pub fn read(root: &Root, name: &str) -> Result<Option<Self>, FactsError> {
+        // Without this, a name like `..` would lead elsewhere.
+        if !root.list(INTERFACES)?.is_some_and(|names| names.iter().any(|there| there == name)) {
+            return Ok(None);
+        }
+        let at = |file: &str| format!("{INTERFACES}/{name}/{file}");
+        let Some(mac) = root.attribute(&at("address"))? else { return Ok(None) };
+        // `include/uapi/linux/if_arp.h`: 1 is Ethernet, which wireless cards say of themselves as well.
+        let is_ethernet = root.attribute(&at("type"))?.as_deref() == Some("1");
+        let is_card = root.exists(&at("device"))?;
+        let is_wireless = root.exists(&at("phy80211"))? || root.exists(&at("wireless"))?;
+        let upper = root.read_link(&at("master"))?;
+        let upper = upper.and_then(|link| link.rsplit('/').next().map(str::to_owned));
+        Ok(Some(Self { is_wired: is_ethernet && is_card && !is_wireless, mac, upper }))
+    }
+}
+
 /// Whether there is a bridge of this name; `None` when the machine does not list its interfaces.
 pub fn is_bridge(root: &Root, name: &str) -> Result<Option<bool>, FactsError> {
-    const INTERFACES: &str = "/sys/class/net";
     // Without this, a name like `..` would lead elsewhere.
     match root.list(INTERFACES)? {
         None => Ok(None),

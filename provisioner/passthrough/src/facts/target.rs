@@ -4,11 +4,13 @@ mod boot;
 mod dracut;
 mod images;
 mod kernels;
+mod networking;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use images::{KEPT, is_kept};
 pub use kernels::{Kernel, Provides};
+pub use networking::{ByHand, NETWORKD, NetworkService, Networking, OWN, OWN_FIRST, PROFILES};
 
 use super::{FactsError, Machine};
 use crate::id::TargetPath;
@@ -150,6 +152,8 @@ pub struct Target {
     pub boot_room: BTreeMap<String, u64>,
     /// Whether the target's grub-mkconfig reads `/etc/default/grub.d/*.cfg`.
     pub grub_reads_drop_ins: bool,
+    /// Who brings the network up.
+    pub networking: Networking,
     /// Limine's own programs that bear a checksum of its configuration: they boot no other.
     pub limine_checksums: Vec<String>,
 }
@@ -190,6 +194,10 @@ impl Target {
             if root.exists(path)? {
                 target.traces.push(path.to_owned());
             }
+        }
+        target.networking = Networking::read(root)?;
+        for path in networking::own_files(root)? {
+            target.closed_file(root, &path)?;
         }
         for mount in BOOT_MOUNTS {
             target.boot_mount(root, mount)?;

@@ -1,5 +1,6 @@
 //! The guest's side: the virtual machine that gets the GPU.
 
+pub mod bridge;
 pub mod capabilities;
 pub mod domain;
 pub mod existing;

@@ -175,6 +175,8 @@ codes! {
     ParameterRefused,
     /// Huge pages that a virtual machine wants cannot be reserved.
     Hugepages,
+    /// A bridge that a virtual machine wants cannot be made.
+    Bridge,
     /// The answers hold something that nothing acts on yet.
     KeptForLater,
     /// An answer names a user of Looking Glass that the target does not have.

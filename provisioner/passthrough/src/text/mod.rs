@@ -13,6 +13,7 @@ pub mod grub_default;
 pub mod kernel_cmdline;
 pub mod kernel_image;
 pub mod kernel_modules;
+pub mod key_file;
 pub mod limine_conf;
 pub mod limine_tool;
 mod lines;

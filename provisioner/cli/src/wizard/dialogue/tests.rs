@@ -194,6 +194,37 @@ const CASES: &[Case] = &[
             ("install-iso", Line("none")),
             ("network", Take(1)),
             ("bridge", Line("br7")),
+            ("bridge-port", Back),
+            ("bridge", Line("br7")),
+            ("bridge-port", Take(0)),
+        ],
+        ends: Ends::With(
+            "[looking_glass]\nenable = false\n\n[passthrough]\nguest_gpus = [\"10de:1e87\"]\n\n[vm.linux]\n\
+             kind = \"linux\"\nmemory_mib = 8192\nvcpus = 4\n\n[vm.linux.disk]\n\
+             path = \"/var/lib/libvirt/images/linux.qcow2\"\nsize_gib = 64\n\n[vm.linux.network]\n\
+             bridge = \"br7\"\nbridge_port = \"enp5s0\"\nkind = \"bridge\"\n",
+        ),
+    },
+    Case {
+        name: "the same on a bridge that somebody else makes",
+        machine: TWO,
+        before: "",
+        said: &[
+            BEGIN[0],
+            BEGIN[1],
+            BEGIN[2],
+            ("looking-glass", Take(1)),
+            ("machine", Take(2)),
+            ("name", Yes),
+            ("memory", Yes),
+            ("processors", Yes),
+            ("disk", Yes),
+            ("disk-size", Wrong("plenty", "no whole number")),
+            ("disk-size", Line("64")),
+            ("install-iso", Line("none")),
+            ("network", Take(1)),
+            ("bridge", Line("br7")),
+            ("bridge-port", Take(1)),
         ],
         ends: Ends::With(
             "[looking_glass]\nenable = false\n\n[passthrough]\nguest_gpus = [\"10de:1e87\"]\n\n[vm.linux]\n\
@@ -366,6 +397,11 @@ fn furnished(machine: &str) -> Ground {
         ["home/ada/Downloads/Win11_24H2.iso", "var/lib/libvirt/images/virtio-win.iso", "srv/there.qcow2"]
     {
         neuron_tests::write(&target.join(path), "").unwrap();
+    }
+    let machine = ground.machine();
+    neuron_tests::machine::in_use::default_route(&machine, "enp5s0").unwrap();
+    for (file, text) in [("address", "52:54:00:11:22:33\n"), ("type", "1\n"), ("device/vendor", "0x8086\n")] {
+        neuron_tests::write(&machine.join("sys/class/net/enp5s0").join(file), text).unwrap();
     }
     ground
 }

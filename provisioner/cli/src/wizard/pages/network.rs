@@ -41,7 +41,9 @@ pub(super) const STEPS: &[Step] = &[
             let usual = now == Network::default().bridge;
             let proposed = if usual { first.cloned().unwrap_or(now) } else { now };
             let there = match seen.bridges.as_slice() {
-                [] => "This computer has none yet; it has to be there before the machine starts.".to_owned(),
+                [] => {
+                    "This computer has none yet; it has to be there before the machine is defined.".to_owned()
+                }
                 names => format!("Here are: {}.", names.join(", ")),
             };
             Question::line("The bridge", proposed).text(there)
@@ -50,6 +52,27 @@ pub(super) const STEPS: &[Step] = &[
             let name = interface(answer.line())?;
             if let Some(vm) = draft.vm_mut() {
                 vm.network.bridge = name;
+            }
+            Ok(Taken::Next)
+        },
+    },
+    Step {
+        id: "bridge-port",
+        applies: |seen, draft| is(seen, draft, NetworkKind::Bridge) && wired(seen, draft).is_some(),
+        ask: |seen, draft| {
+            let (name, card) = wired(seen, draft).unwrap_or_default();
+            let options = vec![
+                format!("This program, for the next boot, with the card {card}"),
+                "I make it myself".to_owned(),
+            ];
+            Question::choice("Who makes the bridge?", options).text(format!(
+                "There is no bridge {name} yet. With it, this computer has its own address on the bridge, too."
+            ))
+        },
+        take: |seen, draft, answer| {
+            let card = wired(seen, draft).map(|(_, card)| card).filter(|_| answer.index() == 0);
+            if let Some(vm) = draft.vm_mut() {
+                vm.network.bridge_port = card.unwrap_or_default();
             }
             Ok(Taken::Next)
         },
@@ -75,6 +98,13 @@ pub(super) const STEPS: &[Step] = &[
 
 fn is(seen: &Seen<'_>, draft: &Draft, kind: NetworkKind) -> bool {
     has_machine(seen, draft) && draft.vm().is_some_and(|vm| vm.network.kind == kind)
+}
+
+/// A bridge that is not there, and the card that it could be made with.
+fn wired(seen: &Seen<'_>, draft: &Draft) -> Option<(String, String)> {
+    let name = draft.vm()?.network.bridge.clone();
+    let card = seen.wired.clone().filter(|_| !seen.bridges.contains(&name))?;
+    Some((name, card))
 }
 
 /// Linux allows 15 bytes without blanks, slashes and colons.

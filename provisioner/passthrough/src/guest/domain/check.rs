@@ -6,12 +6,10 @@ use regex::Regex;
 
 use super::{HOST_MEMORY, Inputs, Problem, looking_glass, pinning::PinningError};
 use crate::answers::{AudioBackend, Display, NetworkKind, Vm, VmGpus, VmKind};
+use crate::guest::bridge;
 use crate::guest::capabilities::Capabilities;
 
 static USB_ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[0-9a-f]{4}:[0-9a-f]{4}$").ok());
-/// Linux allows 15 bytes without blanks, slashes and colons.
-static INTERFACE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$").ok());
 static INPUT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^[A-Za-z0-9_:+][A-Za-z0-9_:+.-]{0,199}$").ok());
 
@@ -147,17 +145,18 @@ fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
     }
     if !matches!(vm.network.kind, NetworkKind::Nat | NetworkKind::User) {
         let source = network_source(inputs, vm);
-        if !matches(&INTERFACE, source) {
+        if !bridge::is_interface_name(source) {
             let key =
                 if vm.network.kind == NetworkKind::Bridge { "network.bridge" } else { "network.interface" };
             let why = format!("`{}` is no name of a network interface", source.escape_debug());
             found.push(problem(name, key, why, "write the name that `ip link` shows"));
         } else if vm.network.kind == NetworkKind::Bridge && inputs.has_bridge == Some(false) {
             let why = format!("there is no bridge `{source}` on this machine");
-            let hint = format!(
-                "make one: `nmcli connection add type bridge ifname {source}`, and the wired interface as its \
-                 port; or use kind = \"nat\""
-            );
+            let hint = if vm.network.bridge_port.is_empty() {
+                "name the wired interface for it in bridge_port, then apply and reboot; or use kind = \"nat\""
+            } else {
+                "`neuron-provisioner apply` writes what makes it, as root; it is there after a reboot"
+            };
             found.push(problem(name, "network.bridge", why, hint));
         }
     }

@@ -111,8 +111,8 @@ pub(in super::super) fn network(seen: &Seen<'_>) -> Vec<Finding> {
                 Ok(None) => Finding::unreadable("/sys/class/net is not there"),
                 Ok(Some(false)) => Finding::fail(
                     format!("there is no bridge {name}"),
-                    "make it (`nmcli`, systemd-networkd), or use kind = \"nat\" in [vm.NAME.network] and define \
-                     the domain again",
+                    "name the wired interface for it in bridge_port of [vm.NAME.network], apply and reboot; or use \
+                     kind = \"nat\" there and define the domain again",
                 ),
                 Ok(Some(true)) => interface(seen, name).unwrap_or_else(|error| Finding::unread(&error)),
             },

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
 
 use neuron_tests::machine;
 
@@ -197,6 +198,73 @@ fn what_else_it_gets_has_a_port_of_its_own() {
         let said = output.stderr.replace("\n       ", " ");
         assert!(output.code == 3 && said.contains(wanted), "{said}");
     }
+}
+
+#[test]
+fn sound_goes_to_pipewire_where_qemu_runs_as_who_hears_it_and_is_new_enough() {
+    let bench = Bench::new();
+    let target = bench.ground.target();
+    let put = |path: &str, text: &str| neuron_tests::write(&target.join(path), text).unwrap();
+    put("etc/passwd", "root:x:0:0::/root:/bin/bash\nvera:x:1007:1007::/home/vera:/bin/bash\n");
+    let own = libvirt::capabilities();
+    let told = fs::read_to_string(&own).unwrap();
+    let is_new = told.contains("<ps2");
+    // What a newer libvirt and QEMU would tell, where this one is old.
+    let text = if is_new {
+        told
+    } else {
+        let machine = libvirt::between(&told, "<machine>", "</machine>").to_owned();
+        told.replace("<features>", "<features><ps2 supported='yes'/>").replace(&machine, "pc-q35-9.1")
+    };
+    let newer = target.join("newer.xml");
+    fs::write(&newer, text).unwrap();
+    let answers = |more: &str| {
+        format!("[looking_glass]\nusers = [\"vera\"]\n[audio]\nbackend = \"pipewire\"\n[vm.a]\n{more}")
+    };
+    let refused = |answers: &str, capabilities: &std::path::Path, wanted: &str| {
+        let output = bench.render_with(answers, capabilities, &[]);
+        let said = output.stderr.replace("\n       ", " ");
+        assert!(output.code == 3 && said.contains(wanted), "{wanted}: {}{said}", output.stdout);
+    };
+    for (conf, wanted) in [
+        ("#user = \"vera\"\n", "QEMU runs as a user of its own, whom the PipeWire of `vera` does not let in"),
+        ("user = \"libvirt-qemu\"\n", "QEMU runs as libvirt-qemu"),
+        ("user = \"+1000\"\n", "QEMU runs as +1000"),
+        ("user = 7\n", "qemu.conf, line 1"),
+    ] {
+        put("etc/libvirt/qemu.conf", conf);
+        refused(&answers(""), &newer, wanted);
+    }
+    for conf in ["user = \"+1007\"\n", "user = \"vera\"\n"] {
+        put("etc/libvirt/qemu.conf", conf);
+        let output = bench.render_with(&answers(""), &newer, &[]);
+        assert_eq!(output.code, 0, "{conf}{}", output.stderr);
+        let audio = "<audio id='1' type='pipewire' runtimeDir='/run/user/1007'/>";
+        assert!(
+            output.stdout.contains(audio) && output.stdout.contains("<sound model='ich9'>"),
+            "{}",
+            output.stdout
+        );
+        assert!(output.stderr.contains("audio-pipewire.so"), "{}", output.stderr);
+        if is_new {
+            let understood = libvirt::define(&output.stdout).unwrap();
+            assert!(understood.contains("type='pipewire' runtimeDir='/run/user/1007'"), "{understood}");
+            let typo = output.stdout.replace("runtimeDir", "runtimedir");
+            assert!(libvirt::define(&typo).is_err(), "the control");
+        } else {
+            refused(&answers(""), &own, "this libvirt or this QEMU is too old");
+            let here = output.stdout.replace("pc-q35-9.1", "q35");
+            assert!(libvirt::define(&here).is_err(), "it is right to refuse: this libvirt does not take it");
+            assert!(
+                libvirt::define(&here.replace("type='pipewire' runtimeDir='/run/user/1007'", "type='none'"))
+                    .is_ok()
+            );
+        }
+    }
+    println!("{}", if is_new { "libvirt takes it" } else { "this libvirt is too old for it, and says so" });
+    refused(&answers("autostart = true\n"), &newer, "nobody is when the machine starts with the host");
+    let nobody = answers("").replace("vera", "kim");
+    refused(&nobody, &newer, "names `kim` first, and there is no such user");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn strange_names_and_paths_are_right_or_refused() {
         ("[vm.a]\ngpus = [\"0000:7f:00.0\"]\n".to_owned(), "0000:7f:00.0 is no GPU that goes to a guest"),
         (
             "[vm.a]\n[audio]\nbackend = \"pipewire\"\n".to_owned(),
-            "audio.backend: sound to PipeWire is not there yet",
+            "sound to PipeWire is for one person, and looking_glass.users names nobody",
         ),
         ("[vm.a]\ndisplay = \"vnc\"\n".to_owned(), "sound by SPICE needs a SPICE display"),
         (

@@ -75,6 +75,8 @@ fn scream_over_a_bridge_and_kvmfr() {
 fn it_follows_the_answers_and_the_client() {
     let desk = Desk::new("looking-glass");
     let usual = desk.text(USUAL);
+    let pipewire = desk.text(&format!("{USUAL}[audio]\nbackend = \"pipewire\"\n"));
+    assert!(pipewire.contains("the host's PipeWire plays it") && !usual.contains("PipeWire"), "{pipewire}");
     assert!(usual.contains("at most **2560x1440**") && usual.contains("of 64 MiB"), "{usual}");
     assert!(usual.contains("VEN_10DE&DEV_1E87") && !usual.contains("VEN_1002"), "{usual}");
     assert_eq!(usual.matches("Where-Object InstanceId -like 'PCI\\VEN_10DE").count(), 4, "{usual}");

@@ -47,6 +47,9 @@ pub struct Capabilities {
     pub video: BTreeSet<String>,
     /// Kinds of channels to the guest.
     pub channels: BTreeSet<String>,
+    /// Whether libvirt and QEMU are new enough for sound to `PipeWire`.
+    #[serde(default)]
+    pub has_pipewire: bool,
 }
 
 impl Capabilities {
@@ -86,6 +89,7 @@ impl Capabilities {
             graphics: values("graphics", "type"),
             video: values("video", "modelType"),
             channels: values("channel", "type"),
+            has_pipewire: has_pipewire(root),
         })
     }
 
@@ -95,6 +99,16 @@ impl Capabilities {
     pub fn knows_hyperv(&self) -> bool {
         self.hyperv.contains("relaxed")
     }
+}
+
+/// QEMU has it since 8.1 and libvirt since 9.10, and no list names it. A versioned machine is called after
+/// QEMU; of libvirt, what it says of `ps2`, which came some releases later, is taken.
+fn has_pipewire(root: Node<'_, '_>) -> bool {
+    let machine = child(root, "machine").and_then(|node| node.text()).unwrap_or_default();
+    let version = machine.trim().strip_prefix("pc-q35-").and_then(|version| version.split_once('.'));
+    let version = version.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    let is_newer = child(root, "features").is_some_and(|features| child(features, "ps2").is_some());
+    is_newer && version.is_some_and(|version: (u32, u32)| version >= (8, 1))
 }
 
 /// Before libvirt 8.8 the versions of a TPM were not listed, and an emulated one could be 2.0.
@@ -142,6 +156,14 @@ mod tests {
         assert_eq!(read.cpu_modes, BTreeSet::from(["host-passthrough".to_owned()]));
         assert_eq!(read.hyperv, BTreeSet::from(["relaxed".to_owned()]));
         assert!(read.graphics.is_empty(), "they are not supported");
+        assert!(!read.has_pipewire, "this libvirt is old");
+        let newer = SHORT.replace("<features>", "<features><ps2 supported='yes'/>");
+        for (machine, has_it) in
+            [("9.1", true), ("10.0", true), ("8.1", true), ("8.0", false), ("7.2", false), ("noble", false)]
+        {
+            let text = newer.replace("pc-q35-9.1", &format!("pc-q35-{machine}"));
+            assert_eq!(Capabilities::parse(&text).unwrap().has_pipewire, has_it, "{machine}");
+        }
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub struct Inputs<'a> {
     pub has_bridge: Option<bool>,
     /// Where Looking Glass's memory comes from.
     pub means: Means,
+    /// Where QEMU finds `PipeWire`, or why it would not; only where the answers want that.
+    pub pipewire: Option<&'a Result<String, Problem>>,
     /// Templates of the user, by name.
     pub templates: &'a [(String, String)],
 }
@@ -188,6 +190,7 @@ struct Values<'a> {
     evdev: &'a [String],
     display: Display,
     spice_audio: bool,
+    pipewire: Option<&'a str>,
     video: &'a str,
     shared_memory: Option<SharedMemory>,
 }
@@ -317,6 +320,7 @@ fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> V
         evdev: &vm.evdev,
         display: vm.display,
         spice_audio: inputs.answers.audio.backend == AudioBackend::Spice && vm.display == Display::Spice,
+        pipewire: inputs.pipewire.and_then(|found| found.as_deref().ok()),
         video: check::video(inputs, vm),
         shared_memory: shared_memory(inputs),
     }

@@ -9,6 +9,7 @@ pub mod guide;
 pub mod hugepages;
 pub mod looking_glass;
 mod pinning;
+pub mod sound;
 mod templates;
 
 pub use pinning::PinningError;

@@ -1,12 +1,12 @@
 //! The domain of a virtual machine, for whoever asks.
 
 use super::{ProvisionError, Source};
-use crate::answers::{Answers, NetworkKind, Vm, VmGpus};
+use crate::answers::{Answers, AudioBackend, NetworkKind, Vm, VmGpus};
 use crate::facts::{Client, Machine, Target, Topology, default_interface, is_bridge, numa_node, release};
 use crate::guest::capabilities::Capabilities;
 use crate::guest::domain::{self, Domain, DomainError, Inputs, Problem};
 use crate::guest::existing::Kept;
-use crate::guest::{guide, looking_glass};
+use crate::guest::{guide, looking_glass, sound};
 use crate::id::PciAddress;
 use crate::policy::{self, GpuRole, Judgement, Verdict};
 use crate::root::Root;
@@ -45,7 +45,9 @@ pub(super) fn render(
     let topology = Topology::read(machine).map_err(ProvisionError::Machine)?;
     let default_interface = default_interface(machine).map_err(ProvisionError::Machine)?;
     let seed = seed(target)?;
-    let kernels = Target::read(target, &facts)?.kernels;
+    let read = Target::read(target, &facts)?;
+    let pipewire =
+        (answers.audio.backend == AudioBackend::Pipewire).then(|| sound::runtime_dir(answers, &read));
     let made = domain::make(&Inputs {
         name,
         answers,
@@ -59,7 +61,8 @@ pub(super) fn render(
         seed: seed.as_bytes(),
         kept,
         has_bridge: has_bridge(machine, answers.vm.get(name))?,
-        means: looking_glass::means(&answers.looking_glass, &kernels),
+        means: looking_glass::means(&answers.looking_glass, &read.kernels),
+        pipewire: pipewire.as_ref(),
         templates: &templates(target)?,
     });
     Ok(made?)

@@ -1,4 +1,5 @@
-//! libvirt's `qemu.conf`: the devices that every QEMU may open (`cgroup_device_acl`).
+//! libvirt's `qemu.conf`: the devices that every QEMU may open (`cgroup_device_acl`), and as whom it runs
+//! (`user`).
 //!
 //! The form is that of libvirt's `virConfParse`: statements `name = value`, parted by line ends or `;`,
 //! a value being a number, a string, or a list over several lines without comments in it.
@@ -42,6 +43,23 @@ struct Element {
 pub fn devices(text: &str) -> Result<Option<Vec<String>>, TextError> {
     let list = list(text)?;
     Ok(list.map(|list| list.elements.into_iter().map(|element| element.device).collect()))
+}
+
+/// As whom QEMU runs; `None` where libvirt's own choice is in force. libvirt follows the first line.
+pub fn user(text: &str) -> Result<Option<String>, TextError> {
+    let mut reader = Reader { text, at: 0 };
+    while let Some((line, name)) = reader.name()? {
+        if name != "user" {
+            reader.value()?;
+            continue;
+        }
+        reader.skip(is_blank);
+        let Some(user) = reader.string()? else {
+            return Err(TextError::at(line, name, "is no name; write it like `user = \"vera\"`"));
+        };
+        return Ok(Some(user.to_owned()));
+    }
+    Ok(None)
 }
 
 /// Adds devices to the list, where they are not in it. Where there is no list, one that holds what is

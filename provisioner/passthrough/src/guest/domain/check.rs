@@ -49,7 +49,8 @@ pub(super) fn problems(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
     host(inputs, vm, &mut found);
     files(inputs.name, vm, &mut found);
     devices(inputs, vm, &mut found);
-    not_there_yet(inputs, vm, &mut found);
+    sound(inputs, vm, &mut found);
+    pipewire(inputs, vm, &mut found);
     found
 }
 
@@ -174,8 +175,8 @@ fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
     }
 }
 
-/// Keys of the answers that are known and that nothing here follows yet.
-fn not_there_yet(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
+/// Sound that would not be heard.
+fn sound(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
     let audio = inputs.answers.audio.backend;
     if audio == AudioBackend::Scream && matches!(vm.network.kind, NetworkKind::User | NetworkKind::Macvtap) {
         let kind = if vm.network.kind == NetworkKind::User { "user" } else { "macvtap" };
@@ -187,13 +188,27 @@ fn not_there_yet(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
             hint: "use network kind \"nat\" or \"bridge\", or backend = \"spice\"".to_owned(),
         });
     }
-    if audio == AudioBackend::Pipewire {
-        found.push(Problem {
-            key: "audio.backend".to_owned(),
-            why: "sound to PipeWire is not there yet: QEMU runs as another user than it does".to_owned(),
-            hint: "use backend = \"spice\" or \"none\"".to_owned(),
-        });
+}
+
+fn pipewire(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
+    let Some(way) = inputs.pipewire else { return };
+    let mut refuse = |why: &str, hint: &str| {
+        let key = "audio.backend".to_owned();
+        found.push(Problem { key, why: why.to_owned(), hint: hint.to_owned() });
+    };
+    if !inputs.capabilities.has_pipewire {
+        refuse(
+            "this libvirt or this QEMU is too old for sound to PipeWire",
+            "use backend = \"spice\" or \"none\"; or update to QEMU 8.1 and libvirt 10.8",
+        );
     }
+    if vm.autostart {
+        refuse(
+            "PipeWire runs while somebody is logged in, and nobody is when the machine starts with the host",
+            "set autostart = false, or use backend = \"spice\"",
+        );
+    }
+    found.extend(way.as_ref().err().cloned());
 }
 
 pub(super) fn pinning(name: &str, error: &PinningError) -> Problem {
@@ -254,6 +269,14 @@ pub(super) fn notes(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
         let why = "Looking Glass has no keyboard and mouse without SPICE";
         let hint = "set display = \"spice\", or hand keyboard and mouse over with evdev or usb_devices";
         notes.push(problem(inputs.name, "display", why, hint));
+    }
+    if inputs.pipewire.is_some() {
+        let why =
+            "it starts only while that person is logged in, and where QEMU's module for PipeWire is there";
+        let hint =
+            "install qemu-audio-pipewire (Arch), or the package of QEMU's modules with audio-pipewire.so";
+        let key = "audio.backend".to_owned();
+        notes.push(Problem { key, why: why.to_owned(), hint: hint.to_owned() });
     }
     if inputs.gpus.is_empty() && vm.gpus != VmGpus::None {
         notes.push(problem(inputs.name, "gpus", "it gets no GPU", "see `neuron-provisioner inspect`"));

@@ -128,6 +128,23 @@ fn readable() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn who_runs_qemu_is_read_as_libvirt_reads_it() {
+    for (text, wanted) in [
+        (SHIPPED, None),
+        ("", None),
+        ("user = \"vera\"\n", Some("vera")),
+        ("group='kvm'; user = '+1000' # mine\n", Some("+1000")),
+        ("user = \"vera\"\nuser = \"kim\"\n", Some("vera")),
+        ("swtpm_user = \"tss\"\n", None),
+    ] {
+        assert_eq!(user(text).unwrap().as_deref(), wanted, "{text}");
+    }
+    for text in ["user = 1000\n", "user = [ \"vera\" ]\n", "user = \"vera\n", "user vera\n"] {
+        assert!(user(text).is_err(), "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn in_and_out_again_gives_the_bytes_back(text in readable()) {

@@ -138,6 +138,12 @@ pub(crate) fn define_all<'a>(all: &[&'a str]) -> Vec<(&'a str, String)> {
     refused.map(|(at, xml)| (*xml, format!("{}: {complaints}", file(at).display()))).collect()
 }
 
+/// The schema that libvirt holds domains against.
+pub(crate) fn schema() -> String {
+    let file = "usr/share/libvirt/schemas/domaincommon.rng";
+    fs::read_to_string(suite().unwrap_or_else(|| PathBuf::from("/")).join(file)).unwrap()
+}
+
 /// The text between two others.
 pub(crate) fn between<'a>(text: &'a str, before: &str, behind: &str) -> &'a str {
     let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}"));

@@ -200,6 +200,34 @@ fn what_else_it_gets_has_a_port_of_its_own() {
     }
 }
 
+/// The program reads the very schema that libvirt judges by: what the one allows, the other takes.
+#[test]
+fn usb_devices_are_named_by_port_where_libvirt_knows_ports() {
+    let bench = Bench::new();
+    let answers = "[vm.a]\nusb_devices = [\"1-2.3\", \"046d:c52b\"]\n";
+    let schema = bench.ground.target().join("usr/share/libvirt/schemas/domaincommon.rng");
+    neuron_tests::write(&schema, libvirt::schema()).unwrap();
+    let output = bench.render(answers, &[]);
+    let is_known = output.code == 0;
+    // Where this libvirt does not, one that would.
+    let made = if is_known {
+        output
+    } else {
+        assert!(output.stderr.contains("by no port"), "{}", output.stderr);
+        let newer = "<define name=\"usbaddress\"><attribute name=\"port\"></attribute></define>";
+        fs::write(&schema, newer).unwrap();
+        bench.render(answers, &[])
+    };
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    assert!(made.stdout.contains("<address bus='1' port='2.3'/>"), "{}", made.stdout);
+    assert!(made.stdout.contains("<vendor id='0x046d'/>"), "{}", made.stdout);
+    match libvirt::define(&made.stdout) {
+        Ok(understood) => assert!(is_known && understood.contains("port='2.3'"), "{understood}"),
+        Err(why) => assert!(!is_known, "{why}"),
+    }
+    println!("{}", if is_known { "libvirt knows ports" } else { "this libvirt knows none, and takes none" });
+}
+
 #[test]
 fn sound_goes_to_pipewire_where_qemu_runs_as_who_hears_it_and_is_new_enough() {
     let bench = Bench::new();

@@ -35,7 +35,12 @@ fn strange_names_and_paths_are_right_or_refused() {
         ("[vm.a]\ndisk = { path = \"/srv/../etc/shadow\" }\n".to_owned(), "is no absolute path"),
         ("[vm.a]\ndisk = { path = \"/dev/sda\" }\n".to_owned(), "`/dev/sda` is no file"),
         ("[vm.a]\ninstall_iso = \"/srv/a\\nb.iso\"\n".to_owned(), r"`/srv/a\nb.iso` is no absolute path"),
-        ("[vm.a]\nusb_devices = [\"1-2\"]\n".to_owned(), "vm.a.usb_devices: `1-2` is no vendor:product"),
+        (
+            "[vm.a]\nusb_devices = [\"1-2\"]\n".to_owned(),
+            "vm.a.usb_devices: this libvirt knows `1-2` by no port",
+        ),
+        ("[vm.a]\nusb_devices = [\"0-2\"]\n".to_owned(), "`0-2` is no vendor:product and no port"),
+        ("[vm.a]\nusb_devices = [\"1-2.'\"]\n".to_owned(), "is no vendor:product and no port"),
         ("[vm.a]\nevdev = [\"../event0\"]\n".to_owned(), "vm.a.evdev: `../event0` is no name"),
         (
             "[vm.a.network]\nkind = \"bridge\"\nbridge = \"br'0\"\n".to_owned(),

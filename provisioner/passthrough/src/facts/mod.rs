@@ -28,7 +28,7 @@ pub use connectors::{Connector, DisplayCard};
 pub use cpu::{Cpu, CpuVendor};
 pub use host_use::{Disk, HostUse};
 pub use iommu::{AcpiTables, Group, Iommu};
-pub use libvirt::{LibvirtDaemon, libvirt_daemon};
+pub use libvirt::{LibvirtDaemon, knows_usb_ports, libvirt_daemon};
 pub use names::names;
 pub use network::{Port, default_interface, is_bridge};
 pub use pci::{Class, PciFunction};

@@ -79,6 +79,8 @@ pub struct Inputs<'a> {
     pub kept: Option<&'a Kept>,
     /// Whether the bridge of the answers is there; `None` when the machine does not tell.
     pub has_bridge: Option<bool>,
+    /// Whether libvirt knows USB devices by their port.
+    pub knows_usb_ports: bool,
     /// Where Looking Glass's memory comes from.
     pub means: Means,
     /// Where QEMU finds `PipeWire`, or why it would not; only where the answers want that.
@@ -259,6 +261,9 @@ struct Function<'a> {
 struct UsbDevice<'a> {
     vendor: &'a str,
     product: &'a str,
+    /// Bus and port instead, where it is named by them.
+    bus: &'a str,
+    port: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -304,12 +309,7 @@ fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> V
         isos: isos(vm),
         ports: (1..=inputs.gpus.len() + inputs.devices.len()).collect(),
         functions,
-        usb_devices: vm
-            .usb_devices
-            .iter()
-            .filter_map(|id| id.split_once(':'))
-            .map(|(vendor, product)| UsbDevice { vendor, product })
-            .collect(),
+        usb_devices: vm.usb_devices.iter().filter_map(|name| usb_device(name)).collect(),
         network: Network {
             kind: vm.network.kind,
             source: check::network_source(inputs, vm),
@@ -345,6 +345,16 @@ fn isos(vm: &Vm) -> Vec<Iso<'_>> {
     let install = Iso { path: &vm.install_iso, target: "sda", boots: true };
     let virtio = Iso { path: &vm.virtio_iso, target: "sdb", boots: false };
     [install, virtio].into_iter().filter(|iso| !iso.path.is_empty()).collect()
+}
+
+/// By `vendor:product`, or by `bus-port` as the kernel writes it.
+fn usb_device(name: &str) -> Option<UsbDevice<'_>> {
+    let none = UsbDevice { vendor: "", product: "", bus: "", port: "" };
+    match (name.split_once(':'), name.split_once('-')) {
+        (Some((vendor, product)), _) => Some(UsbDevice { vendor, product, ..none }),
+        (None, Some((bus, port))) => Some(UsbDevice { bus, port, ..none }),
+        (None, None) => None,
+    }
 }
 
 /// Every GPU gets a root port of its own, its functions one slot there; other devices a port each.

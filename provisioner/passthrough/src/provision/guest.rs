@@ -2,7 +2,9 @@
 
 use super::{ProvisionError, Source};
 use crate::answers::{Answers, AudioBackend, NetworkKind, Vm, VmGpus};
-use crate::facts::{Client, Machine, Target, Topology, default_interface, is_bridge, numa_node, release};
+use crate::facts::{
+    Client, Machine, Target, Topology, default_interface, is_bridge, knows_usb_ports, numa_node, release,
+};
 use crate::guest::capabilities::Capabilities;
 use crate::guest::domain::{self, Domain, DomainError, Inputs, Problem};
 use crate::guest::existing::Kept;
@@ -61,6 +63,7 @@ pub(super) fn render(
         seed: seed.as_bytes(),
         kept,
         has_bridge: has_bridge(machine, answers.vm.get(name))?,
+        knows_usb_ports: knows_usb_ports(target)?,
         means: looking_glass::means(&answers.looking_glass, &read.kernels),
         pipewire: pipewire.as_ref(),
         templates: &templates(target)?,

@@ -10,6 +10,9 @@ use crate::guest::bridge;
 use crate::guest::capabilities::Capabilities;
 
 static USB_ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[0-9a-f]{4}:[0-9a-f]{4}$").ok());
+/// As the kernel names devices in `/sys/bus/usb/devices`: a bus, and a port on each hub down to it.
+static USB_PORT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^[1-9][0-9]{0,2}-[1-9][0-9]{0,2}(\.[1-9][0-9]{0,2}){0,3}$").ok());
 static INPUT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^[A-Za-z0-9_:+][A-Za-z0-9_:+.-]{0,199}$").ok());
 
@@ -136,9 +139,18 @@ fn files(name: &str, vm: &Vm, found: &mut Vec<Problem>) {
 
 fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
     let name = inputs.name;
-    for id in vm.usb_devices.iter().filter(|id| !matches(&USB_ID, id)) {
-        let why = format!("`{}` is no vendor:product", id.escape_debug());
-        found.push(problem(name, "usb_devices", why, "write it as lsusb shows it, like \"046d:c52b\""));
+    for device in vm.usb_devices.iter().filter(|device| !matches(&USB_ID, device)) {
+        let is_port = matches(&USB_PORT, device);
+        if is_port && !inputs.knows_usb_ports {
+            let why = format!("this libvirt knows `{device}` by no port");
+            let hint = "libvirt 12 does; name the device as lsusb shows it, like \"046d:c52b\"";
+            found.push(problem(name, "usb_devices", why, hint));
+        } else if !is_port {
+            let why = format!("`{}` is no vendor:product and no port", device.escape_debug());
+            let hint =
+                "write it as lsusb shows it, like \"046d:c52b\", or as `lsusb -t` does, like \"1-2.3\"";
+            found.push(problem(name, "usb_devices", why, hint));
+        }
     }
     for input in vm.evdev.iter().filter(|input| !matches(&INPUT, input)) {
         let why = format!("`{}` is no name of /dev/input/by-id", input.escape_debug());

@@ -46,7 +46,15 @@ type Way = fn(&Path);
 
 #[test]
 fn every_way_of_using_a_disk_is_seen() {
-    let ways: [(&str, Way); 10] = [
+    let ways: [(&str, Way); 11] = [
+        ("is what this boot was started from", |root| {
+            fs::create_dir_all(root.join("dev/disk/by-partuuid")).unwrap();
+            symlink("../../nvme0n1p2", root.join("dev/disk/by-partuuid/ab-01")).unwrap();
+            let variable = "LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+            let text: Vec<u8> = "AB-01\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let variable = root.join("sys/firmware/efi/efivars").join(variable);
+            write(&variable, [&[6, 0, 0, 0], text.as_slice()].concat()).unwrap();
+        }),
         ("is mounted at /home", |root| mount(root, "30 1 259:2 / /home rw - ext4 /dev/root rw")),
         ("is mounted at /srv", |root| mount(root, "30 1 0:31 /@ /srv rw shared:1 - btrfs /dev/nvme0n1p2 rw")),
         ("holds swap", |root| {
@@ -116,7 +124,7 @@ fn every_way_of_using_a_disk_is_seen() {
 fn what_is_mounted_on_demand_is_in_no_use() {
     let folder = prepared();
     in_use::disk(folder.path(), NVME, "nvme0n1p2", "259:2").unwrap();
-    for (options, uses) in [("noauto,user", 0), ("user", 1)] {
+    for (options, uses) in [("noauto,user", 0), ("user", 1), ("noauto,x-systemd.automount", 1)] {
         write(&folder.path().join("etc/fstab"), format!("/dev/nvme0n1p2 /data ext4 {options} 0 2\n"))
             .unwrap();
         assert_eq!(used(folder.path()).disks.len(), uses, "{options}");

@@ -158,18 +158,23 @@ fn uses(root: &Root) -> Result<Uses, ReadError> {
         }
     }
     at_the_next_start(root, &mut uses)?;
+    if let Some(partition) = super::running::booted_from(root) {
+        let name = kernel_name(root, &format!("PARTUUID={partition}"))?;
+        uses.named.extend(name.map(|name| (name, "is what this boot was started from".to_owned())));
+    }
     Ok(uses)
 }
 
 /// What the system mounts or opens by itself: without it, it would wait for it, and not come up.
 fn at_the_next_start(root: &Root, uses: &mut Uses) -> Result<(), ReadError> {
-    // Where the device stands in a line, and which word in the options says that it is not needed.
+    // Where the device stands in a line; behind two more fields stand the options.
     for (path, device) in [("etc/fstab", 0), ("etc/crypttab", 1)] {
         let text = root.attribute(path)?.unwrap_or_default();
         for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
             let fields: Vec<&str> = line.split_whitespace().collect();
-            let is_needed = |options: &&str| !options.split(',').any(|one| one == "noauto");
-            if fields.get(3).is_some_and(|options| !is_needed(options)) {
+            // What is mounted by whoever looks into it is needed as well.
+            let has = |option: &str| fields.get(3).is_some_and(|all| all.split(',').any(|one| one == option));
+            if has("noauto") && !has("x-systemd.automount") {
                 continue;
             }
             let source = fields.get(device).copied().unwrap_or_default();

@@ -77,6 +77,11 @@ impl Running {
     }
 }
 
+/// The partition that the loader was started from (`LoaderDevicePartUUID`); `None` where it does not tell.
+pub(super) fn booted_from(machine: &Root) -> Option<String> {
+    texts(machine, "LoaderDevicePartUUID").into_iter().next().map(|uuid| uuid.to_lowercase())
+}
+
 /// The value of a variable of the interface. Its file begins with four bytes of attributes.
 fn variable(machine: &Root, name: &str) -> Option<Vec<u8>> {
     let bytes = machine.read(&format!("sys/firmware/efi/efivars/{name}-{VENDOR}")).ok().flatten()?;

@@ -8,7 +8,6 @@ iso_label="NEURON_$(date --utc --date="$_built_at" +%Y%m)"
 iso_publisher="NeuronOS"
 iso_application="NeuronOS installer"
 iso_version="$(date --utc --date="$_built_at" +%Y.%m.%d)"
-# The installer's unpackfs.conf names this folder too.
 install_dir="neuron"
 buildmodes=('iso')
 bootmodes=('bios.syslinux'

@@ -108,11 +108,13 @@ fn unpacked(medium: &Medium, target: &str, loader: &str) -> Installation {
         fs::write(&program, text).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    for name in ["rm", "sed"] {
+    for name in ["install", "rm", "sed"] {
         if !root.join("usr/bin").join(name).exists() {
             std::os::unix::fs::symlink("busybox", root.join("usr/bin").join(name)).unwrap();
         }
     }
+    // mkarchiso leaves nothing there.
+    fs::remove_file(root.join("boot/vmlinuz-linux")).unwrap();
     configure(medium, &installation.installer);
     installation
 }
@@ -167,6 +169,8 @@ fn check(loader: &str, target: &str, parameters_in: fn(&Installation) -> String)
     assert_eq!(left_of(&medium, &with), Vec::<String>::new());
     let preset = with.file("etc/mkinitcpio.d/linux.preset").unwrap();
     assert_eq!(preset, PRESET.replace("%PKGBASE%", "linux"));
+    let kernel = with.file("usr/lib/modules/6.12.1-arch1-1/vmlinuz");
+    assert!(kernel.is_some() && with.file("boot/vmlinuz-linux") == kernel);
     assert_eq!(with.file("etc/pacman.d/mirrorlist").unwrap(), "Server = https://mirror.example/$repo\n");
     let mut wanted = vec!["pacman-key --init", "pacman-key --populate archlinux", "userdel -f -r live"];
     if is_other_suite() {

@@ -138,8 +138,12 @@ pub(crate) const ALL: &[Fault] = &[
         in_systemd_boot: true,
         put: |to| edit(to, "packages.x86_64", "\nneuron-kernel-install\n", "\n"),
     },
-    fault("airootfs.sfs is missing", |to| {
-        edit(to, &format!("{MODULES}/unpackfs.conf"), "bootmnt/neuron/x86_64", "bootmnt/arch/x86_64");
+    fault("has to be /run/archiso/airootfs alone", |to| {
+        let image = "/run/archiso/bootmnt/neuron/x86_64/airootfs.sfs";
+        edit(to, &format!("{MODULES}/unpackfs.conf"), "/run/archiso/airootfs\n", &format!("{image}\n"));
+    }),
+    fault("/boot/vmlinuz-linux` is missing", |to| {
+        edit(to, &format!("{MODULES}/shellprocess@live.conf"), "- install -m644", "#");
     }),
     fault("has no branding.desc", |to| edit(to, SETTINGS, "branding: neuron", "branding: default")),
     fault("gpu.qml has to be a link", |to| {

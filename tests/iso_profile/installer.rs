@@ -99,15 +99,24 @@ pub(crate) fn sequence(profile: &Profile) -> Vec<String> {
     found
 }
 
-/// The installer copies what mkarchiso puts onto the medium.
+/// The installer copies the mounted root: the medium may be unmounted by then (copytoram). mkarchiso
+/// empties `/boot`, so the kernel comes from where its package has it.
 pub(crate) fn source(profile: &Profile) -> Vec<String> {
     let text = profile.text(&format!("{FOLDER}/modules/unpackfs.conf")).unwrap_or_default();
-    let medium = format!("/run/archiso/bootmnt/{}", profile.value("install_dir"));
-    [format!("{medium}/x86_64/airootfs.sfs"), format!("{medium}/boot/x86_64/vmlinuz-linux")]
-        .into_iter()
-        .filter(|source| !text.lines().any(|line| line == format!("- source: {source}")))
-        .map(|source| format!("{FOLDER}/modules/unpackfs.conf: {source} is missing"))
-        .collect()
+    let sources: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("- source: ")).collect();
+    let mut found = Vec::new();
+    if sources != ["/run/archiso/airootfs"] || !text.lines().any(|line| line == "  sourcefs: file") {
+        found.push(format!(
+            "{FOLDER}/modules/unpackfs.conf: {sources:?}: it has to be /run/archiso/airootfs alone, with \
+             sourcefs: file"
+        ));
+    }
+    let script = profile.text(&format!("{FOLDER}/modules/shellprocess@live.conf")).unwrap_or_default();
+    let kernel = "- install -m644 /usr/lib/modules/*/vmlinuz /boot/vmlinuz-linux";
+    if !script.lines().any(|line| line == kernel) {
+        found.push(format!("{FOLDER}/modules/shellprocess@live.conf: `{kernel}` is missing"));
+    }
+    found
 }
 
 pub(crate) fn branding(profile: &Profile) -> Vec<String> {

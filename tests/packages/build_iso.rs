@@ -24,7 +24,14 @@ exit "${MKARCHISO_ENDS:-0}"
 const PACMAN: &str = r#"#!/bin/sh
 case " $* " in
     *" -Sy "*) exit 0 ;;
-    *" -Sp "*) for last; do :; done; case " $NOT_TO_BE_HAD " in *" $last "*) exit 1 ;; esac; exit 0 ;;
+    *" -Sp "*)
+        for last; do :; done
+        case " $NOT_TO_BE_HAD " in *" $last "*) ;; *) exit 0 ;; esac
+        [ "$last" != calamares ] || echo ":: unable to satisfy dependency 'kpmcore>=3' required by calamares
+:: unable to satisfy dependency 'ckbcomp' required by calamares"
+        echo "error: not to be had" >&2
+        exit 1
+        ;;
 esac
 exec /usr/bin/pacman "$@"
 "#;
@@ -106,8 +113,8 @@ fn the_image_is_made_of_our_packages_and_the_profile() {
 fn a_package_that_is_nowhere_is_named_before_anything_is_built_of_it() {
     let builder = Builder::new();
     let (is_fine, said) = builder.run(&[], &[("NOT_TO_BE_HAD", "calamares swtpm")]);
-    assert!(!is_fine && said.contains("swtpm calamares\n") && said.contains("--extra"), "{said}");
-    assert!(!builder.path("out/seen").exists());
+    assert!(!is_fine && said.contains("  swtpm\n  calamares, which needs ckbcomp kpmcore>=3\n"), "{said}");
+    assert!(said.contains("--extra") && !builder.path("out/seen").exists(), "{said}");
 }
 
 #[test]
@@ -117,7 +124,7 @@ fn a_check_says_the_same_and_makes_no_image() {
     assert!(is_fine && said.contains("all is there"), "{said}");
     assert!(!builder.path("out/seen").exists() && !builder.path("out/neuronos.iso").exists());
     let (is_fine, said) = builder.run(&["--check"], &[("NOT_TO_BE_HAD", "calamares")]);
-    assert!(!is_fine && said.contains("calamares\n") && !said.contains("all is there"), "{said}");
+    assert!(!is_fine && said.contains("  calamares, ") && !said.contains("all is there"), "{said}");
 }
 
 #[test]
@@ -181,6 +188,9 @@ fn what_is_missing_on_the_machine_is_said_at_once() {
     }
     // Where this machine has sudo itself, only the other one is missing.
     let (is_fine, said) = builder.run(&[], &[]);
-    assert!(!is_fine && said.contains("install these packages: archiso"), "{said}");
+    assert!(
+        !is_fine && said.contains("install these packages (`sudo pacman -S --needed`): archiso"),
+        "{said}"
+    );
     assert!(!builder.path("out/packages").exists());
 }

@@ -3,13 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use neuron_tests::{program, tests_folder};
 use tempfile::TempDir;
 
 /// Who builds: makepkg refuses to run as root. On every distribution these are nobody's.
 pub(crate) const NOBODY: &str = "65534";
+
+/// Ours.
+pub(crate) const PACKAGES: [&str; 4] =
+    ["neuron-provisioner", "neuron-initcpio-hooks", "neuron-calamares-vfio", "neuron-kernel-install"];
+
+/// makepkg works where it worked before, and two at once would take things from each other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// What packages are made of, but for what is compiled.
 const PARTS: &[&str] = &[
@@ -46,10 +53,9 @@ impl Built {
         fs::create_dir(built.at("packages")).unwrap();
         built.lay_out_module();
         run(Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(built.folder.path()));
-        built.make(&tree.join("archiso-hooks/neuron-provisioner"), &[]);
-        built.make(&tree.join("archiso-hooks/neuron-initcpio-hooks"), &[]);
-        built.make(&tree.join("archiso-hooks/neuron-calamares-vfio"), &[]);
-        built.make(&tree.join("archiso-hooks/neuron-kernel-install"), &[]);
+        for package in PACKAGES {
+            built.make(&tree.join("archiso-hooks").join(package), &[]);
+        }
         for version in ["1", "2"] {
             built.make(&tree.join("tests/packages/stand-ins"), &[("STAND_IN_VERSION", version)]);
         }
@@ -98,6 +104,7 @@ impl Built {
         makepkg.env("PKGDEST", self.at("packages")).env("PKGEXT", ".pkg.tar");
         makepkg.env("SOURCE_DATE_EPOCH", "1700000000").env("NEURON_PROGRAM", self.program());
         makepkg.env("NEURON_MODULE", self.module());
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         run(makepkg.envs(environment.iter().copied()));
     }
 

@@ -2,8 +2,8 @@
 //! it run for every kernel, and without.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -14,31 +14,29 @@ const MACHINE: &str = "3f1c2b7a9d8e4c6fb05a1e2d3c4b5a69";
 const OLD: &str = "6.12.1-arch1-1";
 const NEW: &str = "6.13.0-arch1-1";
 
-/// Stands for kernel-install: what its `90-loaderentry.install` makes and takes away.
+/// Notes how it was called; what it does is systemd's own.
 const KERNEL_INSTALL: &str = r#"#!/bin/sh
-set -eu
 echo "kernel-install $*" >>/var/log/stand-ins
 [ ! -e /kernel-install-fails ] || exit 1
-token=$(cat /etc/machine-id) version=$2
-folder=/boot/$token/$version entry=/boot/loader/entries/$token-$version.conf
-case $1 in
-    add)
-        mkdir -p "$folder"
-        cp "$3" "$folder/linux"
-        echo "an image for $version" >"$folder/initrd"
-        {
-            echo "title Arch Linux"
-            echo "version $version"
-            echo "machine-id $token"
-            echo "sort-key arch"
-            echo "options $(cat /etc/kernel/cmdline) systemd.machine_id=$token"
-            echo "linux /$token/$version/linux"
-            echo "initrd /$token/$version/initrd"
-        } >"$entry"
-        ;;
-    remove) rm -rf "$folder" "$entry" ;;
-esac
+exec /usr/lib/systemd/kernel-install "$@"
 "#;
+
+/// Where this machine's systemd has the program and the plugin that writes entries.
+const OF_SYSTEMD: [(&str, &str); 2] = [
+    ("/usr/bin/kernel-install", "usr/lib/systemd/kernel-install"),
+    ("/usr/lib/kernel/install.d/90-loaderentry.install", "usr/lib/kernel/install.d/90-loaderentry.install"),
+];
+
+/// What both need: busybox looks for mounts in a list that the root has not, and its shell takes its own
+/// programs first.
+const TOOLS: [&str; 12] =
+    ["chown", "cp", "grep", "install", "mkdir", "mktemp", "rm", "sed", "sh", "sort", "stat", "tr"];
+
+/// Stands for the plugin of mkinitcpio, which hands the image over so.
+const PLUGIN: (&str, &str) = (
+    "usr/lib/kernel/install.d/50-mkinitcpio.install",
+    "#!/bin/sh\n[ \"$1\" = add ] || exit 0\necho \"an image for $2\" >\"$KERNEL_INSTALL_STAGING_AREA/initrd\"\n",
+);
 
 /// Stands for the kernel's package, of another release.
 const KERNEL: &str = "\
@@ -64,16 +62,24 @@ fn entry(release: &str) -> String {
     format!("boot/loader/entries/{MACHINE}-{release}.conf")
 }
 
-/// Set up, with a kernel-install that works.
+/// An executable text.
+fn script(root: &Root, path: &str, text: &str) {
+    root.put(path, text);
+    fs::set_permissions(root.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Set up, with systemd's kernel-install.
 fn applied(with_package: bool) -> Root {
-    let root = Root::of("arch-kernel-cmdline");
-    for name in ["mkdir", "cp", "rm"] {
-        if !root.path("usr/bin").join(name).exists() {
-            symlink("busybox", root.path("usr/bin").join(name)).unwrap();
-        }
+    let mut root = Root::of("arch-kernel-cmdline");
+    root.boot_is_mounted = true;
+    for name in TOOLS {
+        root.program(&Path::new("/usr/bin").join(name), &format!("usr/bin/{name}"));
     }
-    root.put("usr/bin/kernel-install", KERNEL_INSTALL);
-    fs::set_permissions(root.path("usr/bin/kernel-install"), fs::Permissions::from_mode(0o755)).unwrap();
+    script(&root, PLUGIN.0, PLUGIN.1);
+    for (from, to) in OF_SYSTEMD {
+        root.program(Path::new(from), to);
+    }
+    script(&root, "usr/bin/kernel-install", KERNEL_INSTALL);
     if with_package {
         let (is_fine, said) = root.install(&[("neuron-kernel-install", "0.1.0")], &[]);
         assert!(is_fine, "{said}");

@@ -11,5 +11,7 @@ mod build_iso;
 mod compiled;
 mod contents;
 mod kernels;
+mod repeatable;
 mod root;
+mod units;
 mod updates;

@@ -13,8 +13,19 @@ use crate::build::{built, run, tried};
 /// Which programs were run in the root, as the target's own stand-ins note it.
 const NOTES: &str = "var/log/stand-ins";
 
+/// Runs a command while `/boot` of the root is a file system of its own, as an ESP is, and leaves in the
+/// folder what was written to it.
+const WITH_BOOT_MOUNTED: &str = "root=$1; shift
+    mount --bind \"$root/boot\" \"$root/mnt\"; mount -t tmpfs boot \"$root/boot\"
+    cp -a \"$root/mnt/.\" \"$root/boot/\"
+    code=0; \"$@\" || code=$?
+    find \"$root/mnt\" -mindepth 1 -delete; cp -a \"$root/boot/.\" \"$root/mnt/\"
+    exit $code";
+
 pub(crate) struct Root {
     folder: TempDir,
+    /// Whether `/boot` is mounted while pacman and its hooks run.
+    pub(crate) boot_is_mounted: bool,
 }
 
 impl Root {
@@ -25,7 +36,7 @@ impl Root {
 
     /// The same with another target.
     pub(crate) fn of(name: &str) -> Self {
-        let root = Self { folder: tempfile::tempdir().unwrap() };
+        let root = Self { folder: tempfile::tempdir().unwrap(), boot_is_mounted: false };
         let found = machine::Machine::load("made-rtx-usbc-igpu").unwrap();
         machine::lay_out(&found, &root.path("")).unwrap();
         target::copy(name, &root.path("")).unwrap();
@@ -33,7 +44,7 @@ impl Root {
         root.programs();
         // A plain file: devices cannot be opened on every place for temporary files.
         root.put("dev/null", "");
-        for folder in ["var/lib/pacman", "var/cache/pacman/pkg", "var/log", "dev", "tmp"] {
+        for folder in ["var/lib/pacman", "var/cache/pacman/pkg", "var/log", "dev", "tmp", "mnt"] {
             fs::create_dir_all(root.path(folder)).unwrap();
         }
         root.put(
@@ -74,7 +85,24 @@ impl Root {
                 symlink(to, self.path(link)).unwrap();
             }
         }
-        let needs = run(Command::new("ldd").arg(program::path().unwrap()));
+        self.libraries_of(&program::path().unwrap());
+    }
+
+    /// A program of this machine, with its libraries.
+    pub(crate) fn program(&self, from: &Path, to: &str) {
+        let to = self.path(to);
+        if fs::symlink_metadata(&to).is_ok() {
+            fs::remove_file(&to).unwrap();
+        }
+        fs::copy(from, &to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+        let begin = fs::read(from).unwrap();
+        if begin.starts_with(b"\x7fELF") {
+            self.libraries_of(from);
+        }
+    }
+
+    fn libraries_of(&self, program: &Path) {
+        let needs = run(Command::new("ldd").arg(program));
         for library in needs.split_whitespace().filter(|word| word.starts_with('/')) {
             let name = Path::new(library).file_name().unwrap().to_str().unwrap();
             fs::copy(library, self.path("usr/lib").join(name)).unwrap();
@@ -82,7 +110,14 @@ impl Root {
     }
 
     fn pacman(&self) -> Command {
-        let mut pacman = Command::new("pacman");
+        let mut pacman = if self.boot_is_mounted {
+            let mut mounted = Command::new("unshare");
+            mounted.args(["--mount", "--propagation", "private", "sh", "-euc", WITH_BOOT_MOUNTED, "sh"]);
+            mounted.arg(self.folder.path()).arg("pacman");
+            mounted
+        } else {
+            Command::new("pacman")
+        };
         pacman.arg("--root").arg(self.path("")).arg("--config").arg(self.path("etc/pacman.conf"));
         pacman
             .arg("--dbpath")
@@ -94,7 +129,9 @@ impl Root {
             .arg("--logfile")
             .arg(self.path("var/log/pacman.log"))
             .arg("--noconfirm")
-            .env("LC_ALL", "C.UTF-8");
+            .env("LC_ALL", "C.UTF-8")
+            // Hooks would look for it in the root.
+            .env_remove("TMPDIR");
         pacman
     }
 

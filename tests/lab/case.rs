@@ -15,7 +15,7 @@ use crate::kernel::{Kernel, run};
 use crate::machine::{Function, Machine};
 use crate::program;
 use crate::qemu::{self, Boot};
-use crate::table::{self, Row};
+use crate::table::{self, Name, Row};
 
 /// The early hook, as it is installed.
 const HOOK: &str = "../archiso-hooks/neuron-initcpio-hooks/usr/lib/initcpio/hooks/neuron-vfio";
@@ -63,7 +63,6 @@ pub(crate) struct Case {
     tried: usize,
     dracut: Option<&'static [&'static str]>,
     other_drop_in: Option<&'static str>,
-    part: &'static str,
 }
 
 impl Case {
@@ -82,7 +81,6 @@ impl Case {
             tried: 0,
             dracut: None,
             other_drop_in: None,
-            part: "The early claim and inspect",
         };
         case.put("/lab/modules", b"vfio_pci vfio vfio_iommu_type1");
         case
@@ -162,12 +160,6 @@ impl Case {
     /// Another drop-in of dracut's, read before ours.
     pub(crate) fn other_drop_in(mut self, text: &'static str) -> Self {
         self.other_drop_in = Some(text);
-        self
-    }
-
-    /// The heading in the table.
-    pub(crate) fn part(mut self, part: &'static str) -> Self {
-        self.part = part;
         self
     }
 
@@ -276,7 +268,7 @@ impl Case {
     }
 
     /// Boots, and gives what was found.
-    pub(crate) fn run(&self, name: &str) -> io::Result<Report> {
+    pub(crate) fn run(&self, name: Name) -> io::Result<Report> {
         let kernel = kernel()?;
         let image = match self.dracut {
             Some(modules) => {
@@ -287,27 +279,21 @@ impl Case {
         let boot = qemu::boot(kernel, &self.machine, &image, &self.parameters)?;
         let names = self.checks.iter().map(|(name, _)| name.clone()).collect();
         // isa-debug-exit: twice what was written, and one.
-        let report = Report::read(name, boot, names, [33, 35])?;
+        let report = Report::read(name.text, boot, names, [33, 35])?;
         self.record(name, kernel, &report)?;
         Ok(report)
     }
 
     /// A row of the table.
-    fn record(&self, name: &str, kernel: &Kernel, report: &Report) -> io::Result<()> {
+    fn record(&self, name: Name, kernel: &Kernel, report: &Report) -> io::Result<()> {
         let image = match (self.dracut, self.hook) {
             (None, true) => "tiny",
             (None, false) => "tiny, no hook",
             (Some(modules), _) if modules.contains(&"systemd") => "dracut, systemd",
             (Some(_), _) => "dracut",
         };
-        let row = Row {
-            part: self.part,
-            name,
-            machine: self.machine.summary(),
-            image,
-            proved: report.proved(),
-            took: report.took,
-        };
+        let row =
+            Row { name, machine: self.machine.summary(), image, proved: report.proved(), took: report.took };
         table::add(&row, &qemu::with(&format!("Linux {}", kernel.release), &kernel.image)?)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::case::{Case, Report};
 use crate::machine::{Function, Iommu, Machine, Model, function};
+use crate::table::{Name, row};
 
 pub(crate) const HOST: Function = function("0000:00:1e.0", Model::Vga);
 pub(crate) const GUEST: Function = function("0000:01:00.0", Model::Virtio);
@@ -31,14 +32,14 @@ pub(crate) fn nothing_claimed(case: Case, machine: &[Function], result: &str, re
 }
 
 /// Every check has to hold.
-pub(crate) fn holds(name: &str, case: &Case) -> Report {
+pub(crate) fn holds(name: Name, case: &Case) -> Report {
     let report = case.run(name).unwrap();
     assert_eq!(report.failed(), Vec::<&str>::new(), "{name}\n{}", report.console);
     report
 }
 
 /// These checks must fail, and only these.
-pub(crate) fn does_not_hold(name: &str, case: &Case, expected: &[&str]) {
+pub(crate) fn does_not_hold(name: Name, case: &Case, expected: &[&str]) {
     let report = case.run(name).unwrap();
     assert_eq!(report.failed(), expected, "{name}\n{}", report.console);
 }
@@ -52,20 +53,20 @@ pub(crate) fn plain() -> Case {
 #[test]
 fn the_listed_functions_are_claimed() {
     let case = set_up(two_gpus()).with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]);
-    holds("plain claim", &plain());
+    holds(row!("plain claim"), &plain());
     let missing = ["0000:01:00.0 is with vfio-pci", "0000:01:00.1 is with vfio-pci"];
     let bare = Case::new(two_gpus()).with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]);
-    does_not_hold("control: neither hook nor ids", &bare.without_hook(), &missing);
-    holds("control: ids alone, as in images without the hook", &case.without_hook());
+    does_not_hold(row!("control: neither hook nor ids"), &bare.without_hook(), &missing);
+    holds(row!("control: ids alone, as in images without the hook"), &case.without_hook());
 }
 
 #[test]
 fn of_twins_only_the_listed_one_is_claimed() {
     let case = Case::new(twins()).listed(&[TWIN_GUEST, AUDIO], TWIN_HOST).ids(&[TWIN_GUEST, AUDIO]);
     let case = case.with_vfio(&[TWIN_GUEST, AUDIO]).with_host(&[TWIN_HOST]);
-    holds("identical twins, ids in vfio.conf too", &case);
+    holds(row!("identical twins, ids in vfio.conf too"), &case);
     does_not_hold(
-        "control: ids alone take both twins",
+        row!("control: ids alone take both twins"),
         &case.without_hook(),
         &["0000:02:00.0 is with bochs-drm"],
     );
@@ -77,20 +78,24 @@ fn a_twin_that_was_added_later_stays_with_the_host() {
     let mut machine = two_gpus();
     machine.functions.push(added);
     let case = set_up(machine).with_vfio(&[GUEST, AUDIO]).with_host(&[HOST, added]);
-    holds("a twin added later", &case);
+    holds(row!("a twin added later"), &case);
     let control = case.without_hook();
-    does_not_hold("control: ids alone take the new one", &control, &["0000:02:00.0 is with virtio-pci"]);
+    does_not_hold(
+        row!("control: ids alone take the new one"),
+        &control,
+        &["0000:02:00.0 is with virtio-pci"],
+    );
 }
 
 #[test]
 fn without_the_host_gpu_nothing_is_claimed() {
     let machine = Machine { iommu: Iommu::Intel, functions: vec![GUEST, AUDIO] };
     let case = nothing_claimed(set_up(machine), &[GUEST, AUDIO], "doubt", "0000:00:1e.0 is not there");
-    holds("host GPU gone", &case);
+    holds(row!("host GPU gone"), &case);
     let lost = ["0000:01:00.0 is with virtio-pci", "0000:01:00.1 is with snd_hda_intel"];
     let control = Case::new(Machine { iommu: Iommu::Intel, functions: vec![GUEST, AUDIO] });
     let control = control.ids(&[GUEST, AUDIO]).with_host(&[GUEST, AUDIO]).without_hook();
-    does_not_hold("control: ids alone take the only GPU", &control, &lost);
+    does_not_hold(row!("control: ids alone take the only GPU"), &control, &lost);
 }
 
 /// Lists on which the hook must claim nothing: a name, the list, a part of the reason.
@@ -133,7 +138,7 @@ fn only_gpu() -> Case {
 
 #[test]
 fn the_only_gpu_is_claimed_where_the_list_says_that_the_host_keeps_none() {
-    holds("the only GPU, by a list that says so", &only_gpu());
+    holds(row!("the only GPU, by a list that says so"), &only_gpu());
     let list = GUEST.line("guest") + &AUDIO.line("guest");
     let control = only_gpu().list(list.as_bytes());
     let unclaimed = [
@@ -142,7 +147,7 @@ fn the_only_gpu_is_claimed_where_the_list_says_that_the_host_keeps_none() {
         "its reason names: 0000:01:00.0 0000:01:00.1",
         "the hook says claimed",
     ];
-    does_not_hold("control: a list that does not say it", &control, &unclaimed);
+    does_not_hold(row!("control: a list that does not say it"), &control, &unclaimed);
 }
 
 fn recorded() -> String {
@@ -159,14 +164,14 @@ fn what_is_not_as_recorded_is_not_claimed_and_no_list_stops_the_boot() {
         case = case.doubtful_list(name, &list, reason);
     }
     case = case.says("claimed", "0000:01:00.0 0000:01:00.1");
-    holds("doubtful lists, then a good one", &case.with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]));
+    holds(row!("doubtful lists, then a good one"), &case.with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]));
 }
 
 #[test]
 fn without_a_list_nothing_is_claimed() {
     let case = Case::new(two_gpus()).ids(&[GUEST, AUDIO]);
     let reason = "there is no /etc/neuron/vfio-devices";
-    holds("no list in the image", &nothing_claimed(case, &[HOST, GUEST, AUDIO], "doubt", reason));
+    holds(row!("no list in the image"), &nothing_claimed(case, &[HOST, GUEST, AUDIO], "doubt", reason));
 }
 
 /// A machine as in [`plain`] on which the hook has to claim nothing.
@@ -182,10 +187,10 @@ pub(crate) fn kill_switch() -> Case {
 #[test]
 fn the_kill_switch_gives_everything_back() {
     let case = refused(set_up(two_gpus()), "off", "neuron.passthrough=off");
-    holds("kill switch", &kill_switch());
+    holds(row!("kill switch"), &kill_switch());
     let ids = "vfio-pci.ids=1af4:1050,8086:293e";
     holds(
-        "kill switch against ids on the kernel command line",
+        row!("kill switch against ids on the kernel command line"),
         &case.clone().parameters(&format!("{ids} neuron.passthrough=off")),
     );
     let all = [
@@ -195,7 +200,7 @@ fn the_kill_switch_gives_everything_back() {
         "no override is left",
         "the hook says off",
     ];
-    does_not_hold("control: the switch is on", &case.parameters("neuron.passthrough=on"), &all);
+    does_not_hold(row!("control: the switch is on"), &case.parameters("neuron.passthrough=on"), &all);
 }
 
 /// Lists in which one thing is not as it is in the machine; the ids would take it all the same.
@@ -224,11 +229,11 @@ pub(crate) fn iommu_off() -> Case {
 /// A doubt of the hook itself takes back the ids as well, and does so after the switch to the root.
 #[test]
 fn a_doubt_gives_back_the_ids_too() {
-    holds("another identity", &another_identity());
-    holds("a companion that is not there", &companion_gone());
+    holds(row!("another identity"), &another_identity());
+    holds(row!("a companion that is not there"), &companion_gone());
     let all = ["0000:01:00.0 is with virtio-pci", "0000:01:00.1 is with snd_hda_intel"];
     let control = with_list("1af4:1050", "10de:2204").with_host(&[HOST, GUEST, AUDIO]).without_hook();
-    does_not_hold("control: without the hook the ids take them", &control, &all);
+    does_not_hold(row!("control: without the hook the ids take them"), &control, &all);
 }
 
 pub(crate) fn driver_was_first() -> Case {
@@ -244,10 +249,10 @@ pub(crate) fn driver_was_first() -> Case {
 
 #[test]
 fn a_function_that_has_a_driver_is_taken_from_it() {
-    holds("a built-in driver, and drivers that were first", &driver_was_first());
+    holds(row!("a built-in driver, and drivers that were first"), &driver_was_first());
     let lost = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2"].map(|one| format!("{one} is with vfio-pci"));
     let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
-    does_not_hold("control: ids alone come too late", &driver_was_first().without_hook(), &lost);
+    does_not_hold(row!("control: ids alone come too late"), &driver_was_first().without_hook(), &lost);
 }
 
 /// Loads vfio-pci before the hook runs, with the ids of vfio.conf.
@@ -264,10 +269,10 @@ pub(crate) fn twins_taken_too_early() -> Case {
 
 #[test]
 fn what_was_taken_too_early_is_given_back() {
-    holds("vfio-pci was first, kill switch", &taken_too_early());
-    holds("vfio-pci was first and has both twins", &twins_taken_too_early());
+    holds(row!("vfio-pci was first, kill switch"), &taken_too_early());
+    holds(row!("vfio-pci was first and has both twins"), &twins_taken_too_early());
     does_not_hold(
-        "control: it does have both",
+        row!("control: it does have both"),
         &twins_taken_too_early().without_hook(),
         &["0000:01:00.1 is with vfio-pci", "0000:02:00.0 is with bochs-drm"],
     );
@@ -278,5 +283,5 @@ fn without_the_module_the_host_keeps_everything() {
     let here = [HOST, GUEST, AUDIO];
     let case = set_up(two_gpus()).without_vfio_in_image();
     let case = nothing_claimed(case, &here, "doubt", "vfio-pci cannot be loaded");
-    holds("vfio-pci is not in the image, but in the root", &case);
+    holds(row!("vfio-pci is not in the image, but in the root"), &case);
 }

@@ -8,6 +8,7 @@ use std::io;
 use crate::case::Case;
 use crate::claim::{AUDIO, GUEST, HOST, does_not_hold, holds, set_up, two_gpus};
 use crate::program;
+use crate::table::row;
 
 /// `boots NUMBER...`: the machine boots so often, and nobody logs in. What the guard says stays in
 /// `/run/said.NUMBER`, its exit code in `/run/rc.NUMBER`.
@@ -63,7 +64,7 @@ fn after_three_boots_that_were_never_good_the_drivers_are_native_again() {
             "tail -n 1 /run/modprobe.d/zz-neuron-vfio.conf",
             "options vfio-pci ids=",
         );
-    holds("three boots that were never good, and the ones after", &case);
+    holds(row!("three boots that were never good, and the ones after"), &case);
 }
 
 #[test]
@@ -76,11 +77,11 @@ fn a_good_boot_in_between_begins_anew() {
     let case = drivers(case, "sixth", VFIO)
         .prints("the boot was good", "grep -c '^this boot was good' /run/good", "1")
         .prints("and nothing failed", "cat /run/rc.good", "0");
-    holds("a good boot in between", &case);
+    holds(row!("a good boot in between"), &case);
     // The same six boots without it: the fourth gives back.
     let control = guarded("boots 1 2 3 4 5 6; drivers >/run/drivers.sixth\n").unwrap();
     let control = drivers(control.with_host(&[HOST]), "sixth", VFIO);
-    does_not_hold("control: nobody logs in", &control, &["the drivers sixth"]);
+    does_not_hold(row!("control: nobody logs in"), &control, &["the drivers sixth"]);
 }
 
 #[test]
@@ -91,5 +92,5 @@ fn boots_of_the_host_entry_do_not_count() {
         "ls /var/lib/neuron-provisioner/boots.json 2>/dev/null | wc -l",
         "0",
     );
-    holds("five boots with the kill switch", &case);
+    holds(row!("five boots with the kill switch"), &case);
 }

@@ -6,10 +6,11 @@ use serde_json::Value;
 use crate::case::Case;
 use crate::claim::{AUDIO, GUEST, HOST, holds, nothing_claimed, set_up, twins, two_gpus};
 use crate::machine::{Function, Iommu, Machine, Model, function};
+use crate::table::{Name, row};
 use crate::truth::{Account, disagreements, inspected};
 
 /// Boots; the program has to agree with the kernel, and the kernel with what was described.
-fn told(name: &str, case: Case, described: &[Function]) -> (Value, Account) {
+fn told(name: Name, case: Case, described: &[Function]) -> (Value, Account) {
     let report = holds(name, &case.inspects().unwrap());
     let (document, kernel) = (inspected(&report), Account::of(&report));
     kernel.has(described);
@@ -26,23 +27,23 @@ fn gpu(document: &Value, one: Function) -> &Value {
 fn with_an_iommu_the_guest_is_claimed_and_without_one_nothing() {
     let here = [HOST, GUEST, AUDIO];
     let machine = |iommu| set_up(Machine { iommu, ..two_gpus() });
-    let on =
-        [("Intel, on", Iommu::Intel), ("AMD, on without a parameter", Iommu::Amd)].map(|(name, iommu)| {
+    let on = [(row!("Intel, on"), Iommu::Intel), (row!("AMD, on without a parameter"), Iommu::Amd)].map(
+        |(name, iommu)| {
             let case = machine(iommu).says("claimed", GUEST.address);
             let told = told(name, case.with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]), &here);
             assert!(told.1.groups() > 3, "{name}: {:#?}", told.1);
             assert_eq!(gpu(&told.0, GUEST)["functions"], serde_json::json!([GUEST.address, AUDIO.address]));
             told
-        });
-    let off = [("Intel, off on the command line", Iommu::IntelOff), ("no IOMMU", Iommu::Absent)].map(
-        |(name, iommu)| {
+        },
+    );
+    let off = [(row!("Intel, off on the command line"), Iommu::IntelOff), (row!("no IOMMU"), Iommu::Absent)]
+        .map(|(name, iommu)| {
             let case = nothing_claimed(machine(iommu), &here, "doubt", "the IOMMU is off");
             let told = told(name, case, &here);
             assert_eq!(told.1.groups(), 0, "{name}: {:#?}", told.1);
             assert_eq!(told.0["decision"]["bind"], Value::Array(Vec::new()), "{name}: {:#}", told.0);
             told
-        },
-    );
+        });
     // Controls: what was told of one machine is not true of another.
     for ((document, _), (_, other)) in on.iter().zip(&off) {
         assert!(disagreements(document, other).len() >= 5, "{:?}", disagreements(document, other));
@@ -66,7 +67,7 @@ fn a_gpu_in_a_shared_group_is_refused() {
     let here = vec![HOST, BRIDGE, BEHIND, BESIDE];
     let machine = Machine { iommu: Iommu::Intel, functions: here.clone() };
     let case = Case::new(machine).with_host(&[HOST, BEHIND]).answers(&guest_is(BEHIND));
-    let (document, _) = told("a GPU behind a bridge, and another function", case, &here);
+    let (document, _) = told(row!("a GPU behind a bridge, and another function"), case, &here);
     assert_eq!(document["decision"]["verdict"], "refused", "{document:#}");
     let shared = gpu(&document, BEHIND);
     assert!(shared["findings"].to_string().contains("group-shared"), "{document:#}");
@@ -86,8 +87,8 @@ fn twins_a_gpu_without_driver_and_virtual_functions_are_told() {
                   echo 0 >/sys/bus/pci/devices/0000:04:00.0/sriov_drivers_autoprobe\n\
                   echo 4 >/sys/bus/pci/devices/0000:04:00.0/sriov_numvfs\n";
     let case = Case::new(machine.clone()).with_host(&added).answers(&guest_is(machine.functions[0]));
-    let (bare, without) = told("twins, a GPU without a driver", case.clone(), &here);
-    let (document, with) = told("the same with virtual functions", case.before(before), &here);
+    let (bare, without) = told(row!("twins, a GPU without a driver"), case.clone(), &here);
+    let (document, with) = told(row!("the same with virtual functions"), case.before(before), &here);
     assert_eq!(gpu(&document, added[0])["driver"], Value::Null, "{document:#}");
     assert_eq!(with.groups(), without.groups() + 4, "{with:#?}");
     // Controls: four groups more are noticed; a GPU with a driver is not told to have none.

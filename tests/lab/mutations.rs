@@ -10,54 +10,88 @@ use crate::claim::{
 };
 use crate::program;
 use crate::provision::{self, AS_BEFORE};
+use crate::table::{Name, row};
 
 /// A way to break a shipped file, and the case that has to notice.
 struct Mutation {
-    name: &'static str,
+    name: Name,
     file: Shipped,
     sed: &'static str,
     case: fn() -> Case,
 }
 
-const fn of(name: &'static str, file: Shipped, sed: &'static str, case: fn() -> Case) -> Mutation {
+const fn of(name: Name, file: Shipped, sed: &'static str, case: fn() -> Case) -> Mutation {
     Mutation { name, file, sed, case }
 }
 
+/// In the table; a part is written by one tier, so the cheap ones stand among the other cases.
+const PART: &str = "Broken on purpose";
+
 /// These are tried in every run of the lab.
 const CHEAP: [Mutation; 3] = [
-    of("the early claim is gone", Shipped::Claim, "2,$d", plain),
+    of(row!("mutation: the early claim is gone"), Shipped::Claim, "2,$d", plain),
     of(
-        "the kill switch is ignored",
+        row!("mutation: the kill switch is ignored"),
         Shipped::Claim,
         "s/passthrough=[*]) switch=off/passthrough=*) /",
         kill_switch,
     ),
-    of("identity is not checked", Shipped::Claim, r#"/^    is_recorded "\$2"/d"#, another_identity),
+    of(
+        row!("mutation: identity is not checked"),
+        Shipped::Claim,
+        r#"/^    is_recorded "\$2"/d"#,
+        another_identity,
+    ),
 ];
 
 /// These by name: `tests/run --tier mutations`.
 const OTHERS: [Mutation; 10] = [
-    of("mkinitcpio's hook calls nothing", Shipped::Hook, "s/.bin.sh .*/:/", plain),
-    of("the list has other ids", Shipped::List, "s/1af4:1050/10de:2204/", plain),
-    of("the list has another address", Shipped::List, "s/^guest 0000:01:00.1/guest 0000:01:00.7/", plain),
-    of("the ids are not neutralised", Shipped::Claim, "s/^options vfio-pci ids=/# &/", kill_switch),
+    of(row!(PART, "mutation: mkinitcpio's hook calls nothing"), Shipped::Hook, "s/.bin.sh .*/:/", plain),
+    of(row!(PART, "mutation: the list has other ids"), Shipped::List, "s/1af4:1050/10de:2204/", plain),
     of(
-        "not all or nothing",
+        row!(PART, "mutation: the list has another address"),
+        Shipped::List,
+        "s/^guest 0000:01:00.1/guest 0000:01:00.7/",
+        plain,
+    ),
+    of(
+        row!(PART, "mutation: the ids are not neutralised"),
+        Shipped::Claim,
+        "s/^options vfio-pci ids=/# &/",
+        kill_switch,
+    ),
+    of(
+        row!(PART, "mutation: not all or nothing"),
         Shipped::Claim,
         r#"s/^    is_recorded "\$2".*/    is_recorded "$2" "$3" "$4" "$5" || { reason= guests=${guests% *}; return 0; }/"#,
         companion_gone,
     ),
-    of("a list without host will do", Shipped::Claim, "/names no host GPU/d", without_host_in_list),
-    of("the IOMMU is not asked for", Shipped::Claim, r#"s/if \[ "\$1" = guest \]/if false/"#, iommu_off),
-    of("nothing is given back", Shipped::Claim, "s/bounded give_back/true/", taken_too_early),
     of(
-        "a twin that vfio-pci has is left there",
+        row!(PART, "mutation: a list without host will do"),
+        Shipped::Claim,
+        "/names no host GPU/d",
+        without_host_in_list,
+    ),
+    of(
+        row!(PART, "mutation: the IOMMU is not asked for"),
+        Shipped::Claim,
+        r#"s/if \[ "\$1" = guest \]/if false/"#,
+        iommu_off,
+    ),
+    of(
+        row!(PART, "mutation: nothing is given back"),
+        Shipped::Claim,
+        "s/bounded give_back/true/",
+        taken_too_early,
+    ),
+    of(
+        row!(PART, "mutation: a twin that vfio-pci has is left there"),
         Shipped::Claim,
         r"s/release \$guests/:/",
         twins_taken_too_early,
     ),
     of(
-        "a driver is not asked to let go",
+        row!(PART, "mutation: a driver is not asked to let go"),
         Shipped::Claim,
         "s|put .*device/driver/unbind.*|:|",
         driver_was_first,
@@ -66,7 +100,7 @@ const OTHERS: [Mutation; 10] = [
 
 /// A way to break the program, which is built anew, and what of its case has to fail.
 struct Broken {
-    name: &'static str,
+    name: Name,
     source: &'static str,
     sed: &'static str,
     fails: &'static str,
@@ -75,29 +109,25 @@ struct Broken {
 /// By name as well.
 const PROGRAMS: [Broken; 2] = [
     Broken {
-        name: "a revert skips a file",
+        name: row!(PART, "mutation: a revert skips a file"),
         source: "provisioner/passthrough/src/apply/revert.rs",
         sed: "s/ledger().files.iter().filter(|(_, owned)| !owned.copy)/&.skip(1)/",
         fails: AS_BEFORE,
     },
     Broken {
-        name: "the program writes wrong ids",
+        name: row!(PART, "mutation: the program writes wrong ids"),
         source: "provisioner/passthrough/src/binding.rs",
         sed: r"s/{role} {} {id} {board} {}/{role} {} {board} {id} {}/",
         fails: "0000:01:00.0 is with vfio-pci",
     },
 ];
 
-/// In the table; a part is written by one tier, so the cheap ones stand among the other cases.
-const PART: &str = "Broken on purpose";
-
 /// What survived.
-fn survivors(mutations: &[Mutation], part: Option<&'static str>) -> Vec<&'static str> {
+fn survivors(mutations: &[Mutation]) -> Vec<Name> {
     let survives = |one: &&Mutation| {
         let case = (one.case)().mutated(one.file, one.sed).unwrap();
-        let case = part.map_or(case.clone(), |part| case.part(part));
         // A hook that is broken may also break the boot: that is noticed as well.
-        match case.run(&format!("mutation: {}", one.name)) {
+        match case.run(one.name) {
             Ok(report) => report.failed().is_empty(),
             Err(error) => panic!("{}: the boot showed nothing to judge by: {error}", one.name),
         }
@@ -118,13 +148,13 @@ fn every_mutation_still_applies() {
 
 #[test]
 fn breaking_the_hook_breaks_its_case() {
-    assert_eq!(survivors(&CHEAP, None), Vec::<&str>::new());
+    assert_eq!(survivors(&CHEAP), Vec::<Name>::new());
 }
 
 #[test]
 #[ignore = "by name, it takes some minutes: tests/run --tier mutations"]
 fn breaking_anything_breaks_its_case() {
-    assert_eq!(survivors(&OTHERS, Some(PART)), Vec::<&str>::new());
+    assert_eq!(survivors(&OTHERS), Vec::<Name>::new());
 }
 
 /// The control is the case itself, which runs with the lab.
@@ -132,8 +162,8 @@ fn breaking_anything_breaks_its_case() {
 #[ignore = "by name, each builds the program anew: tests/run --tier mutations"]
 fn breaking_the_program_breaks_its_case() {
     for Broken { name, source, sed, fails } in PROGRAMS {
-        let case = provision::set_up_by(&program::mutated(source, sed).unwrap()).unwrap().part(PART);
-        let report = case.run(&format!("mutation: {name}")).unwrap();
+        let case = provision::set_up_by(&program::mutated(source, sed).unwrap()).unwrap();
+        let report = case.run(name).unwrap();
         assert!(report.failed().contains(&fails), "{name}: nobody noticed\n{}", report.console);
     }
 }

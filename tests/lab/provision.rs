@@ -10,6 +10,7 @@ use crate::claim::{AUDIO, GUEST, HOST, does_not_hold, holds, two_gpus};
 use crate::kernel::run;
 use crate::machine::{Iommu, Machine};
 use crate::program;
+use crate::table::row;
 
 /// The system: Arch with GRUB and mkinitcpio. What makes images and menus there are stand-ins.
 const TARGET: &str = "arch-grub";
@@ -86,9 +87,9 @@ pub(crate) fn set_up_by(program: &Path) -> io::Result<Case> {
 #[test]
 fn what_apply_writes_is_what_the_hook_claims_and_a_revert_takes_it_back() {
     let program = program::built().unwrap();
-    holds("apply, claim and revert, Intel", &set_up_by(program).unwrap());
-    holds("apply, claim and revert, AMD", &sets(case(Iommu::Amd, program, "").unwrap(), "iommu=pt "));
+    holds(row!("apply, claim and revert, Intel"), &set_up_by(program).unwrap());
+    holds(row!("apply, claim and revert, AMD"), &sets(case(Iommu::Amd, program, "").unwrap(), "iommu=pt "));
     // What somebody else changed is left alone, and said: then not every file is as before.
     let edited = case(Iommu::Intel, program, "echo '# mine' >>/target/etc/modprobe.d/vfio.conf\n").unwrap();
-    does_not_hold("control: a revert that leaves a file", &edited, &[AS_BEFORE, CODES]);
+    does_not_hold(row!("control: a revert that leaves a file"), &edited, &[AS_BEFORE, CODES]);
 }

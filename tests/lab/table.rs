@@ -1,27 +1,67 @@
 //! The table of what was proved: `provisioner/docs/proved.md`, written when `LAB_TABLE` is 1.
 //!
-//! One row a boot, sorted, without dates: two runs differ in the times only. A run replaces the rows
-//! of its own part, so it has to be the whole one.
+//! One row a boot, sorted, without dates: two runs differ in the times only. A run that writes replaces
+//! the rows of what it boots; rows of a part that were written with other versions, and those of boots that
+//! are no more, go. Every other run holds what it finds against the rows that are there, and a test holds
+//! their names against those that the sources have.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
+/// What the tier `lab` shows.
+pub(crate) const CLAIM: &str = "The early claim and inspect";
+
+/// What a boot is called in the table. Only [`row!`] makes one, so that all of them are known before
+/// anything runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    /// Which part of the lab, a heading.
+    pub(crate) part: &'static str,
+    /// What was tried.
+    pub(crate) text: &'static str,
+}
+
+inventory::collect!(Name);
+
+impl Name {
+    fn is(self, part: &str, text: &str) -> bool {
+        self.part == part && self.text == text
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(self.text)
+    }
+}
+
+/// The name of a boot, below the heading of a part (else [`CLAIM`]).
+macro_rules! row {
+    ($text:expr) => {
+        row!($crate::table::CLAIM, $text)
+    };
+    ($part:expr, $text:expr) => {{
+        const NAME: $crate::table::Name = $crate::table::Name { part: $part, text: $text };
+        inventory::submit! { NAME }
+        NAME
+    }};
+}
+pub(crate) use row;
+
 /// A boot, as the table tells it.
 #[derive(Debug)]
-pub(crate) struct Row<'a> {
-    /// Which part of the lab, a heading: `The early claim and inspect`.
-    pub(crate) part: &'a str,
-    /// What was tried.
-    pub(crate) name: &'a str,
+pub(crate) struct Row {
+    /// What it is called.
+    pub(crate) name: Name,
     /// On which machine.
     pub(crate) machine: String,
     /// From which image or disk.
-    pub(crate) image: &'a str,
+    pub(crate) image: &'static str,
     /// What held; a control also says what did not.
     pub(crate) proved: String,
     /// How long the boot took.
@@ -34,32 +74,44 @@ const COLUMNS: &str = "| what | machine | image | outcome | s |\n|---|---|---|--
 const HEAD: &str = "# What was proved, and on what\n\n\
     Written by the lab (`LAB_TABLE=1 tests/run --tier lab`; the tiers `mutations` and `lab-install` write parts of their\n\
     own), not by hand. A row is a boot of a virtual machine; a control, and what is broken on purpose, has to fail in what it\n\
-    names. What is proved here is proved with QEMU's devices, not with a graphics card.\n";
+    names. What is proved here is proved with QEMU's devices, not with a graphics card.\n\n\
+    Not proved: mdev devices. QEMU emulates none; those of the kernel's samples, which Debian does not build\n\
+    (`CONFIG_SAMPLES`), hang on no PCI function, and PCI functions are all that the program looks at.\n";
 
 fn path() -> PathBuf {
     neuron_tests::tests_folder().join("../provisioner/docs/proved.md")
 }
 
-/// Adds a row, if the table was asked for. `with` says which kernel, QEMU and accelerator.
-pub(crate) fn add(row: &Row<'_>, with: &str) -> io::Result<()> {
-    static BEGUN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// Adds a row, if the table was asked for; else it must be there already. `with` says which kernel, QEMU
+/// and accelerator.
+pub(crate) fn add(row: &Row, with: &str) -> io::Result<()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().map_err(|error| io::Error::other(error.to_string()))?;
+    let mut parts = read(&fs::read_to_string(path())?);
     if std::env::var("LAB_TABLE").as_deref() != Ok("1") {
+        return holds(row, &parts);
+    }
+    parts.entry(row.name.part.to_owned()).or_default().put(row, with);
+    fs::write(path(), written(&parts))
+}
+
+/// The table has this row; the time may be another one.
+fn holds(row: &Row, parts: &BTreeMap<String, Part>) -> io::Result<()> {
+    let rows = parts.get(row.name.part);
+    let there = rows.and_then(|rows| rows.lines.get(row.name.text)).map_or("nothing", String::as_str);
+    let here = line(row);
+    if without_time(there) == without_time(&here) {
         return Ok(());
     }
-    let mut begun = BEGUN.lock().map_err(|error| io::Error::other(error.to_string()))?;
-    let mut parts = match fs::read_to_string(path()) {
-        Ok(text) => read(&text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-        Err(error) => return Err(error),
-    };
-    let rows = parts.entry(row.part.to_owned()).or_default();
-    if !begun.iter().any(|part| part == row.part) {
-        begun.push(row.part.to_owned());
-        rows.lines.clear();
-    }
-    with.clone_into(&mut rows.with);
-    rows.lines.insert(row.name.to_owned(), line(row));
-    fs::write(path(), written(&parts))
+    Err(io::Error::other(format!(
+        "{} does not tell what was found; LAB_TABLE=1 writes it anew\n\
+         there: {there}\nfound: {here}",
+        path().display()
+    )))
+}
+
+fn without_time(line: &str) -> Option<&str> {
+    line.trim_end_matches([' ', '|']).rsplit_once(" |").map(|(row, _)| row)
 }
 
 /// The rows of a part by what was tried, and what all of them ran with.
@@ -69,9 +121,20 @@ struct Part {
     lines: BTreeMap<String, String>,
 }
 
-fn line(row: &Row<'_>) -> String {
-    let Row { name, machine, image, proved, took, .. } = row;
-    format!("| {name} | {machine} | {image} | {proved} | {:.0} |", took.as_secs_f32())
+impl Part {
+    fn put(&mut self, row: &Row, with: &str) {
+        let is_known =
+            |text: &str| inventory::iter::<Name>.into_iter().any(|name| name.is(row.name.part, text));
+        let is_same = self.with == with;
+        self.lines.retain(|text, _| is_same && is_known(text));
+        with.clone_into(&mut self.with);
+        self.lines.insert(row.name.text.to_owned(), line(row));
+    }
+}
+
+fn line(row: &Row) -> String {
+    let Row { name: Name { text, .. }, machine, image, proved, took } = row;
+    format!("| {text} | {machine} | {image} | {proved} | {:.0} |", took.as_secs_f32())
 }
 
 fn read(text: &str) -> BTreeMap<String, Part> {
@@ -98,17 +161,19 @@ fn written(parts: &BTreeMap<String, Part>) -> String {
     text
 }
 
-#[test]
-fn the_table_is_read_as_it_was_written() {
-    let row = |name: &'static str| Row {
-        part: "A",
-        name,
+fn a_row(part: &'static str, text: &'static str, proved: &str, seconds: u64) -> Row {
+    Row {
+        name: Name { part, text },
         machine: "Intel: two".to_owned(),
         image: "tiny",
-        proved: "3 held".to_owned(),
-        took: Duration::from_millis(5_600),
-    };
-    let lines = ["b", "a"].map(|name| (name.to_owned(), line(&row(name)))).into();
+        proved: proved.to_owned(),
+        took: Duration::from_secs(seconds),
+    }
+}
+
+#[test]
+fn the_table_is_read_as_it_was_written() {
+    let lines = ["b", "a"].map(|name| (name.to_owned(), line(&a_row("A", name, "3 held", 6)))).into();
     let parts = BTreeMap::from([
         ("A".to_owned(), Part { with: "Linux, QEMU".to_owned(), lines }),
         ("B".to_owned(), Part { with: "Linux".to_owned(), lines: BTreeMap::new() }),
@@ -116,4 +181,53 @@ fn the_table_is_read_as_it_was_written() {
     let text = written(&parts);
     assert_eq!(read(&text), parts);
     assert!(text.contains("| a | Intel: two | tiny | 3 held | 6 |\n| b |"), "{text}");
+}
+
+#[test]
+fn what_was_found_is_held_against_the_table() {
+    let lines = BTreeMap::from([("a".to_owned(), line(&a_row("A", "a", "3 held", 5)))]);
+    let parts = BTreeMap::from([("A".to_owned(), Part { with: String::new(), lines })]);
+    holds(&a_row("A", "a", "3 held", 50), &parts).unwrap();
+    // Controls: another outcome, another boot, another part.
+    holds(&a_row("A", "a", "2 held", 5), &parts).unwrap_err();
+    holds(&a_row("A", "b", "3 held", 5), &parts).unwrap_err();
+    holds(&a_row("A", "a", "3 held", 5), &BTreeMap::new()).unwrap_err();
+}
+
+#[test]
+fn a_row_takes_the_place_of_the_old_one_and_nothing_stale_stays() {
+    let lines = ["plain claim", "nobody boots this"].map(|text| (text.to_owned(), "old".to_owned()));
+    let mut part = Part { with: "Linux 1".to_owned(), lines: lines.into() };
+    part.put(&a_row(CLAIM, "kill switch", "3 held", 1), "Linux 1");
+    let texts = |part: &Part| part.lines.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(texts(&part), ["kill switch", "plain claim"]);
+    // What was proved with another kernel says nothing about this one.
+    part.put(&a_row(CLAIM, "plain claim", "3 held", 1), "Linux 2");
+    assert_eq!(texts(&part), ["plain claim"]);
+}
+
+/// No row without a boot that could write it, no boot without a row.
+#[test]
+fn the_table_has_a_row_of_every_boot_and_no_other() {
+    let text = fs::read_to_string(path()).unwrap();
+    let parts = read(&text);
+    assert!(
+        text == written(&parts),
+        "provisioner/docs/proved.md: what is no row comes from tests/lab/table.rs"
+    );
+    let rows = parts
+        .iter()
+        .flat_map(|(part, rows)| rows.lines.keys().map(move |name| (part.as_str(), name.as_str())));
+    let rows: BTreeSet<(&str, &str)> = rows.collect();
+    let names: Vec<(&str, &str)> =
+        inventory::iter::<Name>.into_iter().map(|name| (name.part, name.text)).collect();
+    let known: BTreeSet<(&str, &str)> = names.iter().copied().collect();
+    assert_eq!(known.len(), names.len(), "two boots have one name, and would share a row");
+    let stale: Vec<_> = rows.difference(&known).collect();
+    let missing: Vec<_> = known.difference(&rows).collect();
+    assert!(
+        stale.is_empty() && missing.is_empty(),
+        "provisioner/docs/proved.md, to be written anew by LAB_TABLE=1\n\
+         rows of no boot: {stale:#?}\nboots without a row: {missing:#?}"
+    );
 }

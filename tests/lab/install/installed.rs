@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::medium::{PART, TURNED_OFF, drive, new_variables, overlay, uefi, whole};
+use super::kept::{Held, hold, remove_others};
+use super::medium::{TURNED_OFF, boot, drive, new_variables, overlay, uefi, whole};
 use super::roots::{self, Root};
 use super::steps::{Steps, copy, project};
 use crate::case::Report;
@@ -16,8 +17,9 @@ use crate::claim::two_gpus;
 use crate::kernel::{cache, run};
 use crate::machine::{Iommu, Machine};
 use crate::monitor::Monitor;
+use crate::program;
 use crate::qemu::{self, QUICK, direct};
-use crate::table::{self, Row};
+use crate::table::{self, Name, Row};
 
 /// Copying a system and building its initramfs under emulation takes minutes.
 const DEADLINE: Duration = Duration::from_secs(1500);
@@ -67,6 +69,7 @@ pub(super) struct Installed {
     /// What it was installed with, and what is in it.
     pub(super) with: String,
     folder: PathBuf,
+    _held: Held,
 }
 
 impl Installed {
@@ -96,7 +99,7 @@ pub(super) fn installed(loader: Loader) -> io::Result<&'static Installed> {
 }
 
 fn install(loader: Loader) -> io::Result<Installed> {
-    let (live, target) = (roots::live()?, roots::target()?);
+    let (live, target) = roots::both()?;
     let scratch = tempfile::tempdir_in(cache())?;
     let (folder, archive) = (scratch.path().join("lab"), scratch.path().join("archive"));
     lay_out(loader, &folder)?;
@@ -104,18 +107,22 @@ fn install(loader: Loader) -> io::Result<Installed> {
     steps.archive(&folder, &archive)?;
     let mut hash = DefaultHasher::new();
     (fs::read(&archive)?, &live.key, &target.key, loader, whole(&loader.machine())).hash(&mut hash);
-    let kept = cache().join(format!("installed-{}-{:016x}", loader.name(), hash.finish()));
-    if kept.exists() {
+    let beginning = format!("installed-{}-", loader.name());
+    let kept = cache().join(format!("{beginning}{:016x}", hash.finish()));
+    if let Some(held) = hold(&kept)? {
         println!("lab: {}: the installation of exactly these files is taken again", loader.name());
-    } else {
-        let made = scratch.path().join("made");
-        fs::create_dir(&made)?;
-        let report = run_calamares(loader, [&live, &target], &archive, &made)?;
-        fs::write(made.join("console"), &report.console)?;
-        fs::write(made.join("took"), report.took.as_secs().to_string())?;
-        fs::rename(&made, &kept)?;
+        return told(loader, &live, kept, held);
     }
-    told(loader, &live, kept)
+    let made = scratch.path().join("made");
+    fs::create_dir(&made)?;
+    let report = run_calamares(loader, [&live, &target], &archive, &made)?;
+    fs::write(made.join("console"), &report.console)?;
+    fs::write(made.join("took"), report.took.as_secs().to_string())?;
+    fs::rename(&made, &kept)?;
+    let gone = || io::Error::other(format!("{} was removed as soon as it was there", kept.display()));
+    let held = hold(&kept)?.ok_or_else(gone)?;
+    remove_others(&cache(), &beginning, &kept)?;
+    told(loader, &live, kept, held)
 }
 
 /// Starts the live medium beside an empty disk.
@@ -139,9 +146,9 @@ fn run_calamares(loader: Loader, roots: [&Root; 2], archive: &Path, made: &Path)
     arguments.extend(direct(&live.kernel, &live.initramfs, &parameters));
     let (limit, steps) = (qemu::limit(&live.kernel, DEADLINE, PROBES)?, live_steps()?);
     let monitor = Monitor::new(made.parent().unwrap_or(made));
-    let boot = qemu::run(&live.kernel, arguments, Stdio::null(), limit, Some(&monitor))?;
-    let name = format!("installation with {}", loader.title());
-    let report = Report::read(&name, boot, steps.names(), TURNED_OFF)?;
+    let ended = qemu::run(&live.kernel, arguments, Stdio::null(), limit, Some(&monitor))?;
+    let name = installation(loader).text;
+    let report = Report::read(name, ended, steps.names(), TURNED_OFF)?;
     if report.failed().is_empty() {
         Ok(report)
     } else {
@@ -149,8 +156,12 @@ fn run_calamares(loader: Loader, roots: [&Root; 2], archive: &Path, made: &Path)
     }
 }
 
+fn installation(loader: Loader) -> Name {
+    boot!(loader, "installation")
+}
+
 /// The installation as the table tells it, whenever it was made.
-fn told(loader: Loader, live: &Root, folder: PathBuf) -> io::Result<Installed> {
+fn told(loader: Loader, live: &Root, folder: PathBuf, held: Held) -> io::Result<Installed> {
     let [console, took] = ["console", "took"].map(|name| fs::read_to_string(folder.join(name)));
     let (console, took) = (console?, took?);
     let with = console.lines().find_map(|line| line.strip_prefix("LAB-WITH: "));
@@ -160,15 +171,14 @@ fn told(loader: Loader, live: &Root, folder: PathBuf) -> io::Result<Installed> {
     let with = qemu::with(with.trim(), &live.kernel)?;
     let seconds = took.parse().map_err(|error| io::Error::other(format!("{took}: {error}")))?;
     let row = Row {
-        part: PART,
-        name: &format!("{}, installation", loader.title()),
+        name: installation(loader),
         machine: loader.machine().summary(),
         image: "live medium",
         proved: "Calamares came to the end".to_owned(),
         took: Duration::from_secs(seconds),
     };
     table::add(&row, &with)?;
-    Ok(Installed { loader, with, folder })
+    Ok(Installed { loader, with, folder, _held: held })
 }
 
 fn live_steps() -> io::Result<Steps> {
@@ -216,9 +226,7 @@ fn packages(loader: Loader, overlay: &Path) -> io::Result<()> {
             copy(&files, &overlay.join("usr"))?;
         }
     }
-    let program = overlay.join("usr/bin/neuron-provisioner");
-    fs::create_dir_all(overlay.join("usr/bin"))?;
-    run(Command::new("strip").arg("-o").arg(&program).arg(neuron_tests::program::path()?))?;
+    copy(program::built()?, &overlay.join("usr/bin/neuron-provisioner"))?;
     let more = ["all", loader.name()].map(|name| project("tests/lab/install/target").join(name));
     more.iter().filter(|folder| folder.exists()).try_for_each(|folder| copy(folder, overlay))
 }

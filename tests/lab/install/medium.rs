@@ -13,7 +13,7 @@ use crate::kernel::run;
 use crate::machine::Machine;
 use crate::monitor::Monitor;
 use crate::qemu::{self, Boot, words};
-use crate::table::{self, Row};
+use crate::table::{self, Name, Row};
 
 /// How long a boot and its steps may take at least: a revert builds the initramfs anew, emulated in
 /// minutes.
@@ -23,8 +23,8 @@ const PROBES: u32 = 300;
 
 /// What the kernel says last when a machine starts again.
 const RESTARTS: &str = "reboot: Restarting system";
-/// What systemd shows after some seconds of a boot in which somebody is asked.
-const ASKED: &str = "A start job is running for Ask at the screen whether to keep GPU passthrough";
+/// What systemd tells when somebody is asked.
+const ASKED: &str = "Ask at the screen whether to keep GPU passthrough";
 
 /// The code of UEFI's firmware, and its variables as they are in a new machine.
 const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"];
@@ -61,17 +61,17 @@ impl Medium {
     }
 
     /// Starts a machine from it and goes through the steps.
-    pub(super) fn boot(&self, name: &str, machine: &Machine, steps: &Steps) -> io::Result<Report> {
+    pub(super) fn boot(&self, name: Name, machine: &Machine, steps: &Steps) -> io::Result<Report> {
         self.finish(name, machine, steps, self.start(machine, steps, &self.monitor())?)
     }
 
     /// The same while somebody sits there and presses a key as soon as he is asked.
-    pub(super) fn boot_with_a_key(&self, name: &str, machine: &Machine, steps: &Steps) -> io::Result<Report> {
+    pub(super) fn boot_with_a_key(&self, name: Name, machine: &Machine, steps: &Steps) -> io::Result<Report> {
         self.finish(name, machine, steps, self.start(machine, steps, &self.monitor().key_at(ASKED))?)
     }
 
     /// Starts a machine that starts itself again before it comes to any steps.
-    pub(super) fn boot_that_ends_itself(&self, name: &str, machine: &Machine) -> io::Result<()> {
+    pub(super) fn boot_that_ends_itself(&self, name: Name, machine: &Machine) -> io::Result<()> {
         let report = self.start(machine, &Steps::default(), &self.monitor())?;
         let ended = report.code == Some(TURNED_OFF[0]) && report.console.contains(RESTARTS);
         if !ended || report.console.contains("LAB-RESULT") {
@@ -103,22 +103,35 @@ impl Medium {
         qemu::run(&kernel, arguments, Stdio::null(), limit, Some(monitor))
     }
 
-    fn finish(&self, name: &str, machine: &Machine, steps: &Steps, boot: Boot) -> io::Result<Report> {
+    fn finish(&self, name: Name, machine: &Machine, steps: &Steps, boot: Boot) -> io::Result<Report> {
         let took = boot.took;
-        let report = Report::read(name, boot, steps.names(), TURNED_OFF)?;
+        let report = Report::read(name.text, boot, steps.names(), TURNED_OFF)?;
         self.record(name, machine, report.proved(), took)?;
         Ok(report)
     }
 
-    fn record(&self, name: &str, machine: &Machine, proved: String, took: Duration) -> io::Result<()> {
+    fn record(&self, name: Name, machine: &Machine, proved: String, took: Duration) -> io::Result<()> {
         let image = self.loader.title();
-        let row = Row { part: PART, name, machine: machine.summary(), image, proved, took };
+        let row = Row { name, machine: machine.summary(), image, proved, took };
         table::add(&row, &self.installed_with)
     }
 }
 
 /// The heading in the table.
 pub(super) const PART: &str = "A system that Calamares installed";
+
+/// The name of a boot, with either loader.
+macro_rules! boot {
+    ($loader:expr, $what:literal) => {
+        match $loader {
+            Loader::Grub => $crate::table::row!($crate::install::medium::PART, concat!("GRUB, ", $what)),
+            Loader::SystemdBoot => {
+                $crate::table::row!($crate::install::medium::PART, concat!("systemd-boot, ", $what))
+            }
+        }
+    };
+}
+pub(super) use boot;
 
 /// QEMU's exit code when the machine turned itself off, whatever was found.
 pub(crate) const TURNED_OFF: [i32; 2] = [0, 0];

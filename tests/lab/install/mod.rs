@@ -7,6 +7,7 @@
 
 mod cases;
 mod installed;
+mod kept;
 pub(crate) mod medium;
 mod roots;
 pub(crate) mod steps;

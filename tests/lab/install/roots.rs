@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::thread;
 
 use crate::suite::{Made, Recipe, made};
 
@@ -45,13 +46,23 @@ pub(super) struct Root {
     pub(super) initramfs: PathBuf,
 }
 
+/// The live medium and what it installs; where both are missing, they are made side by side.
+pub(super) fn both() -> io::Result<(Root, Root)> {
+    let (live, target) = thread::scope(|scope| {
+        let live = scope.spawn(live);
+        (live.join(), target())
+    });
+    let live = live.map_err(|_| io::Error::other("the making of the live medium panicked"))?;
+    Ok((live?, target?))
+}
+
 /// The live medium.
 pub(super) fn live() -> io::Result<Root> {
     root("live", &[TARGET.as_slice(), LIVE.as_slice()].concat())
 }
 
 /// What Calamares copies. It has no initramfs: that is built when it is installed.
-pub(super) fn target() -> io::Result<Root> {
+fn target() -> io::Result<Root> {
     root("target", &TARGET)
 }
 

@@ -1,42 +1,26 @@
-//! A revert, and what is set up anew: on trial, which the loader starts once, and which somebody at the
+//! What is set up anew after a revert: on trial, which the loader starts once, and which somebody at the
 //! screen has to keep.
 
-use super::cases::{all_with_the_host, as_before, first_boot, held, holds, on, passed_through, with_switch};
+use super::cases::{held, holds, host_entry, passed_through};
 use super::installed::Loader;
-use super::medium::Medium;
+use super::medium::{Medium, boot};
 use super::steps::Steps;
-use crate::claim::{AUDIO, GUEST, HOST};
 use crate::machine::Machine;
 
-#[test]
-#[ignore = "not seen to pass yet"]
-fn with_grub_a_revert_leaves_nothing_and_a_trial_goes_back_or_stays() {
-    reverts_and_tries(Loader::Grub);
-}
-
-#[test]
-#[ignore = "not seen to pass yet"]
-fn with_systemd_boot_a_revert_leaves_nothing_and_a_trial_goes_back_or_stays() {
-    reverts_and_tries(Loader::SystemdBoot);
-}
-
-fn reverts_and_tries(loader: Loader) {
-    let (medium, name, machine) = on(loader);
-    let steps = first_boot(loader)
-        .then("neuron-provisioner revert --yes >/run/reverted 2>&1; code=$?")
-        .then("show 'neuron-provisioner revert' </run/reverted")
-        .check("a revert wants a reboot", "$code", "4");
-    holds(&medium, &format!("{name}, a good boot and a revert"), &machine, &steps);
-    let steps = set_up_on_trial(loader, as_before(loader));
-    holds(&medium, &format!("{name}, after the revert, and set up on trial"), &machine, &steps);
-    nobody_answers(loader, &medium, &machine);
-    let after = format!("{name}, after the silence");
-    holds(&medium, &after, &machine, &tried_again(loader, gone_back(loader)));
+/// Somebody who is silent, and somebody who presses a key.
+pub(super) fn goes_back_or_stays(loader: Loader, medium: &Medium, machine: &Machine) {
+    nobody_answers(loader, medium, machine);
+    holds(
+        medium,
+        boot!(loader, "after the silence, and tried again"),
+        machine,
+        &tried_again(loader, gone_back(loader)),
+    );
     let steps = passed_through(loader, Steps::default()).check("no trial is on", TRIAL, "no");
-    let key = format!("{name}, a trial with a key");
-    held(&key, medium.boot_with_a_key(&key, &machine, &steps));
+    let key = boot!(loader, "a trial with a key");
+    held(key, medium.boot_with_a_key(key, machine, &steps));
     let steps = steps.check("nothing is started once", next(loader), "");
-    holds(&medium, &format!("{name}, after the key"), &machine, &steps);
+    holds(medium, boot!(loader, "after the key"), machine, &steps);
 }
 
 /// Whether the record of a trial is there.
@@ -66,7 +50,7 @@ fn starts_once(loader: Loader) -> (String, &'static str) {
 }
 
 /// Apply, and what it promises for the next boot.
-fn set_up_on_trial(loader: Loader, steps: Steps) -> Steps {
+pub(super) fn set_up_on_trial(loader: Loader, steps: Steps) -> Steps {
     let answers = "printf 'schema = 1\\n[passthrough]\\nguest_gpus = [\"0000:01:00.0\"]\\n'";
     let steps = steps.then("mkdir -p /etc/neuron").then(&format!("{answers} >/etc/neuron/provisioner.toml"));
     tried_again(loader, steps)
@@ -84,14 +68,20 @@ fn tried_again(loader: Loader, steps: Steps) -> Steps {
 
 /// After a minute of silence the machine starts again by itself.
 fn nobody_answers(loader: Loader, medium: &Medium, machine: &Machine) {
-    let silence = format!("{}, a trial that nobody answers", loader.title());
-    medium.boot_that_ends_itself(&silence, machine).unwrap_or_else(|error| panic!("{error}"));
+    let silence = boot!(loader, "a trial that nobody answers");
+    medium.boot_that_ends_itself(silence, machine).unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// That is the host entry.
+/// That is the host entry, from the kernel and the image that were there before it was set up.
 fn gone_back(loader: Loader) -> Steps {
-    let steps = all_with_the_host(Steps::default(), &[HOST, GUEST, AUDIO], HOST);
-    let steps = with_switch(loader, steps.hook_says("off", "neuron.passthrough=off"));
+    let steps = host_entry(loader);
+    let steps = match loader {
+        Loader::Grub => steps.contains("it starts the copies", "$(cat /proc/cmdline)", "neuron-host/kept"),
+        Loader::SystemdBoot => {
+            let entry = "$(cat /efi/loader/entries/aa-neuron-host-*.conf)";
+            steps.contains("it starts the copies", entry, "neuron-host/kept")
+        }
+    };
     let remembered = "$(cat /var/lib/neuron-provisioner/boots.json)";
     steps.contains("what is remembered", remembered, "nobody pressed a key at the screen")
 }

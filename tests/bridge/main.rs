@@ -144,6 +144,10 @@ fn the_bridge_has_the_cards_address_and_nobody_else_reads_a_profile() {
     }
 }
 
+/// What somebody wrote there.
+const FILE: &str = "etc/NetworkManager/system-connections/office.nmconnection";
+const NETWORK: &str = "etc/systemd/network/20-wired.network";
+
 /// What is prepared, the services, the answers, and the words that say why it is refused.
 type Refusal = (&'static [&'static str], &'static [(&'static str, &'static str)], String, &'static str);
 
@@ -164,8 +168,6 @@ fn what_it_would_undo_is_named_and_nothing_is_written() {
         "[connection]\ntype=wifi\n[ipv4]\nmethod=manual\n".to_owned(),
     ]
     .map(|text| -> &'static str { text.leak() });
-    const FILE: &str = "etc/NetworkManager/system-connections/office.nmconnection";
-    const NETWORK: &str = "etc/systemd/network/20-wired.network";
     let cases: Vec<Refusal> = vec![
         (&[], &[], usual(), "neither NetworkManager nor systemd-networkd starts"),
         (&[MANAGER, NETWORKD], &[], usual(), "both start with this system"),

@@ -41,7 +41,7 @@ fn mount(root: &Path, line: &str) {
     write(&root.join("proc/self/mountinfo"), format!("{line}\n")).unwrap();
 }
 
-/// A way of using an NVMe disk's second partition.
+/// A way of using an `NVMe` disk's second partition.
 type Way = fn(&Path);
 
 #[test]
@@ -191,9 +191,9 @@ fn it_is_read_only_where_something_is_named_and_unknown_where_it_is_not_shown() 
         let folder = prepared();
         let path = folder.path().join(missing);
         if path.is_dir() {
-            fs::remove_dir_all(path).unwrap()
+            fs::remove_dir_all(path).unwrap();
         } else {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         }
         assert_eq!(machine(folder.path()).host_use, None, "{missing}");
     }

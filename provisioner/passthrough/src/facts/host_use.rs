@@ -85,10 +85,10 @@ fn disks(root: &Root) -> Result<Vec<Disk>, ReadError> {
     let uses = uses(root)?;
     let mut disks = Vec::new();
     for name in root.list(BLOCK)?.unwrap_or_default() {
-        let Some(used) = used(root, &name, &uses)? else { continue };
+        let Some(purpose) = used(root, &name, &uses)? else { continue };
         let functions = above_disk(root, &name)?;
         if !functions.is_empty() {
-            disks.push(Disk { name, functions, used });
+            disks.push(Disk { name, functions, used: purpose });
         }
     }
     Ok(disks)
@@ -107,7 +107,7 @@ fn used(root: &Root, name: &str, uses: &Uses) -> Result<Option<String>, ReadErro
     Ok(uses.pool.as_ref().map(|kind| format!("may be part of a {kind} pool that is mounted")))
 }
 
-/// The functions that a disk hangs on. An NVMe disk with several ways to it lies below a subsystem, which
+/// The functions that a disk hangs on. An `NVMe` disk with several ways to it lies below a subsystem, which
 /// knows the controllers.
 fn above_disk(root: &Root, name: &str) -> Result<Vec<PciAddress>, ReadError> {
     let link = root.read_link(&format!("{BLOCK}/{name}"))?.unwrap_or_default();

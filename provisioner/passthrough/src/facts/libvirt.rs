@@ -50,6 +50,18 @@ pub fn libvirt_daemon(root: &Root) -> Result<LibvirtDaemon, FactsError> {
     })
 }
 
+/// The schema that libvirt holds domains against when they are defined.
+const SCHEMA: &str = "/usr/share/libvirt/schemas/domaincommon.rng";
+
+/// Whether libvirt knows a USB device of the host by the port that it is plugged into: no list of what it
+/// can do says so, but its schema does.
+pub fn knows_usb_ports(target: &Root) -> Result<bool, ReadError> {
+    let schema = target.attribute(SCHEMA)?.unwrap_or_default();
+    let address = schema.split_once("<define name=\"usbaddress\">").map(|(_, behind)| behind);
+    let address = address.and_then(|behind| behind.split_once("</define>"));
+    Ok(address.is_some_and(|(address, _)| address.contains("<attribute name=\"port\">")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,16 +83,4 @@ mod tests {
             assert_eq!(libvirt_daemon(&Root::directory(folder.path()).unwrap()).unwrap(), wanted);
         }
     }
-}
-
-/// The schema that libvirt holds domains against when they are defined.
-const SCHEMA: &str = "/usr/share/libvirt/schemas/domaincommon.rng";
-
-/// Whether libvirt knows a USB device of the host by the port that it is plugged into: no list of what it
-/// can do says so, but its schema does.
-pub fn knows_usb_ports(target: &Root) -> Result<bool, ReadError> {
-    let schema = target.attribute(SCHEMA)?.unwrap_or_default();
-    let address = schema.split_once("<define name=\"usbaddress\">").map(|(_, behind)| behind);
-    let address = address.and_then(|behind| behind.split_once("</define>"));
-    Ok(address.is_some_and(|(address, _)| address.contains("<attribute name=\"port\">")))
 }

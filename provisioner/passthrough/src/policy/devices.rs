@@ -97,7 +97,7 @@ fn unfit(gpus: &[Gpu], function: &PciFunction, key: &str) -> Option<(String, Str
     None
 }
 
-/// Bridges of every kind, memory, interrupt controllers, timers, IOMMUs, SMBus, the security processor.
+/// Bridges of every kind, memory, interrupt controllers, timers, IOMMUs, `SMBus`, the security processor.
 fn is_of_the_board(function: &PciFunction) -> bool {
     matches!(function.class.base(), 0x05 | 0x06)
         || matches!(function.class.kind(), 0x0800..=0x0804 | 0x0806 | 0x0c05 | 0x1080)

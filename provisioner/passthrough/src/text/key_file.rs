@@ -1,4 +1,4 @@
-//! Files of sections and keys, as NetworkManager and systemd write them.
+//! Files of sections and keys, as `NetworkManager` and systemd write them.
 
 /// One line `key = value`, with the section that it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

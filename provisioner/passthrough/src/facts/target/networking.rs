@@ -6,7 +6,7 @@ use crate::root::{ReadError, Root};
 use crate::text::key_file::{Entry, entries, has_section};
 
 const WANTED: &str = "/etc/systemd/system/multi-user.target.wants";
-/// Profiles of NetworkManager.
+/// Profiles of `NetworkManager`.
 pub const PROFILES: &str = "/etc/NetworkManager/system-connections";
 /// Files of systemd-networkd.
 pub const NETWORKD: &str = "/etc/systemd/network";
@@ -21,7 +21,7 @@ pub const OWN_FIRST: &str = "05-neuron-";
 /// Who brings the network up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkService {
-    /// NetworkManager.
+    /// `NetworkManager`.
     NetworkManager,
     /// systemd-networkd.
     Networkd,
@@ -145,7 +145,7 @@ fn value<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
     entries(text).filter(|one| one.section == section && one.key == key).last().map(|one| one.value)
 }
 
-/// A profile of NetworkManager for a wired interface that does more than ask for an address.
+/// A profile of `NetworkManager` for a wired interface that does more than ask for an address.
 fn profile(path: &str, text: &str) -> Option<ByHand> {
     let kind = value(text, "connection", "type")?;
     if !["ethernet", "802-3-ethernet"].contains(&kind) {

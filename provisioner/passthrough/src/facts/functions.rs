@@ -24,8 +24,13 @@ pub(super) struct Functions {
     pub(super) unreadable: Vec<String>,
 }
 
-/// Reads them; `also` are functions that are read in full though no GPU may be near.
-pub(super) fn read(root: &Root, also: &[FunctionName]) -> Result<Functions, FactsError> {
+/// Reads them; `also` are functions that are read in full though no GPU may be near, and so is what
+/// somebody names, with all that is asked of a GPU.
+pub(super) fn read(
+    root: &Root,
+    also: &[PciAddress],
+    names: &[FunctionName],
+) -> Result<Functions, FactsError> {
     let mut reader = Reader {
         root,
         read: BTreeSet::new(),
@@ -38,7 +43,10 @@ pub(super) fn read(root: &Root, also: &[FunctionName]) -> Result<Functions, Fact
         reader.neighbourhood(*gpu)?;
     }
     reader.sound_of_intel_cards(&gpus)?;
-    for address in reader.named(also)?.into_iter().filter(|address| !gpus.contains(address)) {
+    for function in also.iter().filter(|address| !gpus.contains(address)) {
+        reader.neighbourhood(*function)?;
+    }
+    for address in reader.named(names)?.into_iter().filter(|address| !gpus.contains(address)) {
         reader.neighbourhood(address)?;
         reader.whether_it_stays(address)?;
     }

@@ -105,8 +105,7 @@ impl Machine {
 
     /// The same, with these functions and what is near them in full, whatever they are by now.
     pub fn read_with(root: &Root, also: &[PciAddress]) -> Result<Self, FactsError> {
-        let also: Vec<FunctionName> = also.iter().copied().map(FunctionName::Address).collect();
-        Self::read_all(root, &also)
+        Self::read_all(root, also, &[])
     }
 
     /// The same for answers: the devices that they name, and, where they name any, what the host uses.
@@ -117,9 +116,7 @@ impl Machine {
     /// Both.
     pub fn read_for_with(root: &Root, answers: &Answers, also: &[PciAddress]) -> Result<Self, FactsError> {
         let named: Vec<FunctionName> = answers.devices().map(|device| device.name).collect();
-        let also = also.iter().copied().map(FunctionName::Address);
-        let all: Vec<FunctionName> = named.iter().copied().chain(also).collect();
-        let mut machine = Self::read_all(root, &all)?;
+        let mut machine = Self::read_all(root, also, &named)?;
         if !named.is_empty() {
             match HostUse::read(root) {
                 Ok(found) => machine.host_use = found,
@@ -129,9 +126,9 @@ impl Machine {
         Ok(machine)
     }
 
-    fn read_all(root: &Root, also: &[FunctionName]) -> Result<Self, FactsError> {
+    fn read_all(root: &Root, also: &[PciAddress], names: &[FunctionName]) -> Result<Self, FactsError> {
         let cpu = cpu::read(root)?;
-        let read = functions::read(root, also)?;
+        let read = functions::read(root, also, names)?;
         let mut unreadable = read.unreadable;
         let iommu = iommu::read(root, &read.groups, &mut unreadable);
         Ok(Self {

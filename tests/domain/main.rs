@@ -38,7 +38,12 @@ impl Bench {
     }
 
     fn able_to(capabilities: std::path::PathBuf) -> Self {
-        let bench = Self { ground: Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap(), capabilities };
+        Self::on("made-rtx-usbc-igpu", capabilities)
+    }
+
+    /// With the functions of this machine.
+    pub(crate) fn on(machine: &str, capabilities: std::path::PathBuf) -> Self {
+        let bench = Self { ground: Ground::new(machine, "arch-grub").unwrap(), capabilities };
         bench.processors(16, |processor| format!("{},{}", processor % 8, processor % 8 + 8));
         bench.put_machine("proc/meminfo", "MemTotal:       33554432 kB\n");
         let route = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\

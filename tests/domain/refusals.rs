@@ -25,6 +25,8 @@ fn strange_names_and_paths_are_right_or_refused() {
         ("[vm.'a\"b']\n".to_owned(), "this cannot be the name"),
         ("[vm.\"-a\"]\n".to_owned(), "this cannot be the name"),
         ("[vm.\"\"]\n".to_owned(), "this cannot be the name"),
+        ("[vm.3]\n".to_owned(), "vm.3: this cannot be the name"),
+        ("[vm.11111111-2222-4333-8444-555555555555]\n".to_owned(), "this cannot be the name"),
         ("[vm.a]\nevdev = [\"a'/><b\"]\n".to_owned(), "is no name of /dev/input/by-id"),
         ("[vm.a]\nusb_devices = [\"046d:c52b'/>\"]\n".to_owned(), "is no vendor:product"),
         ("[vm.a]\nrom_file = \"../card.rom\"\n".to_owned(), "`../card.rom` is no absolute path"),
@@ -140,6 +142,23 @@ fn templates_of_the_user_win_and_their_mistakes_have_a_line() {
     let xml = bench.xml("[vm.a]\n");
     assert!(xml.contains("<clock offset='utc'/>"));
     libvirt::define(&xml).unwrap();
+}
+
+#[test]
+fn one_rom_is_not_for_several_cards() {
+    let bench = Bench::on("lambda-wrx80-2x-4090-gt1030", libvirt::capabilities());
+    let both = "[passthrough]\nguest_gpus = [\"0000:41:00.0\", \"0000:61:00.0\"]\n\
+                host_gpu = \"0000:62:00.0\"\n[vm.a]\nrom_file = \"/srv/card.rom\"\n";
+    let output = bench.render(both, &[]);
+    assert_eq!(output.code, 3, "{}{}", output.stdout, output.stderr);
+    let said = output.stderr.replace("\n       ", " ");
+    assert!(
+        said.contains("vm.a.rom_file: /srv/card.rom is the ROM of one card, and it gets 2 GPUs"),
+        "{said}"
+    );
+    let one = bench.xml(&format!("{both}gpus = [\"0000:61:00.0\"]\n"));
+    assert_eq!(one.matches("<rom ").count(), 1, "the control: {one}");
+    assert!(bench.xml(&both.replace("rom_file", "# ")).matches("<hostdev ").count() > 2);
 }
 
 #[test]

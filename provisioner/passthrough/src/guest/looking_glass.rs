@@ -34,9 +34,19 @@ static NAME: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,49}$").ok());
 
 /// Whether this can be the name of a virtual machine.
+///
+/// virsh takes a number for the one of a machine that runs, and 32 hexadecimal digits, hyphens or not, for
+/// a UUID, before it looks for a name: whoever types such a name there would reach another machine.
 pub fn is_vm_name(name: &str) -> bool {
-    NAME.as_ref().is_some_and(|form| form.is_match(name))
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    let digits: Vec<u8> = name.bytes().filter(|byte| *byte != b'-').collect();
+    let is_uuid = digits.len() == 32 && digits.iter().all(u8::is_ascii_hexdigit);
+    !is_number && !is_uuid && NAME.as_ref().is_some_and(|form| form.is_match(name))
 }
+
+/// What can be the name of a virtual machine, for a person.
+pub const VM_NAMES: &str =
+    "use at most 50 letters, digits and _ . + -, a letter or digit first; no number alone, and no UUID";
 
 /// Where the memory comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,6 +261,16 @@ mod tests {
                 };
                 assert_eq!(size_mib(&answers), Ok(wanted), "{resolution} {is_hdr}");
             }
+        }
+    }
+
+    #[test]
+    fn what_virsh_takes_for_something_else_is_no_name() {
+        for name in ["3", "007", "11111111-2222-4333-8444-555555555555", &"aB0".repeat(11)[..32]] {
+            assert!(!is_vm_name(name), "{name}");
+        }
+        for name in ["win3", "3a", "11111111-2222-4333-8444-55555555555", &"ab0".repeat(11), "10.0"] {
+            assert!(is_vm_name(name), "{name}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The virtual machine: which, its name, its share of memory and processors.
 
 use neuron_passthrough::answers::VmKind;
-use neuron_passthrough::guest::looking_glass::is_vm_name;
+use neuron_passthrough::guest::looking_glass::{VM_NAMES, is_vm_name};
 
 use super::{Step, Taken, has_machine, is_on, whole};
 use crate::wizard::{Answer, BACK, Draft, Question, Seen};
@@ -21,7 +21,7 @@ pub(super) const STEPS: &[Step] = &[
         take: |_, draft, answer| {
             let name = answer.line();
             if !is_vm_name(name) || name == BACK {
-                return Err(format!("`{name}` cannot be its name: at most 50 letters, digits and _ . + -"));
+                return Err(format!("`{name}` cannot be its name: {VM_NAMES}"));
             }
             draft.rename(name)?;
             Ok(Taken::Next)

@@ -45,7 +45,7 @@ pub(super) fn problems(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
         found.push(Problem {
             key: format!("vm.{}", inputs.name.escape_default()),
             why: "this cannot be the name of a virtual machine".to_owned(),
-            hint: "use at most 50 letters, digits and _ . + -, a letter or digit first".to_owned(),
+            hint: looking_glass::VM_NAMES.to_owned(),
         });
         return found;
     }
@@ -172,6 +172,11 @@ fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
             };
             found.push(problem(name, "network.bridge", why, hint));
         }
+    }
+    if inputs.gpus.len() > 1 && !vm.rom_file.is_empty() {
+        let why = format!("{} is the ROM of one card, and it gets {} GPUs", vm.rom_file, inputs.gpus.len());
+        let hint = "leave rom_file out, or name one GPU in `gpus`";
+        found.push(problem(name, "rom_file", why, hint));
     }
     let most = inputs.gpus.iter().find(|functions| functions.len() > 8);
     if most.is_some() {

@@ -250,6 +250,28 @@ fn more_than_a_machine_can_give_is_refused() {
     assert!(said.contains("16 processors are wanted, and 14 can be given away"), "{said}");
     let said = refused("cpu_pinning = { first = 40 }\n");
     assert!(said.contains("there is no such processor online"), "{said}");
+    // Memory is of the node as well, and never all of it: half of the host's would be.
+    for node in 0..2 {
+        let path = ground.machine().join(format!("sys/devices/system/node/node{node}/meminfo"));
+        fs::write(path, format!("Node {node} MemTotal:       16777216 kB\nNode {node} MemFree: 9 kB\n"))
+            .unwrap();
+    }
+    let memory = |ground: &Ground, keys: &str| {
+        let xml = xml(ground, keys);
+        let document = roxmltree::Document::parse(&xml).unwrap();
+        let node = document.descendants().find(|node| node.tag_name().name() == "memory").unwrap();
+        (node.text().unwrap().to_owned(), node.attribute("unit").unwrap().to_owned())
+    };
+    assert_eq!(memory(&ground, ""), ("14336".to_owned(), "MiB".to_owned()));
+    let said = refused("memory_mib = 15360\n");
+    let wanted =
+        "15360 MiB: between 1024 and 14336 can be given away, it is cut from NUMA node 1, where 2048 MiB";
+    assert!(said.replace("        ", " ").contains(wanted), "{said}");
+    let unbound = memory(&ground, "memory_mib = 15360\ncpu_pinning = \"off\"\n");
+    assert_eq!(unbound.0, "15360", "the control: it may lie on both");
+    let capture = ground.beside("capture.json");
+    assert_eq!(ground.run(&["capture", "-o", capture.to_str().unwrap()]).unwrap().code, 0);
+    assert!(fs::read_to_string(&capture).unwrap().contains("node1/meminfo"));
     // By name, the whole node goes.
     let all = xml(&ground, "vcpus = 16\ncpu_pinning = { first = 8 }\n");
     assert_eq!(attributes(&all, "vcpupin", "cpuset").len(), 16);

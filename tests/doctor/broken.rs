@@ -385,6 +385,11 @@ const ALL: &[Broken] = &[
         fs::remove_dir_all(ground.machine().join("proc/4242")).unwrap();
         put(&ground.machine(), "proc/meminfo", "MemTotal: 33554432 kB\nMemAvailable: 9000000 kB\n");
     }),
+    broken("domain-memory", "its NUMA node has too little", "fail", |ground| on_node(ground, 17_000_000)),
+    broken("domain-memory", "no huge pages are reserved on its NUMA node", "fail", |ground| {
+        on_node(ground, 24_000_000);
+        huge_pages(ground, 16, 16);
+    }),
     broken("domain-memory", "no huge pages are reserved", "fail", |ground| huge_pages(ground, 0, 0)),
     broken("domain-memory", "its huge pages are taken", "fail", |ground| {
         fs::remove_dir_all(ground.machine().join("proc/4242")).unwrap();
@@ -446,6 +451,13 @@ fn bridge(ground: &Ground, flags: Option<&str>) {
 }
 
 /// From now on it is made of pages of 1 GiB, of which there are so many, and so many are free.
+/// Its memory is bound to a node, which has so much.
+fn on_node(ground: &Ground, kib: u32) {
+    edited(ground, "<os ", "<numatune><memory mode='strict' nodeset='1'/></numatune><os ");
+    let path = "sys/devices/system/node/node1/meminfo";
+    put(&ground.machine(), path, &format!("Node 1 MemTotal:       {kib} kB\n"));
+}
+
 fn huge_pages(ground: &Ground, all: u32, free: u32) {
     let backing =
         "<memoryBacking><hugepages><page size='1048576' unit='KiB'/></hugepages></memoryBacking><vcpu ";

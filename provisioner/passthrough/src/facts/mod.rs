@@ -40,7 +40,7 @@ pub use scrub::scrub;
 pub use sessions::{Process, processes_of};
 pub use shared_memory::SharedMemory;
 pub use target::Target;
-pub use topology::{Core, Topology, numa_node};
+pub use topology::{Core, Topology, node_memory_mib, numa_node};
 
 use crate::answers::Answers;
 use crate::id::{FunctionName, GroupId, PciAddress, PciId};

@@ -35,6 +35,8 @@ pub struct Topology {
     pub cores: Vec<Core>,
     /// Memory in MiB; `None` when the machine does not tell.
     pub memory_mib: Option<u64>,
+    /// The memory of each NUMA node that tells, in MiB.
+    pub node_memory_mib: BTreeMap<u32, u64>,
     /// Whether the processors have pages of 1 GiB; `None` when the machine does not tell.
     pub has_gib_pages: Option<bool>,
 }
@@ -44,7 +46,8 @@ impl Topology {
     pub fn read(root: &Root) -> Result<Self, FactsError> {
         let online = list(root, &format!("{CPUS}/online"))?.unwrap_or_default();
         let small = list(root, "sys/devices/cpu_atom/cpus")?.unwrap_or_default();
-        let nodes = nodes(root)?;
+        let numbers = node_numbers(root)?;
+        let nodes = nodes(root, &numbers)?;
         let mut cores: BTreeMap<u32, Core> = BTreeMap::new();
         for processor in &online {
             let base = format!("{CPUS}/cpu{processor}");
@@ -65,7 +68,8 @@ impl Topology {
         }
         Ok(Self {
             cores: cores.into_values().collect(),
-            memory_mib: memory(root)?,
+            memory_mib: memory(root, "proc/meminfo")?,
+            node_memory_mib: node_memories(root, &numbers)?,
             has_gib_pages: super::cpu::has_flag(root, "pdpe1gb")?,
         })
     }
@@ -90,15 +94,32 @@ fn list(root: &Root, path: &str) -> Result<Option<Vec<u32>>, FactsError> {
     }
 }
 
+fn node_numbers(root: &Root) -> Result<Vec<u32>, FactsError> {
+    let names = root.list(NODES)?.unwrap_or_default();
+    Ok(names.iter().filter_map(|name| name.strip_prefix("node")?.parse().ok()).collect())
+}
+
 /// The node of every processor.
-fn nodes(root: &Root) -> Result<BTreeMap<u32, u32>, FactsError> {
+fn nodes(root: &Root, numbers: &[u32]) -> Result<BTreeMap<u32, u32>, FactsError> {
     let mut of = BTreeMap::new();
-    for name in root.list(NODES)?.unwrap_or_default() {
-        let Some(node) = name.strip_prefix("node").and_then(|number| number.parse().ok()) else { continue };
-        let processors = list(root, &format!("{NODES}/{name}/cpulist"))?.unwrap_or_default();
-        of.extend(processors.into_iter().map(|processor| (processor, node)));
+    for node in numbers {
+        let processors = list(root, &format!("{NODES}/node{node}/cpulist"))?.unwrap_or_default();
+        of.extend(processors.into_iter().map(|processor| (processor, *node)));
     }
     Ok(of)
+}
+
+fn node_memories(root: &Root, numbers: &[u32]) -> Result<BTreeMap<u32, u64>, FactsError> {
+    let mut of = BTreeMap::new();
+    for node in numbers {
+        of.extend(node_memory_mib(root, *node)?.map(|mib| (*node, mib)));
+    }
+    Ok(of)
+}
+
+/// The memory of a NUMA node in MiB; `None` when there is no such node, or it does not tell.
+pub fn node_memory_mib(root: &Root, node: u32) -> Result<Option<u64>, FactsError> {
+    memory(root, &format!("{NODES}/node{node}/meminfo"))
 }
 
 /// Who shares the cache of the highest level.
@@ -119,14 +140,19 @@ fn last_cache(root: &Root, cpu: &str) -> Result<String, FactsError> {
     Ok(last.1)
 }
 
-fn memory(root: &Root) -> Result<Option<u64>, FactsError> {
-    let Some(text) = root.read_head("proc/meminfo", 4096)? else { return Ok(None) };
-    let Some(line) = text.lines().find_map(|line| line.strip_prefix("MemTotal:")) else { return Ok(None) };
+/// The line is `MemTotal: 32768 kB`, with `Node 0` before it in the file of a node.
+fn memory(root: &Root, path: &str) -> Result<Option<u64>, FactsError> {
+    let Some(text) = root.read_head(path, 4096)? else { return Ok(None) };
+    let line = text.lines().find_map(|line| {
+        let (before, behind) = line.split_once("MemTotal:")?;
+        (before.is_empty() || before.starts_with("Node ")).then_some(behind)
+    });
+    let Some(line) = line else { return Ok(None) };
     let kib = line.trim().strip_suffix("kB").map(str::trim).and_then(|number| number.parse::<u64>().ok());
     match kib {
         Some(kib) => Ok(Some(kib / 1024)),
         None => Err(FactsError::Nonsense {
-            path: "proc/meminfo".to_owned(),
+            path: path.to_owned(),
             value: line.trim().to_owned(),
             wanted: "a number of kB behind MemTotal:",
         }),

@@ -4,7 +4,7 @@ mod check;
 mod proposal;
 
 pub use proposal::Proposal;
-pub(super) use proposal::memory_mib as proposed_memory_mib;
+pub(super) use proposal::{memory_mib as proposed_memory_mib, most_memory_mib};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,10 @@ fn enlightenments(vm: &Vm, capabilities: &Capabilities) -> Vec<&'static str> {
 
 /// Memory that stays with the host, in MiB.
 pub const HOST_MEMORY: u64 = 4096;
+
+/// Memory that stays on a NUMA node to which a machine's memory is bound, in MiB: what serves the machine
+/// runs there, and the kernel keeps its own tables on every node.
+pub const NODE_MEMORY: u64 = 2048;
 
 /// Everything that a domain is made from.
 #[derive(Debug, Clone)]
@@ -152,7 +156,8 @@ pub fn make(inputs: &Inputs<'_>) -> Result<Domain, DomainError> {
             None
         }
     };
-    let memory = check::memory(inputs, vm, &mut problems);
+    let node = pinning.as_ref().and_then(|pinning| pinning.node);
+    let memory = check::memory(inputs, vm, node, &mut problems);
     let (Some(pinning), Some(memory), true) = (pinning, memory, problems.is_empty()) else {
         return Err(DomainError::Refused(problems));
     };

@@ -52,6 +52,8 @@ pub struct Existing {
     pub network: NetworkSource,
     /// Its memory in KiB.
     pub memory_kib: Option<u64>,
+    /// The only NUMA node on which its memory may lie.
+    pub node: Option<u32>,
     /// The size of the huge pages that this is made of, in KiB; 0 for the kernel's usual ones, `None`
     /// without.
     pub hugepage_kib: Option<u64>,
@@ -93,6 +95,9 @@ impl Existing {
             has_tpm: all("tpm").next().is_some(),
             network: all("interface").next().map(network).unwrap_or_default(),
             memory_kib: under(&["memory"]).and_then(|node| kib(node.text()?, node.attribute("unit"))),
+            node: under(&["numatune", "memory"])
+                .filter(|memory| matches!(memory.attribute("mode"), None | Some("strict")))
+                .and_then(|memory| memory.attribute("nodeset")?.parse().ok()),
             hugepage_kib: under(&["memoryBacking", "hugepages"]).map(|node| {
                 let page = descend(node, &["page"]);
                 page.and_then(|page| kib(page.attribute("size")?, page.attribute("unit"))).unwrap_or(0)
@@ -184,6 +189,7 @@ mod tests {
     const DOMAIN: &str = "<domain type='kvm'><name>a</name><uuid>1-2</uuid>
         <memory unit='GiB'>2</memory>
         <memoryBacking><hugepages><page size='1048576' unit='KiB'/></hugepages></memoryBacking>
+        <numatune><memory mode='strict' nodeset='1'/></numatune>
         <metadata><n:domain xmlns:n='urn:neuronos:provisioner:1' kind='linux'/></metadata>
         <os><type machine='pc-q35-9.1'>hvm</type><loader secure='yes'>/usr/share/x/code.fd</loader>
         <nvram template='/usr/share/x/vars.fd'>/var/lib/a.fd</nvram></os><devices><tpm model='tpm-crb'/>
@@ -212,9 +218,12 @@ mod tests {
                 has_tpm: true,
                 network: NetworkSource::Network("default".to_owned()),
                 memory_kib: Some(2 << 20),
+                node: Some(1),
                 hugepage_kib: Some(1 << 20),
             }
         );
+        let spread = Existing::parse(&DOMAIN.replace("nodeset='1'", "nodeset='0-1'")).unwrap();
+        assert_eq!(spread.node, None);
         let foreign = Existing::parse(&DOMAIN.replace("neuronos", "other").replace("q35", "i440fx")).unwrap();
         assert!(!foreign.is_ours && foreign.kept.machine.is_none());
         for (from, to) in [

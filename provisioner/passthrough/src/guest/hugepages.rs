@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::domain::{HOST_MEMORY, Problem, proposed_memory_mib};
+use super::domain::{HOST_MEMORY, NODE_MEMORY, Problem, most_memory_mib, proposed_memory_mib};
 use super::pinning::{self, Wanted};
 use crate::answers::{Answers, Hugepages, Vm};
 use crate::facts::Topology;
@@ -48,7 +48,7 @@ pub fn parameters(
         let node = node(name, vm, &share, topology)?;
         let group = if share.gpus.is_empty() { Sharers::Nobody(name) } else { Sharers::Gpus(share.gpus) };
         let count = pages.entry((node, group)).or_default();
-        *count = (*count).max(memory(name, vm, topology)?.div_ceil(page));
+        *count = (*count).max(memory(name, vm, node, topology)?.div_ceil(page));
     }
     let all: u64 = pages.values().sum();
     let most = topology.memory_mib.map_or(u64::MAX, |host| host.saturating_sub(HOST_MEMORY));
@@ -59,8 +59,25 @@ pub fn parameters(
         );
         return Err(problem(first, why, "set memory_mib to less, or hugepages = \"off\""));
     }
+    let counts = by_node(&pages, topology);
+    for (node, count) in counts.iter().flatten() {
+        let most = most_memory_mib(topology, Some(*node)).unwrap_or(u64::MAX);
+        if count * page > most {
+            let why = format!(
+                "{} MiB would be reserved on NUMA node {node}, and {most} can be given away there: {NODE_MEMORY} MiB \
+                 stay",
+                count * page
+            );
+            let hint = "set memory_mib to less, cpu_pinning = \"off\" or hugepages = \"off\"";
+            return Err(problem(first, why, hint));
+        }
+    }
+    let counts = counts.map_or_else(
+        || all.to_string(),
+        |counts| counts.iter().map(|(node, count)| format!("{node}:{count}")).collect::<Vec<_>>().join(","),
+    );
     let size = if page == 1024 { "1G" } else { "2M" };
-    Ok(vec![format!("default_hugepagesz={size}"), format!("hugepages={}", by_node(&pages, topology))])
+    Ok(vec![format!("default_hugepagesz={size}"), format!("hugepages={counts}")])
 }
 
 /// Who takes turns with one share of the pages.
@@ -72,16 +89,19 @@ enum Sharers<'a> {
 
 /// `hugepages=` counts for the whole machine, or by node (`0:4,1:8`) where a virtual machine's memory
 /// has to lie on one.
-fn by_node(pages: &BTreeMap<(Option<u32>, Sharers<'_>), u64>, topology: &Topology) -> String {
+fn by_node(
+    pages: &BTreeMap<(Option<u32>, Sharers<'_>), u64>,
+    topology: &Topology,
+) -> Option<BTreeMap<u32, u64>> {
     if pages.keys().all(|(node, _)| node.is_none()) {
-        return pages.values().sum::<u64>().to_string();
+        return None;
     }
     let anywhere = topology.cores.first().map(|core| core.node).unwrap_or_default();
     let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
     for ((node, _), count) in pages {
         *counts.entry(node.unwrap_or(anywhere)).or_default() += count;
     }
-    counts.iter().map(|(node, count)| format!("{node}:{count}")).collect::<Vec<_>>().join(",")
+    Some(counts)
 }
 
 /// The node to which its memory is bound; none on a machine that does not tell its processors, of which
@@ -100,9 +120,9 @@ fn node(name: &str, vm: &Vm, share: &Share, topology: &Topology) -> Result<Optio
     }
 }
 
-fn memory(name: &str, vm: &Vm, topology: &Topology) -> Result<u64, Problem> {
-    match (vm.memory_mib, topology.memory_mib) {
-        (0, Some(host)) => Ok(proposed_memory_mib(host)),
+fn memory(name: &str, vm: &Vm, node: Option<u32>, topology: &Topology) -> Result<u64, Problem> {
+    match (vm.memory_mib, proposed_memory_mib(topology, node)) {
+        (0, Some(proposed)) => Ok(proposed),
         (0, None) => {
             let why = "the machine does not tell how much memory it has".to_owned();
             Err(problem(name, why, "set memory_mib"))
@@ -128,7 +148,8 @@ mod tests {
             is_small: false,
         };
         let cores = (0..4 * nodes).map(core).collect();
-        Topology { cores, memory_mib: Some(32_768), has_gib_pages: Some(true) }
+        let node_memory_mib = (0..nodes).map(|node| (node, 32_768 / u64::from(nodes))).collect();
+        Topology { cores, memory_mib: Some(32_768), node_memory_mib, has_gib_pages: Some(true) }
     }
 
     fn share(gpus: &[&str], node: Option<u32>) -> Share {
@@ -168,6 +189,13 @@ mod tests {
         assert_eq!(told(&two, &shares, &host(2)).unwrap(), "default_hugepagesz=1G hugepages=0:4,1:8");
         let unpinned = one.replace("[vm.a]\n", "[vm.a]\ncpu_pinning = \"off\"\n");
         assert_eq!(told(&unpinned, &shares, &host(2)).unwrap(), "default_hugepagesz=1G hugepages=8");
+        // Never the whole node: its 16 GiB are half of the host.
+        let proposed = "[vm.a]\nhugepages = \"1G\"\n";
+        assert_eq!(told(proposed, &shares, &host(2)).unwrap(), "default_hugepagesz=1G hugepages=1:14");
+        let large = one.replace("8192", "15360");
+        let why = told(&large, &shares, &host(2)).unwrap_err();
+        assert!(why.contains("15360 MiB would be reserved on NUMA node 1, and 14336 can"), "{why}");
+        assert!(told(&large, &shares, &host(1)).is_ok(), "the control");
     }
 
     #[test]

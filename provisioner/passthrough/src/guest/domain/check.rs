@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{HOST_MEMORY, Inputs, Problem, looking_glass, pinning::PinningError};
+use super::{HOST_MEMORY, Inputs, NODE_MEMORY, Problem, looking_glass, pinning::PinningError};
 use crate::answers::{AudioBackend, Display, NetworkKind, Vm, VmGpus, VmKind};
 use crate::guest::bridge;
 use crate::guest::capabilities::Capabilities;
@@ -241,8 +241,15 @@ pub(super) fn pinning(name: &str, error: &PinningError) -> Problem {
 
 /// The machine's memory in MiB: what is asked for, or half of the host's in whole GiB, with something
 /// left for the host.
-pub(super) fn memory(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) -> Option<u64> {
-    let Some(host) = inputs.topology.memory_mib else {
+pub(super) fn memory(
+    inputs: &Inputs<'_>,
+    vm: &Vm,
+    node: Option<u32>,
+    found: &mut Vec<Problem>,
+) -> Option<u64> {
+    let topology = inputs.topology;
+    let proposed = super::proposed_memory_mib(topology, node);
+    let Some((proposed, most)) = proposed.zip(super::most_memory_mib(topology, node)) else {
         let why = "the machine does not tell how much memory it has";
         found.push(problem(
             inputs.name,
@@ -252,13 +259,19 @@ pub(super) fn memory(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) -> 
         ));
         return None;
     };
-    let most = host.saturating_sub(HOST_MEMORY);
-    let wanted = if vm.memory_mib > 0 { vm.memory_mib } else { super::proposal::memory_mib(host) };
+    let wanted = if vm.memory_mib > 0 { vm.memory_mib } else { proposed };
     if wanted < 1024 || wanted > most {
-        let why = format!(
-            "{wanted} MiB: between 1024 and {most} can be given away, {HOST_MEMORY} MiB stay with the host"
-        );
-        found.push(problem(inputs.name, "memory_mib", why, "set memory_mib to less, or add memory"));
+        let (stay, hint) = match node.filter(|_| super::most_memory_mib(topology, None) > Some(most)) {
+            Some(node) => (
+                format!("it is cut from NUMA node {node}, where {NODE_MEMORY} MiB stay"),
+                "set memory_mib to less, or cpu_pinning = \"off\": then it may lie on every node",
+            ),
+            None => {
+                (format!("{HOST_MEMORY} MiB stay with the host"), "set memory_mib to less, or add memory")
+            }
+        };
+        let why = format!("{wanted} MiB: between 1024 and {most} can be given away, {stay}");
+        found.push(problem(inputs.name, "memory_mib", why, hint));
         return None;
     }
     let page = vm.hugepages.mib().max(1);

@@ -1,17 +1,21 @@
 //! What a virtual machine is cut from the host, where the answers leave it open.
 
-use super::HOST_MEMORY;
 use super::pinning::{self, Wanted};
+use super::{HOST_MEMORY, NODE_MEMORY};
 use crate::facts::Topology;
 
-/// Half of the host's memory in whole GiB, with something left for the host; in MiB.
-pub(in crate::guest) fn memory_mib(host: u64) -> u64 {
-    (host / 2).min(most_memory_mib(host)) / 1024 * 1024
+/// Half of the host's memory in whole GiB, with something left for the host; in MiB. `node` is the one to
+/// which the memory is bound, where it is.
+pub(in crate::guest) fn memory_mib(topology: &Topology, node: Option<u32>) -> Option<u64> {
+    let most = most_memory_mib(topology, node)?;
+    topology.memory_mib.map(|host| (host / 2).min(most) / 1024 * 1024)
 }
 
 /// The most that can be given away.
-fn most_memory_mib(host: u64) -> u64 {
-    host.saturating_sub(HOST_MEMORY)
+pub(in crate::guest) fn most_memory_mib(topology: &Topology, node: Option<u32>) -> Option<u64> {
+    let most = topology.memory_mib?.saturating_sub(HOST_MEMORY);
+    let of_node = node.and_then(|node| topology.node_memory_mib.get(&node));
+    Some(of_node.map_or(most, |mib| most.min(mib.saturating_sub(NODE_MEMORY))))
 }
 
 /// What a virtual machine would get of a machine, and the most that it could.
@@ -26,9 +30,11 @@ pub struct Proposal {
 impl Proposal {
     /// Reads it off a machine, for a GPU at this NUMA node.
     pub fn of(topology: &Topology, node: Option<u32>) -> Self {
-        let memory_mib = topology.memory_mib.map(|host| (memory_mib(host), most_memory_mib(host)));
         let pinned = |vcpus| pinning::pin(topology, Wanted { vcpus, node, ..Wanted::default() });
-        let vcpus = pinned(0).ok().map(|usual| {
+        let usual = pinned(0).ok();
+        let bound = usual.as_ref().and_then(|usual| usual.node);
+        let memory_mib = memory_mib(topology, bound).zip(most_memory_mib(topology, bound));
+        let vcpus = usual.map(|usual| {
             let online: usize = topology.cores.iter().map(|core| core.processors.len()).sum();
             let most = (1..=u32::try_from(online).unwrap_or(u32::MAX)).rev();
             let most = most.map(|wanted| pinned(wanted).map(|pinned| pinned.vcpus()));
@@ -57,5 +63,11 @@ mod tests {
         assert_eq!(proposal.memory_mib, Some((15_360, 27_904)));
         assert_eq!(proposal.vcpus, Some((6, 6)), "the core of processor 0 stays with the host");
         assert_eq!(Proposal::of(&Topology::default(), None), Proposal::default());
+        // On a node of its own there is no more than that has.
+        let mut two = topology;
+        two.cores.iter_mut().skip(2).for_each(|core| core.node = 1);
+        two.node_memory_mib = [(0, 20_000), (1, 12_000)].into();
+        assert_eq!(Proposal::of(&two, Some(1)).memory_mib, Some((9_216, 9_952)));
+        assert_eq!(Proposal::of(&two, Some(0)).memory_mib, Some((15_360, 17_952)));
     }
 }

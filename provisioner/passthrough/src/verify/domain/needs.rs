@@ -2,8 +2,8 @@
 
 use super::{DOMAINS, Finding, KnownDomain, Seen, anew, of_each};
 use crate::facts::shared_memory::{Holder, open_by, running};
-use crate::facts::{FactsError, is_bridge};
-use crate::guest::domain::HOST_MEMORY;
+use crate::facts::{FactsError, is_bridge, node_memory_mib};
+use crate::guest::domain::{HOST_MEMORY, NODE_MEMORY};
 use crate::guest::existing::{Existing, NetworkSource};
 use crate::root::{NodeKind, ReadError, Root};
 
@@ -24,7 +24,11 @@ fn one_disk(seen: &Seen<'_>, known: &KnownDomain, path: &str) -> Finding {
     let gone = |what: &str| {
         Finding::fail(
             format!("its disk {path} {what}"),
-            format!("mount its file system, or bring the file back; {} would make an empty one", anew(known)),
+            format!(
+                "mount its file system, or bring the file back; to begin with an empty one, take it back first: \
+                 `neuron-provisioner vm undefine {}`",
+                known.name
+            ),
         )
     };
     match seen.target_root.node(path) {
@@ -187,10 +191,23 @@ fn enough(seen: &Seen<'_>, known: &KnownDomain, existing: &Existing) -> Result<F
             less,
         ));
     }
+    if let Some(node) = existing.node
+        && let Some(has) = node_memory_mib(seen.machine_root, node)?
+        && has < mib + NODE_MEMORY
+    {
+        return Ok(Finding::fail(
+            format!("it gets {mib} MiB of NUMA node {node}, and that has {has} MiB"),
+            format!(
+                "set memory_mib of [vm.{}] to less, or cpu_pinning = \"off\"; then {}",
+                known.name,
+                anew(known)
+            ),
+        ));
+    }
     let runs = running(seen.machine_root)?.is_some_and(|all| all.contains(&known.name));
     if let Some(page) = existing.hugepage_kib {
         let page = if page == 0 { number("Hugepagesize").unwrap_or(page) } else { page };
-        return Ok(huge_pages(seen, known, (wanted, page), runs)?);
+        return Ok(huge_pages(seen, known, (wanted, page, existing.node), runs)?);
     }
     Ok(match number("MemAvailable") {
         Some(free) if !runs && free < wanted => Finding::warn(
@@ -205,19 +222,25 @@ fn enough(seen: &Seen<'_>, known: &KnownDomain, existing: &Existing) -> Result<F
 fn huge_pages(
     seen: &Seen<'_>,
     known: &KnownDomain,
-    (wanted, page): (u64, u64),
+    (wanted, page, node): (u64, u64, Option<u32>),
     runs: bool,
 ) -> Result<Finding, ReadError> {
+    // Those of another node are of no use to memory that is bound to one.
+    let folder = match node {
+        Some(node) => format!("/sys/devices/system/node/node{node}"),
+        None => "/sys/kernel/mm".to_owned(),
+    };
     let count = |name: &str| -> Result<Option<u64>, ReadError> {
-        let path = format!("/sys/kernel/mm/hugepages/hugepages-{page}kB/{name}");
+        let path = format!("{folder}/hugepages/hugepages-{page}kB/{name}");
         Ok(seen.machine_root.attribute(&path)?.and_then(|text| text.parse().ok()))
     };
     let hint = format!(
-        "reserve {} of them, on the kernel command line or in /sys/kernel/mm/hugepages; or set hugepages = \"off\" and {}",
+        "reserve {} of them, on the kernel command line or in {folder}/hugepages; or set hugepages = \"off\" and {}",
         wanted.div_ceil(page.max(1)),
         anew(known)
     );
-    let (mib, which) = (wanted / 1024, format!("huge pages of {page} KiB"));
+    let there = node.map_or_else(String::new, |node| format!(" of NUMA node {node}"));
+    let (mib, which) = (wanted / 1024, format!("huge pages of {page} KiB{there}"));
     Ok(match (count("nr_hugepages")?, count("free_hugepages")?) {
         (None, _) => Finding::fail(format!("it gets {mib} MiB in {which}, and this kernel has none"), hint),
         (Some(all), _) if all * page < wanted => Finding::fail(

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use neuron_tests::scenario::Ground;
+use neuron_tests::scenario::{Ground, without_state};
+use neuron_tests::tree;
 
 use super::{fails, ground, works};
 
@@ -175,5 +176,28 @@ fn a_directory_where_a_file_should_be_is_not_touched() {
         assert!([1, 3].contains(&output.code), "{path}: {} {}", output.code, output.stderr);
         assert!(output.stderr.contains(path), "{}", output.stderr);
         super::same(&before, &ground.tree().unwrap(), true);
+    }
+}
+
+/// What is remembered of virtual machines is another matter than the files: these go back all the same.
+#[test]
+fn a_record_of_domains_that_cannot_be_understood_keeps_no_revert_from_going_on() {
+    let ground = ground("arch-grub");
+    works(&ground);
+    for text in ["{", r#"{"schema":"neuron-domains/2","defined":{},"networks":[]}"#] {
+        let before = ground.tree().unwrap();
+        assert_eq!(ground.run(&["apply", "--yes"]).unwrap().code, 4);
+        let record = ground.target().join("var/lib/neuron-provisioner/domains.json");
+        fs::write(&record, text).unwrap();
+        let back = ground.run(&["revert", "--yes", "--json"]).unwrap();
+        assert_eq!(back.code, 6, "{}{}", back.stdout, back.stderr);
+        let document: serde_json::Value = serde_json::from_str(&back.stdout).unwrap();
+        let step = document["steps"].as_array().unwrap().iter().find(|step| step["id"] == "domains");
+        let step = step.unwrap_or_else(|| panic!("{document:#}"));
+        assert_eq!(step["outcome"], "deferred");
+        assert!(step["why"].as_str().unwrap().contains("domains.json"), "{step}");
+        assert_eq!(tree::diff(&without_state(&before), &without_state(&ground.tree().unwrap())), []);
+        assert_eq!(fs::read_to_string(&record).unwrap(), text, "it is left to a person");
+        fs::remove_file(&record).unwrap();
     }
 }

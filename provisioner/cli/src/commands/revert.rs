@@ -61,11 +61,12 @@ pub(crate) fn run(common: &Common, options: &RevertOptions) -> Result<ExitCode, 
                 boots::forget(&target).map_err(ProvisionError::from)?;
             }
             notice::withdraw(&machine);
+            let is_unknown = domains.are_unknown();
             let undefined = domains.take_back(&target);
             report.changed |= undefined.iter().any(|step| step.outcome != StepResult::Deferred);
             let is_half_done = undefined.iter().any(|step| step.outcome == StepResult::Failed);
             report.steps.extend(undefined);
-            let code = if is_half_done { ExitCode::NotPutBack } else { code };
+            let code = if is_half_done || is_unknown { ExitCode::NotPutBack } else { code };
             Ok(apply::told(finish(common, &report, waits), code))
         }
         Err(error) => Err(apply::ended(error, &stop)),

@@ -12,22 +12,34 @@ use crate::given;
 
 /// How the steps about domains begin.
 const STEP: &str = "vm-";
+/// The step about the record of them.
+const RECORD: &str = "domains";
 
 /// Every domain of ours, or why nobody can tell what has become of it.
-pub(super) struct Domains(Vec<(String, Found)>);
+pub(super) struct Domains {
+    all: Vec<(String, Found)>,
+    /// Why nobody knows which there are.
+    unknown: Option<String>,
+}
 
 /// What is taken back of one, from where; or why it stays.
 type Found = Result<(Libvirt, Undefinition), String>;
 
 pub(super) fn is_of_domain(step: &StepOutcome) -> bool {
-    step.id.starts_with(STEP)
+    step.id.starts_with(STEP) || step.id == RECORD
 }
 
 impl Domains {
     /// Looks; changes nothing. A domain that runs has the GPU: it has to be shut down first.
     pub(super) fn look(common: &Common, target: &Root) -> Result<Self, Failure> {
+        let (defined, unknown) = match provision::defined(target) {
+            Ok(defined) => (defined, None),
+            // What was written must go back all the same: the GPU is the host's.
+            Err(error @ ProvisionError::Domains(_)) => (Vec::new(), Some(error.to_string())),
+            Err(error) => return Err(error.into()),
+        };
         let mut all = Vec::new();
-        for (name, libvirt) in provision::defined(target)? {
+        for (name, libvirt) in defined {
             let found = if libvirt.uri() == SYSTEM && !given::is_running_system(target)? {
                 Err(format!("it belongs to the system in {}", common.target_root.display()))
             } else {
@@ -41,17 +53,25 @@ impl Domains {
             };
             all.push((name, found));
         }
-        Ok(Self(all))
+        Ok(Self { all, unknown })
     }
 
     pub(super) fn are_none(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty() && self.unknown.is_none()
+    }
+
+    /// Whether nobody knows which there are.
+    pub(super) fn are_unknown(&self) -> bool {
+        self.unknown.is_some()
     }
 
     /// What happens to them, for a person.
     pub(super) fn text(&self) -> String {
         let mut sentences = Vec::new();
-        for (name, found) in &self.0 {
+        sentences.extend(
+            self.unknown.iter().map(|why| format!("those that were defined stay as they are: {why}")),
+        );
+        for (name, found) in &self.all {
             match found {
                 Ok((_, undefinition)) => sentences.extend(vm::taken_back(undefinition, FirmwareState::Keep)),
                 Err(why) => sentences.push(format!("the domain `{name}` stays as it is: {why}")),
@@ -63,7 +83,16 @@ impl Domains {
     /// Takes them back; what does not go is left to a person.
     pub(super) fn take_back(self, target: &Root) -> Vec<StepOutcome> {
         let mut steps = Vec::new();
-        for (name, found) in self.0 {
+        steps.extend(self.unknown.map(|why| StepOutcome {
+            id: RECORD.to_owned(),
+            outcome: StepResult::Deferred,
+            who: Some("you".to_owned()),
+            why: Some(format!(
+                "{why}; look at `virsh list --all`, `virsh undefine --keep-nvram NAME` those that are no longer \
+                 wanted, then move the file away"
+            )),
+        }));
+        for (name, found) in self.all {
             let later = |why: String| format!("{why}; later, run `neuron-provisioner vm undefine {name}`");
             let (outcome, why) = match found.map(|(libvirt, undefinition)| {
                 provision::undefine(target, &libvirt, &undefinition, FirmwareState::Keep)

@@ -6,7 +6,7 @@
 mod image;
 mod program;
 
-pub use image::{Image, ImageError, is_file};
+pub use image::{Image, ImageError, is_file, is_same_file};
 
 use std::collections::BTreeSet;
 

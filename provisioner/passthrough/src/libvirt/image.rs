@@ -1,11 +1,12 @@
 //! Disk images: looked at and made by `qemu-img`, never over something that is there.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, RenameFlags, renameat2};
 
 use super::LibvirtError;
 use super::program::Program;
@@ -67,7 +68,7 @@ impl Image {
                 let attempt = format!("look at {}", path.display());
                 LibvirtError::Said { attempt, said: "qemu-img does not tell its format".to_owned() }.into()
             }),
-            Err(LibvirtError::Said { said, .. }) if said.contains("lock") => Ok(Self::InUse),
+            Err(LibvirtError::Said { said, .. }) if is_locked(&said, path) => Ok(Self::InUse),
             Err(error) => Err(error.into()),
         }
     }
@@ -77,8 +78,8 @@ impl Image {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".neuron-new");
         let unfinished = path.with_file_name(name);
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
-        made.map(drop).map_err(file("make", &unfinished))?;
+        // Held until it has its name: whoever finds it knows whether a run is at it.
+        let _held = begin(&unfinished)?;
         let done = fill(&unfinished, format, gib).and_then(|()| {
             let moved = renameat2(AT_FDCWD, &unfinished, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE);
             moved.map_err(|errno| file("make", path)(errno.into()))
@@ -99,6 +100,54 @@ impl Image {
 /// Whether a medium or a ROM is a file that can be read.
 pub fn is_file(path: &str) -> bool {
     fs::metadata(path).is_ok_and(|found| found.is_file())
+}
+
+/// Whether two paths lead to one file.
+pub fn is_same_file(one: &str, other: &str) -> bool {
+    let real = |path: &str| fs::canonicalize(path).ok();
+    one == other || real(one).is_some_and(|one| real(other) == Some(one))
+}
+
+/// Whether `qemu-img` complains that another program has locked an image; a path may say anything.
+fn is_locked(said: &str, path: &Path) -> bool {
+    let said = said.replace(&*path.to_string_lossy(), "");
+    let refused = said.split_once("Failed to get ").and_then(|(_, rest)| rest.split_once("\" lock"));
+    refused.is_some_and(|(which, _)| which.trim_start_matches("shared ").starts_with('"'))
+}
+
+/// Makes the file of an image that is being made, and holds it. What a run left there that was cut off is
+/// taken away.
+fn begin(path: &Path) -> Result<Flock<File>, ImageError> {
+    let create = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut made = create();
+    if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+        drop(left_behind(path)?);
+        fs::remove_file(path).map_err(file("remove", path))?;
+        made = create();
+    }
+    hold(made.map_err(file("make", path))?, path)
+}
+
+/// Opens what a run left there; an error says why it is none.
+fn left_behind(path: &Path) -> Result<Flock<File>, ImageError> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(file("open", path))?;
+    let found = opened.metadata().map_err(file("look at", path))?;
+    if !found.is_file() || found.uid() != nix::unistd::geteuid().as_raw() || found.nlink() != 1 {
+        let other = "it is no file of an earlier run; move it away and run this again";
+        return Err(file("make", path)(io::Error::new(io::ErrorKind::AlreadyExists, other)));
+    }
+    hold(opened, path)
+}
+
+fn hold(opened: File, path: &Path) -> Result<Flock<File>, ImageError> {
+    Flock::lock(opened, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+        let error = match errno {
+            Errno::EWOULDBLOCK => io::Error::other("another run is making it; wait until that is done"),
+            errno => errno.into(),
+        };
+        file("make", path)(error)
+    })
 }
 
 fn fill(path: &Path, format: &str, gib: u32) -> Result<(), ImageError> {
@@ -142,5 +191,44 @@ mod tests {
         assert_eq!(Image::look(folder.path()).unwrap(), Image::NoFile);
         assert_eq!(format(r#"{"format": "qcow2"}"#).as_deref(), Some("qcow2"));
         assert_eq!(format("{}"), None);
+    }
+
+    #[test]
+    fn a_lock_is_told_by_the_words_of_qemu_and_not_by_the_path() {
+        let path = Path::new("/srv/Failed to get \"write\" lock/block.qcow2");
+        let said = |what: &str| format!("qemu-img: Could not open '{}': {what}", path.display());
+        for which in ["shared \"write\"", "\"consistent read\""] {
+            assert!(is_locked(
+                &said(&format!("Failed to get {which} lock; Is another process using it?")),
+                path
+            ));
+        }
+        for what in ["Image is corrupt", "Permission denied", "Failed to get a block of it"] {
+            assert!(!is_locked(&said(what), path), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_a_run_left_that_was_cut_off_is_replaced_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.qcow2.neuron-new");
+        fs::write(&path, "half").unwrap();
+        let held = begin(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"");
+        let busy = begin(&path).unwrap_err();
+        assert!(std::error::Error::source(&busy).unwrap().to_string().contains("another run"), "{busy:?}");
+        drop(held);
+        drop(begin(&path).unwrap());
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(begin(&path).is_err());
+        fs::remove_dir(&path).unwrap();
+        let other = folder.path().join("other");
+        fs::write(&other, "mine").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert!(begin(&path).is_err());
+        assert_eq!(fs::read(&other).unwrap(), b"mine");
+        let same = |path: &Path| is_same_file(path.to_str().unwrap(), other.to_str().unwrap());
+        assert!(same(&path) && same(&other) && !same(folder.path()));
     }
 }

@@ -337,6 +337,11 @@ const ALL: &[Broken] = &[
         replace(ground, "etc/neuron/provisioner.toml", "16384", "65536");
     }),
     broken("domain", "its record is damaged", "fail", |ground| put(&ground.target(), DOMAINS, "{}")),
+    broken("domain", "a run that defined it was cut off", "fail", |ground| {
+        let mut record: Value = serde_json::from_str(&text(&ground.target(), DOMAINS)).unwrap();
+        record["defined"]["windows11"]["understood"] = Value::Null;
+        put(&ground.target(), DOMAINS, &record.to_string());
+    }),
     broken("domain", "it is elsewhere", "unknown", |ground| {
         replace(ground, DOMAINS, "qemu:///system", "qemu+ssh://other/system");
     }),

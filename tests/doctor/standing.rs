@@ -9,7 +9,9 @@ use neuron_tests::program;
 use neuron_tests::scenario::{Ground, Scenario, names};
 use serde_json::Value;
 
-use crate::machine::{DOMAINS, GUESTS, Hook, Seen, applied, bind, doctor, healthy, put, remove, worst};
+use crate::machine::{
+    DOMAIN, DOMAINS, GUESTS, Hook, Seen, applied, bind, doctor, healthy, put, remove, worst,
+};
 
 fn ids(checks: &[Seen]) -> Vec<&str> {
     checks.iter().map(|check| check.id.as_str()).collect()
@@ -270,4 +272,19 @@ fn a_card_that_moved_is_found_with_its_new_place() {
     assert_eq!(rendered.matches("bus='0x03' slot='0x00'").count(), GUESTS.len(), "{rendered}");
     let step = checks.iter().find(|check| check.id == "domain").unwrap();
     assert!(step.evidence.contains("bus='0x01'") && step.evidence.contains("bus='0x03'"), "{step:?}");
+}
+
+#[test]
+fn what_libvirt_notes_in_a_domain_when_that_starts_is_no_change() {
+    let ground = healthy(Hook::Ran);
+    let kept = fs::read_to_string(ground.target().join(DOMAIN)).unwrap();
+    for (inside, wanted) in [("<profile name='default-v1'/>", "pass"), ("<encryption secret='1-2'/>", "warn")]
+    {
+        let backend = "<backend type='emulator' version='2.0'";
+        let now = kept.replace(&format!("{backend}/>"), &format!("{backend}>{inside}</backend>"));
+        assert_ne!(now, kept);
+        put(&ground.target(), DOMAIN, &now);
+        let (_, checks) = doctor(&ground);
+        assert_eq!(worst(&checks, "domain"), wanted, "{checks:#?}");
+    }
 }

@@ -35,6 +35,9 @@ if [ ! -d /sys/bus/usb/devices ]; then
         mount --bind "$bus" "/sys/bus/${bus##*/}"
     done
 fi
+# Of several, libvirt takes the last one: that is to be this system's, whatever other roots have theirs.
+grep -E ' cgroup2? ' /proc/self/mounts | cut -d ' ' -f 2 | grep '^/sys/fs/cgroup' |
+    while read -r folder; do mount --bind "$folder" "$folder"; done
 ip link set lo up
 ip link add br0 type bridge
 libvirtd -d

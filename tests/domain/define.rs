@@ -13,7 +13,7 @@ use crate::{Bench, libvirt};
 
 /// The libvirt of the namespaces, named by its socket: what a system's own is called is refused for a
 /// target that does not run.
-const CONNECT: &str = "qemu+unix:///system?socket=/run/libvirt/libvirt-sock";
+pub(crate) const CONNECT: &str = "qemu+unix:///system?socket=/run/libvirt/libvirt-sock";
 
 /// A machine, and a folder for its disks.
 pub(crate) struct Desk {
@@ -50,7 +50,7 @@ impl Desk {
         self.run(daemon, answers, &all)
     }
 
-    fn undefine(&self, daemon: &Daemon, more: &[&str]) -> Output {
+    pub(crate) fn undefine(&self, daemon: &Daemon, more: &[&str]) -> Output {
         let all = [&["vm", "undefine", "--yes", "--json", "--connect", CONNECT], more].concat();
         self.run(daemon, "", &all)
     }
@@ -67,7 +67,7 @@ pub(crate) fn document(output: &Output) -> Value {
     serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{}{}", output.stdout, output.stderr))
 }
 
-fn steps(output: &Output) -> Vec<String> {
+pub(crate) fn steps(output: &Output) -> Vec<String> {
     let document = document(output);
     let steps = document["steps"].as_array().unwrap().iter();
     steps
@@ -290,14 +290,19 @@ fn a_machine_that_runs_is_not_taken_back() {
 }
 
 /// Puts a program in front of virsh that fails where its arguments hold `word`.
-fn without_verb(daemon: &Daemon, desk: &Desk, word: &str) {
+pub(crate) fn without_verb(daemon: &Daemon, desk: &Desk, word: &str) {
+    instead_of_verb(daemon, desk, word, "echo 'error: not today' >&2");
+}
+
+/// Puts a program in front of virsh that does this where its arguments hold `word`; `$real` is virsh.
+pub(crate) fn instead_of_verb(daemon: &Daemon, desk: &Desk, word: &str, commands: &str) {
     let real = desk.folder.path().join("virsh-real");
     if !real.exists() {
         fs::copy("/usr/bin/virsh", &real).unwrap();
     }
     let stand_in = desk.folder.path().join(format!("virsh-without-{word}"));
     let text = format!(
-        "#!/bin/sh\ncase \" $* \" in *' {word} '*) echo 'error: not today' >&2; exit 1 ;; esac\nexec {} \"$@\"\n",
+        "#!/bin/sh\nreal={}\ncase \" $* \" in *' {word} '*) {commands}; exit 1 ;; esac\nexec $real \"$@\"\n",
         real.display()
     );
     fs::write(&stand_in, text).unwrap();
@@ -306,7 +311,7 @@ fn without_verb(daemon: &Daemon, desk: &Desk, word: &str) {
     assert!(mount.args(["--bind", stand_in.to_str().unwrap(), "/usr/bin/virsh"]).status().unwrap().success());
 }
 
-fn with_verbs(daemon: &Daemon) {
+pub(crate) fn with_verbs(daemon: &Daemon) {
     assert!(daemon.command("umount".as_ref()).arg("/usr/bin/virsh").status().unwrap().success());
 }
 

@@ -10,7 +10,8 @@ use std::sync::{LazyLock, Mutex};
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let folder = scratch();
     fs::create_dir_all(folder.path().join("etc")).unwrap();
-    let settings = "user = \"root\"\ngroup = \"root\"\nsecurity_driver = \"none\"\n";
+    let settings = "user = \"root\"\ngroup = \"root\"\nswtpm_user = \"root\"\nswtpm_group = \"root\"\n\
+                    security_driver = \"none\"\nstdio_handler = \"file\"\n";
     fs::write(folder.path().join("etc/qemu.conf"), settings).unwrap();
     folder
 });
@@ -57,6 +58,7 @@ shift
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t tmpfs private "$root/dev"
+mkdir -m 1777 "$root/dev/shm"
 mknod -m 666 "$root/dev/null" c 1 3
 mknod -m 666 "$root/dev/zero" c 1 5
 mknod -m 666 "$root/dev/random" c 1 8
@@ -116,6 +118,27 @@ pub(crate) fn define(xml: &str) -> Result<String, String> {
     let (is_gone, why) = virsh(&["undefine", "--nvram", &uuid]);
     assert!(is_there && is_gone, "{understood}{why}");
     Ok(understood)
+}
+
+/// What libvirt tells of a domain before it was started and after. Whether it starts is of no matter.
+pub(crate) fn told_around_a_start(xml: &str) -> [String; 2] {
+    let _alone = ONE_DOMAIN_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = scratch();
+    let file = folder.path().join("domain.xml");
+    fs::write(&file, xml).unwrap();
+    let (file, uuid) = (seen(&file), between(xml, "<uuid>", "</uuid>"));
+    let told = format!("dumpxml --inactive {uuid}");
+    let commands = format!(
+        "define {file}; {told}; start --paused {uuid}; destroy {uuid}; {told}; undefine --nvram {uuid}"
+    );
+    let done = run(&[&commands]);
+    let said = String::from_utf8_lossy(&done.stdout);
+    println!("{}", String::from_utf8_lossy(&done.stderr));
+    let each = said.split("<domain ").skip(1).map(|rest| format!("<domain {rest}"));
+    let each = each.map(|text| format!("{}</domain>", text.split_once("</domain>").unwrap().0));
+    each.collect::<Vec<_>>()
+        .try_into()
+        .unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&done.stderr)))
 }
 
 /// Defines many domains in one go, one over the other where they bear one name. Gives those that

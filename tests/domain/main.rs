@@ -6,11 +6,14 @@
 
 mod daemon;
 mod define;
+mod disks;
 mod doctor;
 mod libvirt;
+mod noted;
 mod pairs;
 mod refusals;
 mod start;
+mod taken_over;
 mod virt_install;
 
 use std::fs;

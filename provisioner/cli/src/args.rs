@@ -287,7 +287,8 @@ pub(crate) enum VmVerb {
     Guide(GuideOptions),
     /// Define the domain, with its disk and its network; defining it again follows changed answers
     ///
-    /// A disk that is there is never touched. A domain of that name that somebody else defined, or that
+    /// A disk that is there is never touched; one that was there when it was defined and is away is not made
+    /// anew, and another machine's is refused without --replace. A domain of that name that somebody else defined, or that
     /// was changed since, is refused without --replace, and kept in /var/lib/neuron-provisioner with it.
     /// UUID, network address and machine type stay what they were. `revert` takes the domain back.
     Define(DefineOptions),
@@ -328,7 +329,7 @@ pub(crate) struct ClientOptions {
 /// Which libvirt is asked.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Connection {
-    /// Ask this libvirt instead of that of the running system (`qemu:///system`)
+    /// Ask this libvirt instead of the one that has the domain, or that of the running system (`qemu:///system`)
     #[arg(long, value_name = "URI")]
     pub(crate) connect: Option<String>,
 }
@@ -339,7 +340,7 @@ pub(crate) struct DefineOptions {
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Take over a domain that somebody else defined or changed
+    /// Take over a domain that somebody else defined or changed, and a disk that another machine has as well
     #[arg(long)]
     pub(crate) replace: bool,
     /// Do not ask

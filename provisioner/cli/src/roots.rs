@@ -69,13 +69,27 @@ pub(crate) fn has_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// The libvirt to ask. That of the running system is not for the domains of another one.
-pub(crate) fn libvirt(common: &Common, connection: &Connection, target: &Root) -> Result<Libvirt, Failure> {
-    match &connection.connect {
-        Some(uri) => Ok(Libvirt::at(uri)),
-        None if given::is_running_system(target)? => Ok(Libvirt::at(libvirt::SYSTEM)),
-        None => Err(Failure::OtherSystem(common.target_root.clone())),
+/// The libvirt to ask: the one that is named, the one in which the machine was defined, the system's. That
+/// of the running system is not for the domains of another one.
+pub(crate) fn libvirt(
+    common: &Common,
+    connection: &Connection,
+    target: &Root,
+    name: Option<&str>,
+) -> Result<Libvirt, Failure> {
+    if let Some(uri) = &connection.connect {
+        return Ok(Libvirt::at(uri));
     }
+    let mut defined = provision::defined(target)?;
+    let at = match name {
+        Some(name) => defined.iter().position(|(there, _)| there == name),
+        None => (defined.len() == 1).then_some(0),
+    };
+    let libvirt = at.map_or_else(|| Libvirt::at(libvirt::SYSTEM), |at| defined.swap_remove(at).1);
+    if libvirt.uri() == libvirt::SYSTEM && !given::is_running_system(target)? {
+        return Err(Failure::OtherSystem(common.target_root.clone()));
+    }
+    Ok(libvirt)
 }
 
 /// The command that starts the libvirt of the running system.

@@ -177,7 +177,7 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -f -a "undefine" -d 'Take a domain back that `define` made; its disk stays'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and not __fish_seen_subcommand_from render guide define undefine help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l capabilities -d 'What `virsh domcapabilities --machine q35` printed, instead of asking libvirt here' -r -F
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l connect -d 'Ask this libvirt instead of that of the running system (`qemu:///system`)' -r
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l connect -d 'Ask this libvirt instead of the one that has the domain, or that of the running system (`qemu:///system`)' -r
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from render" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
@@ -200,21 +200,21 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from guide" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l connect -d 'Ask this libvirt instead of that of the running system (`qemu:///system`)' -r
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l connect -d 'Ask this libvirt instead of the one that has the domain, or that of the running system (`qemu:///system`)' -r
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l replace -d 'Take over a domain that somebody else defined or changed'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l replace -d 'Take over a domain that somebody else defined or changed, and a disk that another machine has as well'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -s y -l yes -d 'Do not ask'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -l json -d 'Print the result as JSON'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -s q -l quiet -d 'Print nothing but results and errors'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -s v -l verbose -d 'Say more about what is done; twice for everything'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from define" -s V -l version -d 'Print version'
-complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l connect -d 'Ask this libvirt instead of that of the running system (`qemu:///system`)' -r
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l connect -d 'Ask this libvirt instead of the one that has the domain, or that of the running system (`qemu:///system`)' -r
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l machine-root -d 'Read the hardware from this directory instead of "/", or from a file that `capture` wrote' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l target-root -d 'Change the system in this directory instead of "/"' -r -F
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l answers -d 'Follow this answers file instead of the target\'s /etc/neuron/provisioner.toml' -r -F

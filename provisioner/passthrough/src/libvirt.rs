@@ -83,12 +83,19 @@ impl Libvirt {
         Ok(lines(&self.virsh("list the domains", &arguments)?))
     }
 
-    /// What a domain is at its next start; `None` where there is none of that name.
+    /// What a domain is at its next start, its passwords too; `None` where there is none of that name.
     pub fn domain(&self, name: &str) -> Result<Option<String>, LibvirtError> {
-        if !self.domains(false)?.contains(name) {
-            return Ok(None);
-        }
-        self.virsh(&format!("read domain {name}"), &["dumpxml", "--inactive", "--domain", name]).map(Some)
+        let Some(uuid) = self.uuid(name)? else { return Ok(None) };
+        let arguments = ["dumpxml", "--inactive", "--security-info", "--domain", &uuid];
+        self.virsh(&format!("read domain {name}"), &arguments).map(Some)
+    }
+
+    /// The UUID of a domain. It is all that virsh is told: it would take a name for the number of a
+    /// machine that runs, or for the UUID of another one, before it looks for one of that name.
+    fn uuid(&self, name: &str) -> Result<Option<String>, LibvirtError> {
+        let text = self.virsh("list the domains", &["list", "--all", "--uuid", "--name"])?;
+        let mut all = text.lines().filter_map(|line| line.trim().split_once(' '));
+        Ok(all.find(|(_, there)| there.trim() == name).map(|(uuid, _)| uuid.to_owned()))
     }
 
     /// Whether a domain starts with the host.
@@ -111,8 +118,8 @@ impl Libvirt {
     }
 
     /// Takes a domain's definition away; its disks stay.
-    pub fn undefine(&self, name: &str, state: FirmwareState) -> Result<(), LibvirtError> {
-        let mut arguments = vec!["undefine", "--domain", name];
+    pub fn undefine(&self, (name, uuid): (&str, &str), state: FirmwareState) -> Result<(), LibvirtError> {
+        let mut arguments = vec!["undefine", "--domain", uuid];
         arguments.push(if state == FirmwareState::Keep { "--keep-nvram" } else { "--nvram" });
         // libvirt before 8.9 knows no such flag, and never deleted it.
         let knows_tpm = self.virsh("say what undefine can do", &["help", "undefine"])?.contains("--keep-tpm");
@@ -123,8 +130,8 @@ impl Libvirt {
     }
 
     /// Lets a domain start with the host, or not.
-    pub fn set_automatic(&self, name: &str, is_automatic: bool) -> Result<(), LibvirtError> {
-        let mut arguments = vec!["autostart", "--domain", name];
+    pub fn set_automatic(&self, (name, uuid): (&str, &str), is_automatic: bool) -> Result<(), LibvirtError> {
+        let mut arguments = vec!["autostart", "--domain", uuid];
         arguments.extend((!is_automatic).then_some("--disable"));
         self.virsh(&format!("set whether {name} starts with the host"), &arguments).map(drop)
     }

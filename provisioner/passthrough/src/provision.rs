@@ -48,7 +48,7 @@ pub use first_boot::{
     AskedAbout, Asking, Due, FIRST_BOOT, FirstBoot, FirstBootOutcome, WISH, Work, asking, due, keep_wish,
     leave_questions, let_go,
 };
-pub use guest::{domain, guide};
+pub use guest::{domain, guide, named};
 pub use handed::handed;
 pub use looking_glass::{GlassState, LookingGlass, MemoryNow, looking_glass};
 pub use refusal::{REFUSAL, keep_reason, unreadable};

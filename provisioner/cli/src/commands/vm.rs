@@ -73,11 +73,11 @@ fn capabilities(options: &RenderOptions) -> Result<Capabilities, Failure> {
 /// `vm define`: it is defined, with all that it needs.
 fn define(common: &Common, options: &DefineOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
-    let libvirt = roots::libvirt(common, &options.connection, &target)?;
     let source = roots::source(common, &target)?;
-    let name = options.name.as_deref();
+    let name = provision::named(&target, &source, options.name.as_deref())?;
+    let libvirt = roots::libvirt(common, &options.connection, &target, Some(&name))?;
     let definition =
-        provision::prepare_definition(&machine, &target, &source, name, &libvirt, options.replace)?;
+        provision::prepare_definition(&machine, &target, &source, &name, &libvirt, options.replace)?;
     narrate_notes(common, &definition.domain.notes);
     let sentences = definition.sentences();
     let is_shown = !common.json && !common.quiet;
@@ -90,7 +90,6 @@ fn define(common: &Common, options: &DefineOptions) -> Result<ExitCode, Failure>
     if !sentences.is_empty() && !options.yes {
         consent::ask("Do this now?", "use --yes")?;
     }
-    let name = definition.domain.name.clone();
     let steps = provision::define(&target, &libvirt, &definition)?;
     let mut next = format!("Next: `virsh start {name}`, or open it in virt-manager.\n");
     if definition.is_windows {
@@ -102,9 +101,9 @@ fn define(common: &Common, options: &DefineOptions) -> Result<ExitCode, Failure>
 /// `vm undefine`: it is taken back.
 fn undefine(common: &Common, options: &UndefineOptions) -> Result<ExitCode, Failure> {
     let target = roots::target(common)?;
-    let libvirt = roots::libvirt(common, &options.connection, &target)?;
-    let Some(undefinition) = provision::prepare_undefinition(&target, options.name.as_deref(), &libvirt)?
-    else {
+    let name = options.name.as_deref();
+    let libvirt = roots::libvirt(common, &options.connection, &target, name)?;
+    let Some(undefinition) = provision::prepare_undefinition(&target, name, &libvirt)? else {
         return finish(common, Vec::new(), "");
     };
     let state = if options.forget_firmware { FirmwareState::Delete } else { FirmwareState::Keep };

@@ -432,13 +432,22 @@ impl<'r> Store<'r> {
     /// Writes a file that the caller keeps beside the journal (`candidate.json`, `refusal.json`),
     /// and nothing else. It is no part of a transaction and no revert takes it away.
     pub fn write_state_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), ApplyError> {
+        self.write_with_mode(name, bytes, 0o644)
+    }
+
+    /// The same, for its owner's eyes only.
+    pub fn write_secret_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), ApplyError> {
+        self.write_with_mode(name, bytes, 0o600)
+    }
+
+    fn write_with_mode(&mut self, name: &str, bytes: &[u8], mode: u32) -> Result<(), ApplyError> {
         let name = state_file(name)?;
         self.prepare_directory()?;
         let (Some(place), Some(unfinished)) = (self.view.entry(name)?, self.view.entry(UNFINISHED)?) else {
             return Ok(());
         };
         let owner = Owner { uid: geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
-        let content = Content::Regular { bytes: bytes.to_vec(), mode: 0o644, owner, xattrs: Xattrs::new() };
+        let content = Content::Regular { bytes: bytes.to_vec(), mode, owner, xattrs: Xattrs::new() };
         self.hand
             .discard(&unfinished)
             .and_then(|()| self.hand.put(&place, &content, UNFINISHED))

@@ -3,17 +3,19 @@
 //! Not a step of a plan: libvirt answers only on the system that runs, and a domain fits the machine
 //! only once passthrough is in force. See ADR 13.
 
+mod files;
+
 use std::path::Path;
 
 use super::domains::{Defined, Domains, Former, back_up};
-use super::guest::{only, refused, render};
+use super::guest::{refused, render};
 use super::{ProvisionError, Source, answers};
 use crate::answers::{NetworkKind, Vm, VmKind};
 use crate::apply::{StepOutcome, StepResult};
 use crate::guest::capabilities::{Capabilities, InvalidCapabilities};
-use crate::guest::domain::{Domain, Problem, disk_format};
+use crate::guest::domain::Domain;
 use crate::guest::existing::Existing;
-use crate::libvirt::{FirmwareState, Image, ImageError, Libvirt, LibvirtError, has_program, is_file};
+use crate::libvirt::{FirmwareState, Image, ImageError, Libvirt, LibvirtError, has_program};
 use crate::root::Root;
 use crate::verify::in_full;
 
@@ -64,6 +66,37 @@ impl Definition {
     pub fn sentences(&self) -> Vec<String> {
         self.acts.iter().map(|act| act.sentence(&self.domain.name)).collect()
     }
+
+    fn is_defined_anew(&self) -> bool {
+        self.acts.iter().any(|act| matches!(act, Act::Define { .. }))
+    }
+
+    /// What is remembered of a domain with the same name and another UUID would be forgotten: what was
+    /// there before that one.
+    fn lost_former(&self) -> Option<(&str, &str)> {
+        let known = self.record.defined.get(&self.domain.name)?;
+        let former = known.former.as_ref().filter(|_| known.uuid != self.domain.uuid)?;
+        Some((&known.uuid, &former.xml))
+    }
+
+    /// What is remembered from now on.
+    fn record(&self, libvirt: &Libvirt, understood: Option<String>) -> Domains {
+        let Self { domain, acts, record, capabilities, former, .. } = self;
+        let mut record = record.clone();
+        if acts.contains(&Act::LetNetworkComeUp) {
+            record.networks.push(DEFAULT_NETWORK.to_owned());
+        }
+        let defined = Defined {
+            connect: libvirt.uri().to_owned(),
+            uuid: domain.uuid.clone(),
+            rendered: domain.xml.clone(),
+            understood,
+            capabilities: capabilities.clone(),
+            former: former.clone(),
+        };
+        record.defined.insert(domain.name.clone(), defined);
+        record
+    }
 }
 
 impl Act {
@@ -102,14 +135,15 @@ pub fn prepare_definition(
     machine: &Root,
     target: &Root,
     source: &Source,
-    name: Option<&str>,
+    name: &str,
     libvirt: &Libvirt,
     may_replace: bool,
 ) -> Result<Definition, ProvisionError> {
     let answers = answers(target, source)?;
-    let name = name.map_or_else(|| only(&answers), |name| Ok(name.to_owned()))?;
-    let capabilities = capabilities(libvirt)?;
+    let name = name.to_owned();
     let record = Domains::load(target)?;
+    record.of_same_libvirt(&name, libvirt)?;
+    let capabilities = capabilities(libvirt)?;
     let there = libvirt.domain(&name)?;
     let existing = there.as_deref().map(|xml| read(&name, xml)).transpose()?;
     let kept = existing.as_ref().map(|existing| &existing.kept);
@@ -117,7 +151,7 @@ pub fn prepare_definition(
     let known = record.defined.get(&name).filter(|known| known.uuid == domain.uuid);
     let is_foreign = existing.as_ref().is_some_and(|existing| !existing.is_ours);
     // A copy of ours that somebody made bears our mark too, but nobody remembers it.
-    let is_as_written = |now: &String| known.is_some_and(|known| known.understood == *now);
+    let is_as_written = |now: &String| known.is_some_and(|known| known.is_as_written(now));
     let is_edited = !is_foreign && there.as_ref().is_some_and(|now| !is_as_written(now));
     if (is_foreign || is_edited) && !may_replace {
         return Err(ProvisionError::DomainNotAsWritten { name, is_foreign });
@@ -126,12 +160,22 @@ pub fn prepare_definition(
     let Some(vm) = answers.vm.get(&name) else { return Err(gone(&name)) };
     let running = libvirt.domains(true)?;
     let mut acts = Vec::new();
-    let problems = check_files(&name, vm, running.contains(&name), &mut acts)?;
+    let remembered = match known {
+        Some(known) => read(&name, &known.rendered)?.disks,
+        None => Vec::new(),
+    };
+    let mut problems = files::check(&name, vm, running.contains(&name), &remembered, &mut acts)?;
+    if let Some(disk) = vm.disk.as_ref().filter(|disk| !may_replace && !remembered.contains(&disk.path)) {
+        problems.extend(files::of_another(&name, &disk.path, &answers, libvirt)?);
+    }
     network(&name, vm, libvirt, &mut acts)?;
     if !problems.is_empty() {
         return Err(ProvisionError::Domain(crate::guest::domain::DomainError::Refused(problems)));
     }
-    let is_same = known.is_some_and(|known| known.rendered == domain.xml) && there.is_some() && !is_edited;
+    let is_same = known.is_some_and(|known| known.rendered == domain.xml && known.understood.is_some())
+        && there.is_some()
+        && !is_edited
+        && !is_foreign;
     if !is_same {
         acts.push(Act::Define { former: there.clone() });
     }
@@ -139,9 +183,10 @@ pub fn prepare_definition(
     if is_automatic != vm.autostart {
         acts.push(Act::SetAutomatic(vm.autostart));
     }
+    // Where a run was cut off before libvirt had it, the former one is still there, as it is now.
     let former = match known {
-        Some(known) => known.former.clone(),
-        None => there.clone().filter(|_| is_foreign).map(|xml| Former { xml, is_automatic }),
+        Some(known) if known.understood.is_some() || !is_foreign => known.former.clone(),
+        _ => there.clone().filter(|_| is_foreign).map(|xml| Former { xml, is_automatic }),
     };
     let notes = if running.contains(&name) && !is_same {
         vec![format!("`{name}` is running: what changes takes effect when it starts the next time")]
@@ -164,6 +209,10 @@ pub fn define(
         let path = back_up(target, &definition.domain.uuid, former)?;
         steps.push(outcome("backup", StepResult::Done, Some(format!("what it was is in {path}"))));
     }
+    if let Some((uuid, xml)) = definition.lost_former() {
+        let path = back_up(target, uuid, xml)?;
+        steps.push(outcome("backup", StepResult::Done, Some(format!("what it was before is in {path}"))));
+    }
     if definition.acts.is_empty() {
         steps.push(outcome("domain", StepResult::Unchanged, None));
         return Ok(steps);
@@ -171,10 +220,18 @@ pub fn define(
     let mut done = Vec::new();
     let mut failed = None;
     for act in &definition.acts {
-        match carry_out(act, &definition.domain, libvirt) {
+        // What bore the name before must be known to whoever comes after a run that is cut off.
+        let is_noted = match act {
+            Act::Define { .. } => definition.record(libvirt, None).save(target),
+            _ => Ok(()),
+        };
+        let carried_out = is_noted
+            .map_err(|error| in_full(&error))
+            .and_then(|()| carry_out(act, &definition.domain, libvirt).map_err(|error| in_full(&error)));
+        match carried_out {
             Ok(()) => done.push(act),
-            Err(error) => {
-                failed = Some(in_full(&error));
+            Err(why) => {
+                failed = Some(why);
                 break;
             }
         }
@@ -193,11 +250,16 @@ pub fn define(
         Some(why) => why,
     };
     let mut left = Vec::new();
+    let mut is_as_before = true;
     for act in done.into_iter().rev() {
-        let put_back = take_back(act, name, libvirt);
+        let put_back = take_back(act, &definition.domain, libvirt);
         let result = if put_back.is_ok() { StepResult::Reverted } else { StepResult::Failed };
+        is_as_before &= put_back.is_ok() || !matches!(act, Act::Define { .. });
         steps.push(outcome(act.id(), result, None));
         left.extend(put_back.err().map(|error| format!("{}: {}", act.sentence(name), in_full(&error))));
+    }
+    if definition.is_defined_anew() && is_as_before {
+        left.extend(definition.record.save(target).err().map(|error| in_full(&error)));
     }
     Err(DefineError { why, left, steps }.into())
 }
@@ -212,40 +274,30 @@ fn carry_out(act: &Act, domain: &Domain, libvirt: &Libvirt) -> Result<(), ImageE
         Act::StartNetwork => libvirt.start_network(DEFAULT_NETWORK)?,
         Act::MakeDisk { path, format, gib } => Image::make(Path::new(path), format, *gib)?,
         Act::Define { .. } => libvirt.define(&domain.name, &domain.xml)?,
-        Act::SetAutomatic(is_automatic) => libvirt.set_automatic(&domain.name, *is_automatic)?,
+        Act::SetAutomatic(is_automatic) => {
+            libvirt.set_automatic((&domain.name, &domain.uuid), *is_automatic)?;
+        }
     }
     Ok(())
 }
 
-fn take_back(act: &Act, name: &str, libvirt: &Libvirt) -> Result<(), ImageError> {
+fn take_back(act: &Act, domain: &Domain, libvirt: &Libvirt) -> Result<(), ImageError> {
+    let which = (domain.name.as_str(), domain.uuid.as_str());
     match act {
         Act::LetNetworkComeUp => libvirt.set_network_automatic(DEFAULT_NETWORK, false)?,
         Act::StartNetwork => libvirt.stop_network(DEFAULT_NETWORK)?,
         Act::MakeDisk { path, .. } => Image::take_back(Path::new(path))?,
-        Act::Define { former: Some(xml) } => libvirt.restore(name, xml)?,
-        Act::Define { former: None } => libvirt.undefine(name, FirmwareState::Keep)?,
-        Act::SetAutomatic(is_automatic) => libvirt.set_automatic(name, !is_automatic)?,
+        Act::Define { former: Some(xml) } => libvirt.restore(&domain.name, xml)?,
+        Act::Define { former: None } => libvirt.undefine(which, FirmwareState::Keep)?,
+        Act::SetAutomatic(is_automatic) => libvirt.set_automatic(which, !is_automatic)?,
     }
     Ok(())
 }
 
 fn remember(target: &Root, libvirt: &Libvirt, definition: &Definition) -> Result<(), ProvisionError> {
-    let Definition { domain, acts, record, capabilities, former, .. } = definition;
-    let Some(understood) = libvirt.domain(&domain.name)? else { return Err(gone(&domain.name)) };
-    let mut record = record.clone();
-    if acts.contains(&Act::LetNetworkComeUp) {
-        record.networks.push(DEFAULT_NETWORK.to_owned());
-    }
-    let defined = Defined {
-        connect: libvirt.uri().to_owned(),
-        uuid: domain.uuid.clone(),
-        rendered: domain.xml.clone(),
-        understood,
-        capabilities: capabilities.clone(),
-        former: former.clone(),
-    };
-    record.defined.insert(domain.name.clone(), defined);
-    record.save(target)
+    let name = &definition.domain.name;
+    let Some(understood) = libvirt.domain(name)? else { return Err(gone(name)) };
+    definition.record(libvirt, Some(understood)).save(target)
 }
 
 fn gone(name: &str) -> ProvisionError {
@@ -266,53 +318,6 @@ pub fn capabilities(libvirt: &Libvirt) -> Result<Capabilities, ProvisionError> {
         let attempt = "understand what libvirt can do".to_owned();
         ProvisionError::Libvirt(LibvirtError::Said { attempt, said: problem.to_string() })
     })
-}
-
-/// What a machine needs of files: its media are there, its disk is there or can be made.
-fn check_files(
-    name: &str,
-    vm: &Vm,
-    is_running: bool,
-    acts: &mut Vec<Act>,
-) -> Result<Vec<Problem>, ProvisionError> {
-    let mut found = Vec::new();
-    let mut problem = |key: &str, why: String, hint: &str| {
-        found.push(Problem { key: format!("vm.{name}.{key}"), why, hint: hint.to_owned() });
-    };
-    let media =
-        [("install_iso", &vm.install_iso), ("virtio_iso", &vm.virtio_iso), ("rom_file", &vm.rom_file)];
-    for (key, path) in media.into_iter().filter(|(_, path)| !path.is_empty() && !is_file(path)) {
-        problem(key, format!("there is no file {path}"), "put it there, or take the key out");
-    }
-    let Some(disk) = &vm.disk else { return Ok(found) };
-    let (path, wanted) = (&disk.path, disk_format(&disk.path));
-    let mut wrong = |why: String, hint: &str| problem("disk", why, hint);
-    match Image::look(Path::new(path)).map_err(ProvisionError::Image)? {
-        Image::Absent { free } if free >> 30 < u64::from(disk.size_gib) => wrong(
-            format!("{path}: {} GiB are wanted, and {} GiB are free there", disk.size_gib, free >> 30),
-            "set size_gib to less, or name a path on a larger file system",
-        ),
-        Image::Absent { .. } if !has_program("qemu-img") => {
-            wrong(format!("{path} is not there, and nothing here can make it"), "install qemu-img");
-        }
-        Image::Absent { .. } => {
-            acts.push(Act::MakeDisk { path: path.clone(), format: wanted, gib: disk.size_gib });
-        }
-        Image::NoFolder => {
-            wrong(format!("{path}: its folder is not there"), "make the folder, or name another path");
-        }
-        Image::NoFile => wrong(format!("{path} is no file"), "name the path of an image file"),
-        Image::There { format } if format != wanted => wrong(
-            format!("{path} is a {format} image, and by its name it would be a {wanted} one"),
-            "rename it: images that end in .raw or .img are raw, all others qcow2",
-        ),
-        Image::InUse if !is_running => wrong(
-            format!("{path} is in use by another program"),
-            "shut the machine down that uses it, or name another path",
-        ),
-        Image::There { .. } | Image::InUse => {}
-    }
-    Ok(found)
 }
 
 /// The network of `kind = "nat"` has to be up, also after the next boot.

@@ -42,7 +42,8 @@ fn domains(machine: &Root, target: &Root) -> Result<Vec<KnownDomain>, ProvisionE
     let answers = answers(target, &Source::Target);
     let known = |(name, defined): (String, Defined)| {
         let again = answers.as_ref().map_err(missing).and_then(|answers| {
-            let kept = read(&name, &defined.understood).map(|there| there.kept);
+            let as_it_is = defined.understood.as_ref().unwrap_or(&defined.rendered);
+            let kept = read(&name, as_it_is).map(|there| there.kept);
             kept.and_then(|kept| render(machine, target, answers, &name, &defined.capabilities, Some(&kept)))
                 .map(|domain| domain.xml)
                 .map_err(|error| missing(&error))

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ProvisionError;
+use super::guest::refused;
 use crate::apply::{Options, Store, View};
 use crate::guest::capabilities::Capabilities;
+use crate::guest::existing::is_same;
+use crate::libvirt::Libvirt;
 use crate::root::Root;
 
 /// The file in the state directory.
@@ -34,8 +37,8 @@ pub(super) struct Defined {
     pub(super) uuid: String,
     /// What we gave to libvirt.
     pub(super) rendered: String,
-    /// What libvirt made of that.
-    pub(super) understood: String,
+    /// What libvirt made of that; `None` until it did, so also where a run was cut off.
+    pub(super) understood: Option<String>,
     /// What libvirt could do then.
     pub(super) capabilities: Capabilities,
     /// What bore the name before us and was not ours.
@@ -79,13 +82,72 @@ impl Domains {
         }
         let text =
             serde_json::to_string_pretty(self).map_err(|error| ProvisionError::Domains(error.to_string()))?;
-        Ok(store.write_state_file(DOMAINS, format!("{text}\n").as_bytes())?)
+        // Domains may hold passwords of their displays.
+        Ok(store.write_secret_file(DOMAINS, format!("{text}\n").as_bytes())?)
+    }
+
+    /// Refuses another libvirt than the one that has a domain of ours: there it would look as if somebody
+    /// had taken it away, or another one bears its name.
+    pub(super) fn of_same_libvirt(&self, name: &str, libvirt: &Libvirt) -> Result<(), ProvisionError> {
+        match self.defined.get(name) {
+            Some(known) if known.connect != libvirt.uri() => Err(refused(
+                format!("vm.{name}"),
+                format!(
+                    "it was defined in the libvirt at {}, and not in that at {}",
+                    known.connect,
+                    libvirt.uri()
+                ),
+                format!(
+                    "leave --connect out; to have it in the other one, take it back first: `neuron-provisioner vm \
+                     undefine {name}`"
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
-/// Keeps what a domain was, for whoever misses it; gives the path.
+impl Defined {
+    /// Whether a domain of this name that bears our mark is as we left it. One that a run was defining
+    /// when it was cut off is: nobody noted what libvirt made of it.
+    pub(super) fn is_as_written(&self, now: &str) -> bool {
+        self.understood.as_ref().is_none_or(|understood| is_same(understood, now))
+    }
+}
+
+/// Keeps what a domain was, for whoever misses it, beside everything that was kept before; gives the path.
 pub(super) fn back_up(target: &Root, uuid: &str, xml: &str) -> Result<String, ProvisionError> {
-    let name = format!("domain-{uuid}.xml");
-    Store::open(target, Options::default())?.write_state_file(&name, xml.as_bytes())?;
+    let mut store = Store::open(target, Options::default())?;
+    let mut name = format!("domain-{uuid}.xml");
+    for number in 2_u32.. {
+        match store.view().read_state_file(&name)? {
+            Some(kept) if kept != xml.as_bytes() => name = format!("domain-{uuid}-{number}.xml"),
+            // The same once more, or nothing yet: written anew, the file is nobody else's to read.
+            Some(_) | None => break,
+        }
+    }
+    store.write_secret_file(&name, xml.as_bytes())?;
     Ok(format!("/var/lib/neuron-provisioner/{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_is_never_written_over() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("var/lib")).unwrap();
+        let root = Root::directory(folder.path()).unwrap();
+        let kept: Vec<String> =
+            ["<a/>", "<b/>", "<c/>", "<b/>"].map(|xml| back_up(&root, "1-2", xml).unwrap()).into();
+        let names: Vec<&str> = kept.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
+        assert_eq!(names, ["domain-1-2.xml", "domain-1-2-2.xml", "domain-1-2-3.xml", "domain-1-2-2.xml"]);
+        for (path, xml) in kept.iter().zip(["<a/>", "<b/>", "<c/>"]) {
+            let file = folder.path().join(path.trim_start_matches('/'));
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), xml);
+            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
 }

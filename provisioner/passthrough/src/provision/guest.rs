@@ -32,7 +32,15 @@ pub fn domain(
     render(machine, target, &answers, &name, capabilities, None)
 }
 
-/// The same, with what a domain that is there keeps.
+/// The name of the virtual machine that is meant: without one, that of the only one of the answers.
+pub fn named(target: &Root, source: &Source, name: Option<&str>) -> Result<String, ProvisionError> {
+    match name {
+        Some(name) => Ok(name.to_owned()),
+        None => only(&super::answers(target, source)?),
+    }
+}
+
+/// What [`domain`] makes, with what a domain that is there keeps.
 pub(super) fn render(
     machine: &Root,
     target: &Root,
@@ -147,7 +155,7 @@ pub(super) fn refused(key: String, why: String, hint: String) -> ProvisionError 
 }
 
 /// The name of the only virtual machine.
-pub(super) fn only(answers: &Answers) -> Result<String, ProvisionError> {
+fn only(answers: &Answers) -> Result<String, ProvisionError> {
     let names: Vec<&String> = answers.vm.keys().collect();
     match names.as_slice() {
         [name] => Ok((*name).clone()),

@@ -7,6 +7,7 @@ use super::define::{DefineError, outcome, read};
 use super::domains::{Domains, back_up};
 use super::guest::refused;
 use crate::apply::{StepOutcome, StepResult};
+use crate::guest::existing::{Existing, is_same};
 use crate::libvirt::{FirmwareState, Libvirt, LibvirtError};
 use crate::root::Root;
 use crate::verify::in_full;
@@ -49,6 +50,7 @@ pub fn prepare_undefinition(
             return Err(refused("vm".to_owned(), why, format!("say which: {}", names.join(", "))));
         }
     };
+    record.of_same_libvirt(&name, libvirt)?;
     let now = libvirt.domain(&name)?;
     let Some(known) = record.defined.get(&name) else {
         if now.is_none() {
@@ -58,18 +60,23 @@ pub fn prepare_undefinition(
         return Err(refused(format!("vm.{name}"), "it was not defined by this program".to_owned(), hint));
     };
     let existing = now.as_deref().map(|xml| read(&name, xml)).transpose()?;
+    let is_other = |there: &Existing| !there.is_ours || there.kept.uuid != known.uuid;
     // A run that was cut off may have brought the former one back already.
-    if known.former.is_none() && existing.as_ref().is_some_and(|there| !there.is_ours) {
+    if known.former.is_none() && existing.as_ref().is_some_and(is_other) {
         return Err(ProvisionError::DomainNotAsWritten { name, is_foreign: true });
     }
     if libvirt.domains(true)?.contains(&name) {
         let hint = format!("shut it down first, in the guest or with `virsh shutdown {name}`");
         return Err(refused(format!("vm.{name}"), "it is running".to_owned(), hint));
     }
+    let is_back = |now: &str| known.former.as_ref().is_some_and(|former| is_same(&former.xml, now));
+    let is_edited = now.as_deref().zip(existing.as_ref()).is_some_and(|(now, existing)| {
+        if existing.is_ours { !known.is_as_written(now) } else { !is_back(now) }
+    });
     Ok(Some(Undefinition {
         disks: existing.map(|existing| existing.disks).unwrap_or_default(),
         has_former: known.former.is_some(),
-        is_edited: now.as_ref().is_some_and(|now| known.understood != *now),
+        is_edited,
         uuid: known.uuid.clone(),
         name,
         now,
@@ -101,7 +108,7 @@ pub fn undefine(
             (StepResult::Reverted, Some("it is what it was before".to_owned()))
         }
         (None, Some(_)) => {
-            libvirt.undefine(name, state).map_err(|error| untouched(&error, &steps))?;
+            libvirt.undefine((name, uuid), state).map_err(|error| untouched(&error, &steps))?;
             (StepResult::Done, None)
         }
         (None, None) => (StepResult::Unchanged, Some("libvirt has it no more".to_owned())),
@@ -109,7 +116,7 @@ pub fn undefine(
     steps.push(outcome("domain", result, why));
     let mut left = Vec::new();
     if let Some(former) = former {
-        let as_before = libvirt.set_automatic(name, former.is_automatic);
+        let as_before = libvirt.set_automatic((name, uuid), former.is_automatic);
         left.extend(as_before.err().map(|error| in_full(&error)));
     }
     record.defined.remove(name);

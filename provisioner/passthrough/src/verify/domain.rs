@@ -73,13 +73,16 @@ fn one_domain(seen: &Seen<'_>, known: &KnownDomain) -> Finding {
         }
         Ok(Some(text)) => text,
     };
+    let Some(understood) = &known.understood else {
+        return Finding::fail("a run that defined it was cut off in the middle", anew(known));
+    };
     match Existing::parse(&text) {
         Err(why) => Finding::fail(format!("{DOMAINS}/{}.xml: {why}", known.name), anew(known)),
         Ok(existing) if existing.kept.uuid != known.uuid => Finding::fail(
             format!("libvirt has another one of this name, {}", existing.kept.uuid),
             format!("{} with --replace; or choose another name in the answers", anew(known)),
         ),
-        Ok(_) if !is_same(&text, &known.understood) => Finding::warn(
+        Ok(_) if !is_same(understood, &text) => Finding::warn(
             "somebody changed it since it was defined",
             format!(
                 "look at it with `virsh dumpxml --inactive {0}`; `neuron-provisioner vm define {0} --replace` makes \

@@ -195,8 +195,8 @@ pub struct KnownDomain {
     pub uuid: String,
     /// What was given to libvirt.
     pub rendered: String,
-    /// What libvirt made of that.
-    pub understood: String,
+    /// What libvirt made of that; `None` where a run that defined it was cut off.
+    pub understood: Option<String>,
     /// What would be given to it now, or why that is nothing.
     pub again: Result<String, Missing>,
 }

@@ -113,8 +113,14 @@ fn unpacked(medium: &Medium, target: &str, loader: &str) -> Installation {
             std::os::unix::fs::symlink("busybox", root.join("usr/bin").join(name)).unwrap();
         }
     }
-    // mkarchiso leaves nothing there.
+    // As mkarchiso leaves it.
     fs::remove_file(root.join("boot/vmlinuz-linux")).unwrap();
+    fs::write(root.join("version"), "2026.01.01\n").unwrap();
+    let release = fs::read_to_string(root.join("etc/os-release")).unwrap();
+    fs::write(root.join("usr/lib/os-release"), release + "IMAGE_ID=neuronos\nIMAGE_VERSION=2026.01.01\n")
+        .unwrap();
+    fs::remove_file(root.join("etc/os-release")).unwrap();
+    std::os::unix::fs::symlink("../usr/lib/os-release", root.join("etc/os-release")).unwrap();
     configure(medium, &installation.installer);
     installation
 }
@@ -171,6 +177,9 @@ fn check(loader: &str, target: &str, parameters_in: fn(&Installation) -> String)
     assert_eq!(preset, PRESET.replace("%PKGBASE%", "linux"));
     let kernel = with.file("usr/lib/modules/6.12.1-arch1-1/vmlinuz");
     assert!(kernel.is_some() && with.file("boot/vmlinuz-linux") == kernel);
+    let release = with.file("etc/os-release").unwrap();
+    assert!(release.contains("PRETTY_NAME=") && !release.contains("IMAGE_"), "{release}");
+    assert_eq!(with.file("version"), None);
     assert_eq!(with.file("etc/pacman.d/mirrorlist").unwrap(), "Server = https://mirror.example/$repo\n");
     let mut wanted = vec!["pacman-key --init", "pacman-key --populate archlinux", "userdel -f -r live"];
     if is_other_suite() {

@@ -78,7 +78,7 @@ pub(crate) const ALL: &[Fault] = &[
     fault("install_dir=neuronos-live", |to| {
         edit(to, "profiledef.sh", "install_dir=\"neuron\"", "install_dir=\"neuronos-live\"");
     }),
-    fault("installer unpacks squashfs", |to| edit(to, "profiledef.sh", "\"squashfs\"", "\"erofs\"")),
+    fault("it has to be squashfs", |to| edit(to, "profiledef.sh", "\"squashfs\"", "\"ext4+squashfs\"")),
     fault("there is no /etc/shadow", |to| {
         edit(to, "profiledef.sh", "file_permissions=()", "file_permissions=([\"/etc/shadow\"]=\"0:0:400\")");
     }),
@@ -144,6 +144,12 @@ pub(crate) const ALL: &[Fault] = &[
     }),
     fault("/boot/vmlinuz-linux` is missing", |to| {
         edit(to, &format!("{MODULES}/shellprocess@live.conf"), "- install -m644", "#");
+    }),
+    fault("`- rm -f /version` is missing", |to| {
+        edit(to, &format!("{MODULES}/shellprocess@live.conf"), "- rm -f /version\n", "");
+    }),
+    fault("/usr/lib/os-release` is missing", |to| {
+        edit(to, &format!("{MODULES}/shellprocess@live.conf"), "/^IMAGE_ID=/d; ", "");
     }),
     fault("has no branding.desc", |to| edit(to, SETTINGS, "branding: neuron", "branding: default")),
     fault("gpu.qml has to be a link", |to| {

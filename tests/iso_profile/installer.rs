@@ -99,8 +99,14 @@ pub(crate) fn sequence(profile: &Profile) -> Vec<String> {
     found
 }
 
-/// The installer copies the mounted root: the medium may be unmounted by then (copytoram). mkarchiso
-/// empties `/boot`, so the kernel comes from where its package has it.
+/// What mkarchiso took out of the root, or wrote into it, has to be put right in the new system.
+const OF_MKARCHISO: [&str; 3] = [
+    "- install -m644 /usr/lib/modules/*/vmlinuz /boot/vmlinuz-linux",
+    "- rm -f /version",
+    "- sed -i \"/^IMAGE_ID=/d; /^IMAGE_VERSION=/d\" /usr/lib/os-release",
+];
+
+/// The installer copies the mounted root: the medium may be unmounted by then (copytoram).
 pub(crate) fn source(profile: &Profile) -> Vec<String> {
     let text = profile.text(&format!("{FOLDER}/modules/unpackfs.conf")).unwrap_or_default();
     let sources: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("- source: ")).collect();
@@ -112,9 +118,8 @@ pub(crate) fn source(profile: &Profile) -> Vec<String> {
         ));
     }
     let script = profile.text(&format!("{FOLDER}/modules/shellprocess@live.conf")).unwrap_or_default();
-    let kernel = "- install -m644 /usr/lib/modules/*/vmlinuz /boot/vmlinuz-linux";
-    if !script.lines().any(|line| line == kernel) {
-        found.push(format!("{FOLDER}/modules/shellprocess@live.conf: `{kernel}` is missing"));
+    for line in OF_MKARCHISO.iter().filter(|line| !script.lines().any(|has| has == **line)) {
+        found.push(format!("{FOLDER}/modules/shellprocess@live.conf: `{line}` is missing"));
     }
     found
 }

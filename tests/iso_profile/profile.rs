@@ -112,7 +112,8 @@ pub(crate) fn definition(profile: &Profile) -> Vec<String> {
         found.push("profiledef.sh: buildmodes has to be iso".to_owned());
     }
     if profile.value("airootfs_image_type") != "squashfs" {
-        found.push("profiledef.sh: airootfs_image_type: the installer unpacks squashfs".to_owned());
+        // With ext4+squashfs only another image is mounted where the installer copies from.
+        found.push("profiledef.sh: airootfs_image_type: it has to be squashfs".to_owned());
     }
     found
 }

@@ -1,8 +1,8 @@
 //! The sequence of `iso-profile`, with its own configuration, onto what its medium would copy.
 //!
-//! The jobs that touch a disk or copy the medium are left out: the target is a folder that holds
-//! what they would have left there, the profile's `airootfs` over a small system. The profile is
-//! written for Calamares 3.3 and later; what is called otherwise in 3.2 is added, or not looked at.
+//! The jobs that touch a disk are left out: the target is an empty folder. The medium is the profile's
+//! `airootfs` over a small system, and lies where archiso mounts it. The profile is written for
+//! Calamares 3.3 and later; what is called otherwise in 3.2 is added, or not looked at.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::installation::Installation;
-use crate::installer::{Installer, here, is_other_suite};
+use crate::installer::{Installer, Outcome, here, is_other_suite};
 
 const MACHINE: &str = "z390m-9900k-rtx2080s-usbc";
 const CARD: &str = "0000:01:00.0";
@@ -34,8 +34,7 @@ const MACHINE_ID: &str = "#!/bin/sh\necho 4ddbf9bcd4f94b2aa4f9b1f6d6c2d7a1 >/etc
 const OLDER: &str = "\nkernel: /boot/vmlinuz-linux\nimg: /boot/initramfs-linux.img\ntimeout: 5\n";
 
 /// Jobs that work on disks, on the running system, or with what is asked on a page.
-const LEFT_OUT: [&str; 9] =
-    ["mount", "unpackfs", "fstab", "locale", "keyboard", "localecfg", "users", "networkcfg", "hwclock"];
+const LEFT_OUT: [&str; 7] = ["fstab", "locale", "keyboard", "localecfg", "users", "networkcfg", "hwclock"];
 
 /// The profile for one boot loader of the new system, as `build-iso` lays it out.
 struct Medium {
@@ -92,8 +91,8 @@ fn copy(from: &Path, to: &Path) {
     assert!(done.success(), "cp -a {} {}", from.display(), to.display());
 }
 
-/// A target as `unpackfs` leaves it.
-fn unpacked(medium: &Medium, target: &str, loader: &str) -> Installation {
+/// An empty target, and the medium that is to be copied into it.
+fn started(medium: &Medium, target: &str, loader: &str) -> Installation {
     let installation = Installation::new(MACHINE, target, loader);
     let root = installation.installer.target();
     copy(medium.folder.path(), &root);
@@ -108,7 +107,7 @@ fn unpacked(medium: &Medium, target: &str, loader: &str) -> Installation {
         fs::write(&program, text).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    for name in ["install", "rm", "sed"] {
+    for name in ["cp", "rm", "sed"] {
         if !root.join("usr/bin").join(name).exists() {
             std::os::unix::fs::symlink("busybox", root.join("usr/bin").join(name)).unwrap();
         }
@@ -121,8 +120,15 @@ fn unpacked(medium: &Medium, target: &str, loader: &str) -> Installation {
         .unwrap();
     fs::remove_file(root.join("etc/os-release")).unwrap();
     std::os::unix::fs::symlink("../usr/lib/os-release", root.join("etc/os-release")).unwrap();
+    fs::rename(&root, live(&installation)).unwrap();
+    fs::create_dir(&root).unwrap();
     configure(medium, &installation.installer);
     installation
+}
+
+/// The root of the live system.
+fn live(installation: &Installation) -> PathBuf {
+    installation.installer.path("medium")
 }
 
 /// The profile's own configuration, but for another machine and for the jobs that are left out.
@@ -144,13 +150,18 @@ fn configure(medium: &Medium, installer: &Installer) {
     }
 }
 
-/// Runs the sequence with a choice, and gives what the programs of the target were called with.
-fn install(medium: &Medium, installation: &Installation, choice: &str) -> Vec<String> {
+/// Runs the sequence with a choice.
+fn run(medium: &Medium, installation: &Installation, choice: &str) -> Outcome {
     installation.stored(Some(choice));
     let jobs = medium.jobs();
     let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
     installation.installer.sequence(&[("exec", &jobs), ("show", &["finished"])]);
-    installation.installer.run().globals();
+    installation.installer.run()
+}
+
+/// The same to a good end; gives what the programs of the target were called with.
+fn install(medium: &Medium, installation: &Installation, choice: &str) -> Vec<String> {
+    run(medium, installation, choice).globals();
     let calls = installation.file("var/log/stand-ins").unwrap_or_default();
     calls.lines().map(str::to_owned).collect()
 }
@@ -168,10 +179,12 @@ fn left_of(medium: &Medium, installation: &Installation) -> Vec<String> {
 
 fn check(loader: &str, target: &str, parameters_in: fn(&Installation) -> String) {
     let medium = Medium::new(loader);
-    let with = unpacked(&medium, target, loader);
-    assert!(left_of(&medium, &with).len() > 10, "the target does not hold what the medium would copy");
+    let with = started(&medium, target, loader);
     let calls = install(&medium, &with, CARD);
 
+    // It was copied, and what is for the medium alone went again.
+    assert!(live(&with).join("etc/calamares/settings.conf").exists());
+    assert_eq!(with.file("etc/hostname").unwrap(), "neuron-live\n");
     assert_eq!(left_of(&medium, &with), Vec::<String>::new());
     let preset = with.file("etc/mkinitcpio.d/linux.preset").unwrap();
     assert_eq!(preset, PRESET.replace("%PKGBASE%", "linux"));
@@ -198,7 +211,7 @@ fn check(loader: &str, target: &str, parameters_in: fn(&Installation) -> String)
     assert!(parameters.contains("intel_iommu=on iommu=pt"), "{place}: {parameters}");
 
     // Said no: the same sequence sets the system up, without any of it.
-    let without = unpacked(&medium, target, loader);
+    let without = started(&medium, target, loader);
     install(&medium, &without, "none");
     assert_eq!(left_of(&medium, &without), Vec::<String>::new());
     assert_eq!(without.file("etc/modprobe.d/vfio.conf"), None);
@@ -221,9 +234,9 @@ fn the_profile_with_answers_installs_without_a_choice() {
     let answers = format!("[passthrough]\nguest_gpus = [\"{CARD}\"]\ntrial = false\n");
     let place = Path::new("etc/neuron/provisioner.toml");
     let medium = Medium::new("grub");
-    let with = unpacked(&medium, "arch-grub", "grub");
-    // The live system is what the target is a copy of.
-    for root in [with.installer.path("machine"), with.installer.target()] {
+    let with = started(&medium, "arch-grub", "grub");
+    // The target is a copy of the live system.
+    for root in [with.installer.path("machine"), live(&with)] {
         fs::create_dir_all(root.join("etc/neuron")).unwrap();
         fs::write(root.join(place), &answers).unwrap();
     }
@@ -231,6 +244,20 @@ fn the_profile_with_answers_installs_without_a_choice() {
     assert!(with.file("etc/modprobe.d/vfio.conf").unwrap_or_default().contains("10de:1e81"));
     assert!(with.file("etc/default/grub").unwrap().contains("intel_iommu=on iommu=pt"));
     assert_eq!(with.file("etc/neuron/provisioner.toml").unwrap(), answers);
+}
+
+/// The control: nothing else is copied.
+#[test]
+fn without_the_mounted_root_of_the_medium_the_installation_says_what_is_missing() {
+    let medium = Medium::new("grub");
+    let installation = started(&medium, "arch-grub", "grub");
+    fs::remove_dir_all(live(&installation)).unwrap();
+    let outcome = run(&medium, &installation, CARD);
+    assert!(
+        outcome.failure().1.contains("\"/run/archiso/airootfs\" does not exist"),
+        "{:?}",
+        outcome.failure()
+    );
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use neuron_passthrough::plan::combinations;
-use neuron_tests::readers;
 use neuron_tests::scenario::{self, Combination, Scenario};
+use neuron_tests::{bootctl, readers};
 
 use super::loaders::{LIMINE_TOOL, UNIFIED, words};
 use super::{Applied, entries, grub};
@@ -41,10 +41,10 @@ fn command_lines(way: &str, generator: &str, root: &Path) -> Option<Vec<Vec<Stri
     Some(match (way, generator) {
         ("GRUB", _) => grub::mkconfig(root).unwrap().1,
         ("systemd-boot", _) => {
-            if !entries::has_bootctl() {
+            if !bootctl::is_there() {
                 return None;
             }
-            let all = entries::boots(root).flat_map(|boot| entries::list(&boot));
+            let all = entries::boots(root).flat_map(|boot| bootctl::list(&boot).unwrap());
             let of_this = all.filter(|(id, _)| id != "windows.conf");
             of_this.map(|(_, line)| line.split_whitespace().map(str::to_owned).collect()).collect()
         }

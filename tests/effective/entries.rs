@@ -2,58 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
-use neuron_tests::left_out;
-use neuron_tests::readers::{in_own_mounts, output};
-use serde_json::Value;
+use neuron_tests::bootctl;
+use neuron_tests::readers::in_own_mounts;
 
 use super::{Applied, for_each};
 
-/// bootctl wants the boot partition to be a file system: it becomes one, in memory, in a mount
-/// namespace of its own.
-const LIST: &str = r#"
-boot=$(mktemp -d)
-mount -t tmpfs none "$boot"
-cp -R "$1/." "$boot/"
-SYSTEMD_RELAX_ESP_CHECKS=1 bootctl --esp-path="$boot" --json=short list
-umount "$boot"
-rmdir "$boot"
-"#;
-
 /// The options of every type 1 entry, by its file's name.
 fn entries(boot: &Path) -> BTreeMap<String, String> {
-    list(boot).into_iter().collect()
-}
-
-/// The same in the order of the menu.
-pub(super) fn list(boot: &Path) -> Vec<(String, String)> {
-    let (good, said, error) = in_own_mounts(LIST, boot).unwrap();
-    assert!(good, "bootctl (package systemd-boot or systemd-boot-tools) failed: {error}");
-    let type_1 = |entry: &Value| {
-        let id = entry["id"].as_str().filter(|id| id.contains(".conf"))?;
-        Some((id.to_owned(), entry["options"].as_str().unwrap_or_default().to_owned()))
-    };
-    documents(&said).iter().filter_map(type_1).collect()
-}
-
-/// systemd 252 prints one document an entry, later ones an array.
-fn documents(said: &str) -> Vec<Value> {
-    let all = serde_json::Deserializer::from_str(said).into_iter::<Value>().map(Result::unwrap);
-    all.flat_map(|document| document.as_array().cloned().unwrap_or_else(|| vec![document])).collect()
-}
-
-/// Debian 12 has bootctl only in a package that would install a boot loader on a machine with UEFI.
-pub(super) fn has_bootctl() -> bool {
-    let found = output(Command::new("bootctl").arg("--version"), "systemd-boot").is_ok();
-    if !found {
-        assert!(
-            Path::new("/sys/firmware/efi").exists(),
-            "no bootctl: package systemd-boot-tools or systemd-boot"
-        );
-        left_out::tell("this machine has no bootctl, systemd's own parser");
-    }
-    found
+    bootctl::list(boot).unwrap().into_iter().collect()
 }
 
 pub(super) fn boots(root: &Path) -> impl Iterator<Item = std::path::PathBuf> {
@@ -65,7 +22,7 @@ pub(super) fn boots(root: &Path) -> impl Iterator<Item = std::path::PathBuf> {
 
 #[test]
 fn every_entry_of_this_system_gets_every_parameter_once() {
-    if !has_bootctl() {
+    if !bootctl::is_there() {
         return;
     }
     let mut checked = 0;
@@ -98,14 +55,14 @@ fn is_host(id: &str) -> bool {
 
 #[test]
 fn beside_the_entry_of_every_kernel_stands_one_of_the_host_and_never_in_front() {
-    if !has_bootctl() {
+    if !bootctl::is_there() {
         return;
     }
     let (mut checked, mut defaults) = (0, 0);
     for_each(|applied| {
         let name = &applied.scenario.name;
         for (old, new) in boots(&applied.untouched()).zip(boots(&applied.ground.target())) {
-            let (before, after) = (entries(&old), list(&new));
+            let (before, after) = (entries(&old), bootctl::list(&new).unwrap());
             let order: Vec<&str> = after.iter().map(|(id, _)| id.as_str()).collect();
             for (id, options) in after.iter().filter(|(id, _)| is_host(id)) {
                 let stem = id.trim_start_matches("aa-neuron-host-").trim_end_matches(".conf");
@@ -165,7 +122,7 @@ fn default_entry(root: &Path) -> Option<String> {
 
 #[test]
 fn a_key_that_is_none_is_not_read_as_options() {
-    if !has_bootctl() {
+    if !bootctl::is_there() {
         return;
     }
     let applied = Applied::new("systemd-boot").unwrap();

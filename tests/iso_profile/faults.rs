@@ -143,7 +143,7 @@ pub(crate) const ALL: &[Fault] = &[
         edit(to, &format!("{MODULES}/unpackfs.conf"), "/run/archiso/airootfs\n", &format!("{image}\n"));
     }),
     fault("/boot/vmlinuz-linux` is missing", |to| {
-        edit(to, &format!("{MODULES}/shellprocess@live.conf"), "- install -m644", "#");
+        edit(to, &format!("{MODULES}/shellprocess@live.conf"), "- cp /usr", "#");
     }),
     fault("`- rm -f /version` is missing", |to| {
         edit(to, &format!("{MODULES}/shellprocess@live.conf"), "- rm -f /version\n", "");

@@ -101,7 +101,7 @@ pub(crate) fn sequence(profile: &Profile) -> Vec<String> {
 
 /// What mkarchiso took out of the root, or wrote into it, has to be put right in the new system.
 const OF_MKARCHISO: [&str; 3] = [
-    "- install -m644 /usr/lib/modules/*/vmlinuz /boot/vmlinuz-linux",
+    "- cp /usr/lib/modules/*/vmlinuz /boot/vmlinuz-linux",
     "- rm -f /version",
     "- sed -i \"/^IMAGE_ID=/d; /^IMAGE_VERSION=/d\" /usr/lib/os-release",
 ];

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use neuron_tests::tests_folder;
+use neuron_tests::{bootctl, tests_folder};
 use profile::Profile;
 
 /// One thing that a profile has to be; gives what is wrong, and what would be right.
@@ -115,4 +115,33 @@ fn systemd_makes_the_live_user() {
     assert!(groups.lines().any(|line| line.starts_with("autologin:") && line.ends_with(":live")), "{groups}");
     run(of_root("systemd-tmpfiles").args(["--create"]).arg(root.join("etc/tmpfiles.d/neuron-live.conf")));
     assert!(root.join("home/live").is_dir());
+}
+
+/// The menu of the medium, as systemd reads what mkarchiso makes of it: the first entry is the default
+/// one and has the IOMMU on, the second one starts where that does not.
+#[test]
+fn systemd_reads_the_entries_of_the_medium() {
+    if !bootctl::is_there() {
+        return;
+    }
+    let [copy, _] = variants();
+    let boot = copy.path().join("efiboot");
+    let entries = boot.join("loader/entries");
+    for entry in fs::read_dir(&entries).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let made = [("%INSTALL_DIR%", "neuron"), ("%ARCH%", "x86_64"), ("%ARCHISO_UUID%", "2026-01-01")];
+        fs::write(&path, made.iter().fold(text, |text, (name, value)| text.replace(name, value))).unwrap();
+    }
+    let same = "archisobasedir=neuron archisosearchuuid=2026-01-01";
+    let entry = |name: &str, options: &str| (name.to_owned(), format!("{same}{options}"));
+    let with = entry("01-neuron.conf", " intel_iommu=on iommu=pt");
+    let without = entry("02-neuron-without-iommu.conf", "");
+    assert_eq!(bootctl::list(&boot).unwrap(), [with, without.clone()]);
+
+    // The control: a key that systemd does not know is not read.
+    let first = entries.join("01-neuron.conf");
+    let text = fs::read_to_string(&first).unwrap();
+    fs::write(&first, text.replace("options", "option")).unwrap();
+    assert_eq!(bootctl::list(&boot).unwrap(), [("01-neuron.conf".to_owned(), String::new()), without]);
 }

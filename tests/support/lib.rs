@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub mod bootctl;
 pub mod disk;
 pub mod dracut;
 pub mod kernel;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Stands in for the stock modules partition and mount: says that a folder is the target.
+"""Stands in for the stock module partition: says that a folder is the target.
 
 The values come from a file and not from the configuration, where Calamares' YAML would turn
 "off" into False and "1002" into 1002.
@@ -11,7 +11,7 @@ import libcalamares
 
 
 def pretty_name():
-    return "Stand-in for partition and mount"
+    return "Stand-in for partition"
 
 
 def run():

@@ -23,8 +23,8 @@ const PROBES: u32 = 300;
 
 /// What the kernel says last when a machine starts again.
 const RESTARTS: &str = "reboot: Restarting system";
-/// What systemd tells when somebody is asked.
-const ASKED: &str = "Ask at the screen whether to keep GPU passthrough";
+/// What systemd tells when somebody is asked (of the description behind it the middle is left out).
+const ASKED: &str = "neuron-trial.service";
 
 /// The code of UEFI's firmware, and its variables as they are in a new machine.
 const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"];

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What has to be in the image beside what a boot mode asks for.
-const NEEDED: [&str; 15] = [
+const NEEDED: [&str; 18] = [
     "amd-ucode",
     "base",
     "calamares",
+    // Without these a virtual machine with the defaults is refused.
+    "dnsmasq",
+    "edk2-ovmf",
     "intel-ucode",
     "linux",
     "linux-firmware",
@@ -22,6 +25,7 @@ const NEEDED: [&str; 15] = [
     "neuron-initcpio-hooks",
     "neuron-provisioner",
     "polkit",
+    "swtpm",
 ];
 
 pub(crate) struct Profile {

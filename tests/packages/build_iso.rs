@@ -162,6 +162,29 @@ fn packages_of_the_builder_are_in_the_repository() {
     assert!(listed.contains("other-document-1-1/"), "{listed}");
 }
 
+/// Folders of the names that are made anew, but somebody else's.
+#[test]
+fn nothing_of_the_builders_is_deleted() {
+    for folder in ["packages", "profile", "databases"] {
+        let builder = Builder::new();
+        let theirs = builder.path("out").join(folder).join("theirs");
+        fs::create_dir(theirs.parent().unwrap()).unwrap();
+        fs::write(&theirs, "").unwrap();
+        let (is_fine, said) = builder.run(&["--check"], &[]);
+        assert!(!is_fine && said.contains("name an empty folder") && theirs.exists(), "{said}");
+    }
+    let builder = Builder::new();
+    let (is_fine, said) = builder.run(&["--check"], &[]);
+    assert!(is_fine, "{said}");
+    let theirs = builder.path("out/packages/theirs.pkg.tar");
+    fs::write(&theirs, "").unwrap();
+    let (is_fine, said) =
+        builder.run(&["--check", "--extra", &builder.path("out/packages").display().to_string()], &[]);
+    assert!(!is_fine && said.contains("in one of their own") && theirs.exists(), "{said}");
+    let (is_fine, said) = builder.run(&["--check"], &[]);
+    assert!(is_fine && !theirs.exists(), "the control: what it made itself is made anew: {said}");
+}
+
 #[test]
 fn an_image_whose_log_has_errors_is_not_called_done() {
     let builder = Builder::new();

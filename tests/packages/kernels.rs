@@ -218,3 +218,16 @@ fn without_the_package_the_update_is_told_loudly() {
     let (code, said) = root.provisioner(&["doctor"]);
     assert!(code == 1 && said.contains("whose modules are gone: nothing ran kernel-install"), "{said}");
 }
+
+#[test]
+fn who_removes_the_package_is_told_what_it_did() {
+    for has_entries in [true, false] {
+        let root = applied(true);
+        if !has_entries {
+            fs::remove_file(root.path("etc/kernel/cmdline")).unwrap();
+        }
+        let (is_fine, said) = root.remove("neuron-kernel-install");
+        assert!(is_fine && !said.contains("failed"), "{said}");
+        assert_eq!(said.contains("nothing of it makes boot entries"), has_entries, "{said}");
+    }
+}

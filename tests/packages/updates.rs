@@ -42,6 +42,13 @@ fn configuration_of_others_that_goes_into_images_builds_them_once() {
     let (code, said) = root.provisioner(&["package", "changed"]);
     assert_eq!((code, root.called()), (0, Vec::new()), "{said}");
     assert_eq!(root.provisioner(&["status"]).0, 0);
+    // What is gone is still in the images.
+    let (is_fine, said) = root.remove("other-modprobe");
+    assert!(is_fine && said.contains("GPU passthrough: Build the initramfs"), "{said}");
+    assert_eq!(root.called(), [BUILD]);
+    fs::write(root.path("boot/initramfs-linux.img"), "a newer image").unwrap();
+    let (code, said) = root.provisioner(&["package", "changed"]);
+    assert_eq!((code, root.called()), (0, Vec::new()), "{said}");
 }
 
 #[test]

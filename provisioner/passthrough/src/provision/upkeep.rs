@@ -108,6 +108,18 @@ fn goes_beyond(steps: &[Step], applied: &Applied) -> Option<String> {
     drifted.map(|path| format!("{path} was changed since it was applied"))
 }
 
+/// When a path changed; one that is gone went when its folder changed.
+fn last_change(target: &Root, path: &str) -> Result<Option<i128>, ReadError> {
+    let mut place = path;
+    while !place.is_empty() {
+        if let Some(time) = target.status_changed(place)? {
+            return Ok(Some(time));
+        }
+        place = place.rsplit_once('/').map_or("", |(folder, _)| folder);
+    }
+    Ok(None)
+}
+
 /// The builds that are due because configuration of others changed and no image was built since.
 fn stale_images(
     machine: &Root,
@@ -118,7 +130,7 @@ fn stale_images(
         changed.iter().filter(|path| CONFIGURATION.iter().any(|place| path.starts_with(place)));
     let mut newest = None;
     for path in configuration {
-        newest = newest.max(target.status_changed(path)?);
+        newest = newest.max(last_change(target, path)?);
     }
     let Some(newest) = newest else { return Ok(Vec::new()) };
     let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;

@@ -1,23 +1,8 @@
 //! Unified kernel images of the real dracut: the command line in them, told by objcopy.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-
-use neuron_tests::readers::output;
+use neuron_tests::readers::section;
 
 use crate::{Applied, kernel};
-
-/// The words of a section of a unified kernel image.
-fn section(image: &Path, name: &str) -> Vec<String> {
-    let out = image.with_extension("section");
-    let mut command = Command::new("objcopy");
-    command.args(["-O", "binary", &format!("--only-section={name}")]).arg(image).arg(&out);
-    let (good, _, error) = output(&mut command, "binutils").unwrap();
-    assert!(good, "{error}");
-    let text = String::from_utf8_lossy(&fs::read(out).unwrap()).into_owned();
-    text.trim_end_matches('\0').split_whitespace().map(str::to_owned).collect()
-}
 
 #[test]
 fn the_parameters_are_in_the_image_and_not_in_the_hosts() {
@@ -27,7 +12,7 @@ fn the_parameters_are_in_the_image_and_not_in_the_hosts() {
         let image = applied.images.path().join(name);
         let common = ["--no-hostonly", "--modules", "base", "--kernel-image", vmlinuz.to_str().unwrap()];
         applied.build(is_applied, &image, &[&common, more].concat());
-        section(&image, ".cmdline")
+        section(&image, ".cmdline").unwrap()
     };
     let before = built(false, "before.efi", &[]);
     assert!(before.iter().any(|word| word.starts_with("root=")), "{before:?}");

@@ -61,7 +61,7 @@ pub fn ids(lines: &[String]) -> Option<Vec<String>> {
 
 /// As mkinitcpio 41 does it: the main file and the drop-ins, sorted by version, in one text that bash
 /// reads; for each preset with a configuration of its own, that alone. Strings become arrays as in its
-/// `arrayize_config`. Prints a line for each configuration: its name, MODULES, FILES, HOOKS.
+/// `arrayize_config`. Prints a line for each configuration: its name, MODULES, FILES, HOOKS, and what it makes.
 const CONFIGURATIONS: &str = r#"
 cd "$1"
 show() {
@@ -72,7 +72,7 @@ show() {
         [[ ${!list@a} == *a* ]] || IFS=' ' read -r -a list <<<"${list[0]}"
         [[ $(declare -p "$variable") == "declare -a"* ]] || { echo "$variable is no array" >&2; exit 1; }
     done
-    printf '%s|%s|%s|%s\n' "$1" "${MODULES[*]}" "${FILES[*]}" "${HOOKS[*]}"
+    printf '%s|%s|%s|%s|%s\n' "$1" "${MODULES[*]}" "${FILES[*]}" "${HOOKS[*]}" "$3"
 }
 joined=$(mktemp)
 trap 'rm -f "$joined"' EXIT
@@ -87,13 +87,15 @@ shopt -u nullglob
     fi
 } >"$joined"
 for preset in etc/mkinitcpio.d/*.preset; do
-    unset PRESETS ALL_config default_config fallback_config
+    unset PRESETS ALL_config "${!default_@}" "${!fallback_@}"
     . "$preset" || exit 1
     for name in "${PRESETS[@]}"; do
         own=${name}_config
         own=${!own:-$ALL_config}
         if [ -n "$own" ]; then own=.$own; else own=$joined; fi
-        (show "${preset##*/}:$name" "$own") || exit 1
+        image=${name}_uki
+        [ -n "${!image:-}" ] || image=${name}_image
+        (show "${preset##*/}:$name" "$own" "${!image:-}") || exit 1
     done
 done
 "#;
@@ -109,6 +111,8 @@ pub struct Configuration {
     pub files: Vec<String>,
     /// `HOOKS`.
     pub hooks: Vec<String>,
+    /// Where the image lies that it makes, a unified one where it makes both.
+    pub image: String,
 }
 
 /// mkinitcpio's configuration of every preset, as bash leaves it.
@@ -127,6 +131,7 @@ pub fn mkinitcpio(root: &Path) -> io::Result<Vec<Configuration>> {
             modules: words(field()),
             files: words(field()),
             hooks: words(field()),
+            image: field().to_owned(),
         }
     };
     Ok(said.lines().map(line).collect())
@@ -146,6 +151,20 @@ done
     let (good, said, error) = output(&mut command, "bash")?;
     let images = said.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if good && error.is_empty() { Ok(images) } else { Err(io::Error::other(error)) }
+}
+
+/// The words of a section of a unified kernel image, told by objcopy.
+pub fn section(image: &Path, name: &str) -> io::Result<Vec<String>> {
+    let scratch = crate::scratch()?;
+    let out = scratch.path().join("section");
+    let mut command = Command::new("objcopy");
+    command.args(["-O", "binary", &format!("--only-section={name}")]).arg(image).arg(&out);
+    let (good, _, error) = output(&mut command, "binutils")?;
+    if !good {
+        return Err(io::Error::other(error));
+    }
+    let text = String::from_utf8_lossy(&std::fs::read(out)?).into_owned();
+    Ok(text.trim_end_matches('\0').split_whitespace().map(str::to_owned).collect())
 }
 
 /// `GRUB_CMDLINE_LINUX` and `GRUB_CMDLINE_LINUX_DEFAULT`, as sh leaves them.

@@ -15,8 +15,12 @@ use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Judgement, Severity};
 use crate::step::{Action, FileState, Step, file_head};
 use crate::text::mkinitcpio_conf::{self, Form};
-use crate::text::mkinitcpio_preset::{ConfigUse, Image, Presets};
+use crate::text::mkinitcpio_preset::{ConfigUse, Presets};
+
+mod presets;
+
 use crate::text::{TextError, block};
+use presets::{ToBuild, images};
 
 const PROGRAM: &str = "/usr/bin/mkinitcpio";
 const MAIN: &str = "/etc/mkinitcpio.conf";
@@ -123,10 +127,16 @@ impl Generator for Mkinitcpio {
             .filter_map(|kernel| Some((kernel, image_of_kernel_install(target, &kernel.release)?)))
             .map(|(kernel, image)| build_one(&kernel.release, image))
             .collect();
-        let has_presets = target.in_directory(PRESETS).next().is_some();
         // Those of presets first: they are what is built in most systems.
-        let of_presets =
-            (has_presets || of_kernel_install.is_empty()).then(|| build_all(target, &["mkinitcpio", "-P"]));
+        let of_presets = match presets::to_build(target) {
+            ToBuild::These(names) => {
+                let options = names.iter().flat_map(|name| ["-p", name]);
+                Some(build_all(target, &["mkinitcpio"].into_iter().chain(options).collect::<Vec<_>>()))
+            }
+            ToBuild::Nothing if !of_kernel_install.is_empty() => None,
+            // mkinitcpio itself says best what is missing.
+            ToBuild::All | ToBuild::Nothing => Some(build_all(target, &["mkinitcpio", "-P"])),
+        };
         of_presets.into_iter().chain(of_kernel_install).collect()
     }
 
@@ -164,12 +174,6 @@ fn build(id: &str, title: String, argv: &[&str], outputs: Vec<TargetPath>) -> St
             undo: Vec::new(),
         },
     }
-}
-
-/// The images that the presets build.
-fn images(target: &Target) -> impl Iterator<Item = Image> {
-    let presets = target.in_directory(PRESETS).filter_map(|(_, state)| Presets::parse(state.text()?).ok());
-    presets.flat_map(|preset| preset.images())
 }
 
 /// The lines that put the modules in front. `sources` are the files whose variables they extend.

@@ -140,7 +140,7 @@ pub(crate) fn all(root: &Path, hook: bool, commands: &[Vec<String>]) -> io::Resu
         }
         for (name, image, modules) in images {
             let path = root.join(image.trim_start_matches('/'));
-            let is_unified = image.ends_with(".efi");
+            let is_unified = path.extension().is_some_and(|name| name == "efi");
             let cmdline = is_unified.then(|| readers::section(&path, ".cmdline")).transpose()?;
             built.push(Built { name: format!("{name} {image}"), path, modules, cmdline });
         }

@@ -165,7 +165,7 @@ fn claims(image: &Image, whose: &str) {
     assert_eq!(image.content(CLAIM), Some(shipped("usr/lib/neuron/neuron-vfio-claim")), "{whose}");
     assert_eq!(image.mode(CLAIM) & 0o111, 0o111, "{whose}: the claim cannot be started");
     for module in ["vfio_pci", "vfio_iommu_type1"] {
-        assert!(image.modules().contains(&module.to_owned()), "{whose}: {module}");
+        assert!(image.modules().contains(module), "{whose}: {module}");
     }
     if image.is_systemd() {
         let unit = "usr/lib/systemd/system/neuron-vfio.service";

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use neuron_tests::program;
-use neuron_tests::story::{Story, When, seen};
+use neuron_tests::story::{Story, When, in_first_slot, seen};
 use neuron_tests::tree;
 
 use crate::recorder::{Mounted, run};
@@ -46,7 +46,7 @@ fn finishes(story: &Story, root: &Path, verb: &str) -> io::Result<Result<(), Str
         return Ok(Err(format!("{verb} afterwards ends with {}: {}", output.code, output.stderr)));
     }
     let end = if verb == "apply" { &story.applied } else { &story.original };
-    let differences = tree::diff(end, &seen(root)?);
+    let differences = tree::diff(end, &in_first_slot(seen(root)?));
     let told: Vec<String> = differences.iter().map(ToString::to_string).collect();
     if told.is_empty() {
         return Ok(Ok(()));

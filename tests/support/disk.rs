@@ -4,6 +4,7 @@
 //! and then, each at a sector, a header (sector, sectors, flags, data length) with the data behind it. A
 //! disk may lose whatever it was told after the last flush, and may have kept any part of that.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -15,6 +16,8 @@ const MAGIC: u64 = 0x6a_7366_7773_6872;
 const FLUSH: u64 = 1;
 const DISCARD: u64 = 4;
 const HEADER: usize = 32;
+/// How every block of ext4's journal begins that describes others.
+const JBD2: [u8; 4] = 0xc03b_3998_u32.to_be_bytes();
 
 /// One thing that the disk was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,34 +74,97 @@ pub fn read_log(path: &Path) -> io::Result<Vec<Told>> {
 pub struct Disk {
     /// What survives.
     certain: Vec<u8>,
-    pending: Vec<(usize, Vec<u8>)>,
-    /// The size of what is written whole or not at all.
+    pending: Vec<Unit>,
+    /// The size of what is written whole or not at all, and another one from a place on.
     unit: usize,
+    blocks: Option<(usize, usize)>,
+    /// Where the second disk begins, if there are two.
+    border: Option<usize>,
+    /// How many writes it was told; and since the last flush, which there are.
+    writes: usize,
+    since: Since,
+}
+
+/// What was written since the last flush.
+#[derive(Debug, Clone, Copy, Default)]
+struct Since {
+    /// Something before the border.
+    before: bool,
+    /// A block of a journal (`JBD2_MAGIC_NUMBER`), whose commits wait for flushes.
+    journal: bool,
+}
+
+/// What is written whole or not at all, and which write it is a part of.
+#[derive(Debug, Clone)]
+struct Unit {
+    write: usize,
+    at: usize,
+    bytes: Vec<u8>,
 }
 
 impl Disk {
     /// A disk that holds these bytes and writes in units of this size.
     pub fn new(certain: Vec<u8>, unit: usize) -> Self {
-        Self { certain, pending: Vec::new(), unit }
+        Self {
+            certain,
+            pending: Vec::new(),
+            unit,
+            blocks: None,
+            border: None,
+            writes: 0,
+            since: Since::default(),
+        }
+    }
+
+    /// From this place on it writes in larger units: a file system that does not survive half of one of its
+    /// blocks (ext4 checks its superblock before it plays its journal back) lies on no such disk.
+    #[must_use]
+    pub fn in_blocks_from(self, place: usize, size: usize) -> Self {
+        Self { blocks: Some((place, size)), ..self }
+    }
+
+    /// The same as two disks that are cut here; behind the cut is an ext4. The record does not say which of
+    /// them was told to flush: it is the second one where its journal was written to, else the first one if
+    /// that was written to at all.
+    #[must_use]
+    pub fn cut_at(self, border: usize) -> Self {
+        Self { border: Some(border), ..self }
     }
 
     /// Tells it something.
     pub fn take(&mut self, told: &Told) {
         match told {
             Told::Write { at, bytes } => {
-                let first = self.unit - at % self.unit;
+                self.writes += 1;
+                self.since.before |= self.border.is_some_and(|border| *at < border);
+                self.since.journal |= bytes.starts_with(&JBD2);
+                let mut take = |at, bytes: &[u8]| {
+                    self.pending.push(Unit { write: self.writes, at, bytes: bytes.to_vec() });
+                };
+                let size = self.blocks.filter(|(place, _)| at >= place).map_or(self.unit, |(_, size)| size);
+                let first = size - at % size;
                 let (head, rest) = bytes.split_at(first.min(bytes.len()));
-                self.pending.push((*at, head.to_vec()));
-                for (number, unit) in rest.chunks(self.unit).enumerate() {
-                    self.pending.push((at + first + number * self.unit, unit.to_vec()));
+                take(*at, head);
+                for (number, unit) in rest.chunks(size).enumerate() {
+                    take(at + first + number * size, unit);
                 }
             }
             Told::Flush => {
-                for (at, unit) in self.pending.drain(..) {
-                    place(&mut self.certain, at, &unit);
+                let is_flushed = self.is_flushed();
+                let told = std::mem::take(&mut self.pending).into_iter();
+                let (flushed, pending): (Vec<_>, _) = told.partition(|unit| is_flushed(unit.at));
+                (self.pending, self.since) = (pending, Since::default());
+                for Unit { at, bytes, .. } in flushed {
+                    place(&mut self.certain, at, &bytes);
                 }
             }
         }
+    }
+
+    /// Whether a flush would make certain what is told about a place.
+    fn is_flushed(&self) -> impl Fn(usize) -> bool + use<> {
+        let (border, is_before) = (self.border, self.since.before && !self.since.journal);
+        move |at| border.is_none_or(|border| (at < border) == is_before)
     }
 
     /// How many units are under way.
@@ -108,16 +174,32 @@ impl Disk {
 
     /// How many of them lie there.
     pub fn pending_in(&self, places: &Range<usize>) -> usize {
-        self.pending.iter().filter(|(at, _)| places.contains(at)).count()
+        self.pending.iter().filter(|unit| places.contains(&unit.at)).count()
+    }
+
+    /// The writes that are under way there and that a flush would make certain, by their numbers.
+    pub fn flushable_in(&self, places: &Range<usize>) -> BTreeSet<usize> {
+        let is_flushed = self.is_flushed();
+        let there = self.pending.iter().filter(|unit| places.contains(&unit.at) && is_flushed(unit.at));
+        there.map(|unit| unit.write).collect()
     }
 
     /// What is there after a power cut that spares, of what is under way, the units that `survives` says
     /// by their number.
     pub fn after(&self, survives: impl Fn(usize) -> bool) -> Vec<u8> {
+        self.spared(|number, _| survives(number))
+    }
+
+    /// The same for whole writes.
+    pub fn after_writes(&self, survives: impl Fn(usize) -> bool) -> Vec<u8> {
+        self.spared(|_, unit| survives(unit.write))
+    }
+
+    fn spared(&self, survives: impl Fn(usize, &Unit) -> bool) -> Vec<u8> {
         let mut bytes = self.certain.clone();
-        for (number, (at, unit)) in self.pending.iter().enumerate() {
-            if survives(number) {
-                place(&mut bytes, *at, unit);
+        for (number, unit) in self.pending.iter().enumerate() {
+            if survives(number, unit) {
+                place(&mut bytes, unit.at, &unit.bytes);
             }
         }
         bytes

@@ -133,6 +133,25 @@ impl Story {
     }
 }
 
+/// A tree in which the copies of the host entry lie where a first apply puts them: a later one puts them
+/// beside those that it finds, whole or not, and takes these away.
+pub fn in_first_slot(tree: Tree) -> Tree {
+    const SLOTS: [&str; 2] = ["/neuron-host/kept-", "/neuron-host/kept2-"];
+    if tree.keys().any(|path| path.contains(SLOTS[0])) {
+        return tree;
+    }
+    let first = |text: &str| text.replace(SLOTS[1], SLOTS[0]);
+    let of_text = |mut entry: Entry| {
+        if let tree::Kind::File(bytes) = &mut entry.kind
+            && let Ok(text) = std::str::from_utf8(bytes)
+        {
+            *bytes = first(text).into();
+        }
+        entry
+    };
+    tree.into_iter().map(|(path, entry)| (first(&path), of_text(entry))).collect()
+}
+
 /// Which operation the journal's last record calls whole.
 fn last_word(journal: &str) -> Option<&'static str> {
     let last = journal.lines().rfind(|line| !line.contains("\"record\":\"dropped\""))?;

@@ -118,6 +118,10 @@ pub fn site(calls: &[Call], at: usize) -> String {
             None => "the file systems that a program wrote to".to_owned(),
         };
     }
+    if before.last().is_some_and(|call| call.name == "syncfs") {
+        // On FAT that alone leaves it in the cache of the disk.
+        return format!("the disk after {}", site(calls, at - 1));
+    }
     let name = about.rsplit('/').next().unwrap_or_default();
     if name.starts_with(".unfinished") || name.contains(".neuron-") {
         return format!("a new file {whose}");

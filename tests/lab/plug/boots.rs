@@ -3,12 +3,12 @@
 use std::process::Command;
 
 use neuron_tests::disk::{Dice, Disk, Told};
-use neuron_tests::story::{Story, When, share};
+use neuron_tests::story::{Story, When, in_first_slot, share};
 use neuron_tests::tree;
 
 use super::disk::{ESP, Kind};
 use super::guest::{Machine, Start, kernel};
-use super::{Ground, SECTOR, all_of, begun, disk, ground, there_and_back};
+use super::{BLOCK, Ground, SECTOR, all_of, begun, disk, ground, there_and_back};
 use crate::kernel::run;
 use crate::qemu::Turn;
 
@@ -57,7 +57,7 @@ impl<'a> Whole<'a> {
         machine.wait_for_record(moments[dice.below(moments.len())]).unwrap();
         let is_running = !machine.console().unwrap().contains("CUT-END");
         let told = machine.pull().told().unwrap();
-        let mut drive = Disk::new(self.start.clone(), SECTOR);
+        let mut drive = Disk::new(self.start.clone(), SECTOR).in_blocks_from(KIND.root(), BLOCK);
         for told in &told {
             drive.take(told);
         }
@@ -147,7 +147,8 @@ fn boots(ground: &Ground, story: &Story, disk: &[u8], told: &str) -> Booted {
         |verb: &str, codes: &[&str]| codes.iter().any(|code| console.contains(&format!("{verb}: {code}")));
     assert!(code("apply", &["0", "4"]) && code("revert", &["4"]), "{told}:\n{console}");
     for (number, end) in [(2, &ground.apply.applied), (3, &ground.apply.original)] {
-        assert_eq!(tree::diff(end, &pulled.seen(number).unwrap()), [], "{told}, tree {number}:\n{console}");
+        let found = in_first_slot(pulled.seen(number).unwrap());
+        assert_eq!(tree::diff(end, &found), [], "{told}, tree {number}:\n{console}");
     }
     let seen = pulled.seen(0).unwrap();
     let is_host = booted.contains("neuron.passthrough=off");

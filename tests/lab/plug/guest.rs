@@ -298,7 +298,7 @@ impl Looked {
         self.pulled.folder(3 * number)
     }
 
-    /// The target after its FAT was repaired, where something was run on from there.
+    /// The target after its FAT was repaired.
     pub(super) fn repaired(&self, number: usize) -> io::Result<Option<tempfile::TempDir>> {
         self.pulled.folder(3 * number + 1)
     }

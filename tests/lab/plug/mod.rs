@@ -8,6 +8,7 @@ mod boots;
 mod disk;
 mod fat;
 mod guest;
+mod recorded;
 
 use neuron_tests::disk::Told;
 use neuron_tests::story::Story;
@@ -17,6 +18,9 @@ use guest::{Machine, Pulled, Start, initramfs, kernel};
 
 /// What a disk writes whole or not at all.
 const SECTOR: usize = 512;
+
+/// What a disk that ext4 lies on does.
+const BLOCK: usize = 4096;
 
 /// Where the machine is, in the machine.
 const CAPTURED: &str = "/lab/machine";

@@ -9,7 +9,6 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
-use nix::unistd::syncfs;
 
 use super::error::ApplyError;
 use super::store::Store;
@@ -32,7 +31,9 @@ impl Store<'_> {
                 Err(errno) => return Err(fail(errno)),
             };
             if devices.insert(fstat(directory.as_fd()).map_err(fail)?.st_dev) {
-                let done = self.hand_mut().perform(&format!("syncfs of {point}"), || syncfs(&directory));
+                let is_fat =
+                    (self.tree().is_fat)(directory.as_fd()).map_err(ApplyError::io("flush", point))?;
+                let done = self.hand_mut().settle(&directory, is_fat, point);
                 done.map_err(ApplyError::io("flush", point))?;
             }
         }

@@ -69,7 +69,7 @@ impl Hand<'_> {
         let name = &place.name;
         // FAT: as long as the old file is open the kernel keeps its clusters; without this a
         // crash between rename and the write-back of the table leaves the name unreadable.
-        let old = if place.fat { place.open_entry(OFlag::O_RDONLY).ok() } else { None };
+        let old = if place.fat { place.open_entry(OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok() } else { None };
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let made = self.perform(&format!("create {name}"), || {
             openat(&place.directory, temporary, flags, Mode::from_bits_truncate(0o600))
@@ -84,6 +84,7 @@ impl Hand<'_> {
         if place.fat {
             self.perform(&format!("fsync {name} again"), || nix::unistd::fsync(&file))?;
             self.perform(&format!("syncfs of {name}"), || syncfs(&file))?;
+            self.flush_disk(&place.directory, name)?;
         } else {
             self.sync_directory(&place.directory, name)?;
         }
@@ -119,13 +120,17 @@ impl Hand<'_> {
     /// Takes an entry away; one that is not there is no error.
     pub(super) fn remove(&mut self, place: &Place) -> io::Result<()> {
         let name = &place.name;
+        // FAT, as above: a name that outlives its clusters leads to nothing.
+        let old = if place.fat { place.open_entry(OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok() } else { None };
         let removed = self.perform(&format!("remove {name}"), || {
             unless_missing(unlinkat(&place.directory, name.as_str(), UnlinkatFlags::NoRemoveDir))
         })?;
         if removed {
             self.sync_directory(&place.directory, name)?;
+            drop(old);
             if place.fat {
                 self.perform(&format!("syncfs of {name}"), || syncfs(&place.directory))?;
+                self.flush_disk(&place.directory, name)?;
             }
         }
         Ok(())
@@ -141,6 +146,18 @@ impl Hand<'_> {
 
     pub(super) fn sync_directory(&mut self, directory: &OwnedFd, name: &str) -> io::Result<()> {
         self.perform(&format!("fsync directory of {name}"), || nix::unistd::fsync(directory))
+    }
+
+    /// What `syncfs` wrote to a FAT may still be in the cache of the disk: the kernel's `fat_sops` has no
+    /// `sync_fs` that would flush it. `fsync` ends with that, whatever it is asked about.
+    fn flush_disk(&mut self, directory: &OwnedFd, name: &str) -> io::Result<()> {
+        self.perform(&format!("flush the disk of {name}"), || nix::unistd::fsync(directory))
+    }
+
+    /// Puts everything that was written to a file system on disk.
+    pub(super) fn settle(&mut self, directory: &OwnedFd, is_fat: bool, point: &str) -> io::Result<()> {
+        self.perform(&format!("syncfs of {point}"), || syncfs(directory))?;
+        if is_fat { self.flush_disk(directory, point) } else { Ok(()) }
     }
 
     /// Makes one directory with this mode (whatever the umask says); one that is there stays.
@@ -179,6 +196,8 @@ impl Hand<'_> {
         for path in made.iter().rev() {
             let Some(place) = tree.place(path).map_err(io::Error::other)? else { continue };
             let name = place.name.as_str();
+            let old =
+                if place.fat { place.open_entry(OFlag::O_RDONLY | OFlag::O_DIRECTORY).ok() } else { None };
             let removed = self.perform(&format!("remove directory {name}"), || {
                 match unlinkat(&place.directory, name, UnlinkatFlags::RemoveDir) {
                     Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::ENOTDIR) => Ok(false),
@@ -188,6 +207,7 @@ impl Hand<'_> {
             if removed {
                 self.sync_directory(&place.directory, name)?;
             }
+            drop(old);
         }
         Ok(())
     }

@@ -170,7 +170,7 @@ fn a_recovery_can_be_killed_as_well() {
 fn the_order_of_flushes_is_the_one_that_survives_power_loss() {
     for (fat, wanted) in [
         (false, &["create", "write", "set owner and mode of", "fsync", "rename", "fsync directory of"][..]),
-        (true, &["create", "write", "fsync", "rename", "fsync again", "syncfs of"][..]),
+        (true, &["create", "write", "fsync", "rename", "fsync again", "syncfs of", "flush the disk of"][..]),
     ] {
         let strike = Strike::never();
         let seen = Rc::clone(&strike.seen);

@@ -83,3 +83,28 @@ fn no_unit_takes_away_what_every_file_is_opened_with() {
         assert!(text.lines().all(without_filter), "{}: a filter has to let openat2 through", unit.display());
     }
 }
+
+/// What starts such a command plans or judges the machine, for which it has to see the host's interfaces
+/// and routes: in a network of its own there are none.
+const SEES_THE_NETWORK: [&str; 4] = ["firstboot run", "firstboot wizard", "boot good", "boot ask"];
+
+#[test]
+fn what_plans_sees_the_network() {
+    let hides = |text: &str| {
+        text.lines().any(|line| {
+            ["PrivateNetwork=", "NetworkNamespacePath=", "RestrictAddressFamilies="]
+                .iter()
+                .any(|key| line.trim_start().starts_with(key))
+        })
+    };
+    let mut seen = 0;
+    for path in units() {
+        let text = fs::read_to_string(&path).unwrap();
+        let plans = SEES_THE_NETWORK
+            .iter()
+            .any(|verb| text.contains(&format!("ExecStart=/usr/bin/neuron-provisioner {verb}")));
+        assert_eq!(hides(&text), !plans, "{}", path.display());
+        seen += usize::from(plans);
+    }
+    assert_eq!(seen, SEES_THE_NETWORK.len(), "the guard alone plans nothing, and is the control");
+}

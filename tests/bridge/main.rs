@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test prepares by a function of its own may fail it, too")]
 
+mod kept;
 mod real;
+mod refused;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -23,6 +25,11 @@ const MAC: &str = "52:54:00:11:22:33";
 /// A machine with a card to give away and a wired network card, and a target with these services.
 fn ground(services: &[&str]) -> Ground {
     let ground = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap();
+    furnish(&ground, services);
+    ground
+}
+
+fn furnish(ground: &Ground, services: &[&str]) {
     let card = ground.machine().join("sys/class/net/enp5s0");
     write(&card.join("address"), format!("{MAC}\n")).unwrap();
     write(&card.join("type"), "1\n").unwrap();
@@ -34,7 +41,6 @@ fn ground(services: &[&str]) -> Ground {
         let unit = format!("etc/systemd/system/multi-user.target.wants/{service}.service");
         write(&ground.target().join(unit), "[Unit]\n").unwrap();
     }
-    ground
 }
 
 fn answers(bridge: &str, port: &str) -> String {
@@ -144,116 +150,14 @@ fn the_bridge_has_the_cards_address_and_nobody_else_reads_a_profile() {
     }
 }
 
-/// What somebody wrote there.
-const FILE: &str = "etc/NetworkManager/system-connections/office.nmconnection";
-const NETWORK: &str = "etc/systemd/network/20-wired.network";
-
-/// What is prepared, the services, the answers, and the words that say why it is refused.
-type Refusal = (&'static [&'static str], &'static [(&'static str, &'static str)], String, &'static str);
-
 #[test]
-fn what_it_would_undo_is_named_and_nothing_is_written() {
-    let usual = || answers("br0", "enp5s0");
-    let manager: &[&str] = &[MANAGER];
-    let networkd: &[&str] = &[NETWORKD];
-    let two = "[vm.a]\n[vm.a.network]\nkind = \"bridge\"\nbridge_port = \"enp5s0\"\n\
-               [vm.b]\n[vm.b.network]\nkind = \"bridge\"\nbridge = \"br1\"\nbridge_port = \"enp5s0\"\n";
-    let profile = |more: &str| format!("[connection]\ntype=ethernet\n{more}");
-    let [manual, for_any, other_card, login, part, wireless] = [
-        profile("interface-name=enp5s0\n[ipv4]\nmethod=manual\naddress1=192.0.2.2/24\n"),
-        profile("[ipv6]\nmethod=manual\n"),
-        profile("interface-name=enp6s0\n[ipv4]\nmethod=manual\n"),
-        profile("[802-1x]\neap=peap;\n"),
-        profile("interface-name=enp5s0\nmaster=bond0\n"),
-        "[connection]\ntype=wifi\n[ipv4]\nmethod=manual\n".to_owned(),
-    ]
-    .map(|text| -> &'static str { text.leak() });
-    let cases: Vec<Refusal> = vec![
-        (&[], &[], usual(), "neither NetworkManager nor systemd-networkd starts"),
-        (&[MANAGER, NETWORKD], &[], usual(), "both start with this system"),
-        (manager, &[], answers("br0", "eth9"), "there is no interface eth9"),
-        (manager, &[], answers("br0", "../.."), "are to be names of interfaces"),
-        (manager, &[], answers("a b", "enp5s0"), "are to be names of interfaces"),
-        (manager, &[], answers("virbr0", "enp5s0"), "a name that libvirt gives"),
-        (manager, &[], answers("enp5s0", "enp5s0"), "a bridge is no part of itself"),
-        (manager, &[], two.to_owned(), "another machine has it otherwise"),
-        (manager, vec![(FILE, manual)].leak(), usual(), "office.nmconnection sets its addresses itself"),
-        (manager, vec![(FILE, for_any)].leak(), usual(), "office.nmconnection sets its addresses itself"),
-        (manager, vec![(FILE, other_card)].leak(), usual(), ""),
-        (manager, vec![(FILE, wireless)].leak(), usual(), ""),
-        (manager, vec![(FILE, login)].leak(), usual(), "logs in to the network"),
-        (manager, vec![(FILE, part)].leak(), usual(), "a part of another interface"),
-        (
-            manager,
-            &[("etc/NetworkManager/conf.d/x.conf", "[keyfile]\nunmanaged-devices=interface-name:en*\n")],
-            usual(),
-            "leaves interfaces out of NetworkManager",
-        ),
-        (manager, &[("etc/network/interfaces", "iface enp5s0 inet dhcp\n")], usual(), "has it (ifupdown)"),
-        (manager, &[("etc/network/interfaces", "iface lo inet loopback\n")], usual(), ""),
-        (networkd, &[(NETWORK, "[Match]\nName=en*\n[Network]\nDHCP=yes\n")], usual(), ""),
-        (networkd, &[(NETWORK, "[Match]\nName=eth*\n[Network]\nAddress=192.0.2.2/24\n")], usual(), ""),
-        (networkd, &[(NETWORK, "[Match]\nType=wlan\n[Network]\nAddress=192.0.2.2/24\n")], usual(), ""),
-        (
-            networkd,
-            &[(NETWORK, "[Match]\nName=en*\n[Network]\nAddress=192.0.2.2/24\n")],
-            usual(),
-            "sets Address",
-        ),
-        (
-            networkd,
-            &[(NETWORK, "[Network]\nDHCP=yes\n[Route]\nGateway=192.0.2.1\n")],
-            usual(),
-            "a section [Route]",
-        ),
-        (networkd, &[(NETWORK, "[Match]\nName=enp5s0\n[Network]\nBridge=br7\n")], usual(), "sets Bridge"),
-        (
-            networkd,
-            &[(NETWORK, "[Match]\nName=enp5s0\n[Network]\nDHCP=no\n")],
-            usual(),
-            "does not ask for an address by DHCP",
-        ),
-        (
-            networkd,
-            &[("etc/systemd/network/00-all.network", "[Match]\nName=*\n[Network]\nDHCP=yes\n")],
-            usual(),
-            "is read before 05-neuron-",
-        ),
-    ];
-    for (services, files, text, wanted) in cases {
-        let ground = ground(services);
-        for (path, text) in files {
-            write(&ground.target().join(path), text).unwrap();
-        }
-        refused_or_not(&ground, &text, wanted);
-    }
-    // Wireless, virtual, and one that is on another bridge already.
-    for (path, wanted) in
-        [("phy80211/name", "is no wired card"), ("device", "is no wired card"), ("master", "a part of lan")]
-    {
-        let ground = ground(&[MANAGER]);
-        let card = ground.machine().join("sys/class/net/enp5s0");
-        match path {
-            "device" => fs::remove_dir_all(card.join("device")).unwrap(),
-            "master" => symlink("../lan", card.join("master")).unwrap(),
-            _ => write(&card.join(path), "phy0\n").unwrap(),
-        }
-        refused_or_not(&ground, &usual(), wanted);
-    }
-}
-
-/// An empty `wanted` is a control.
-fn refused_or_not(ground: &Ground, answers: &str, wanted: &str) {
-    let before = ground.tree().unwrap();
-    let output = run(ground, answers, &["plan"]);
-    let said = format!("{}{}", output.stdout, output.stderr).replace('\n', " ");
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    if wanted.is_empty() {
-        assert!(output.code == 0 && !said.contains("Refused:"), "{answers}{said}");
-        return;
-    }
-    assert!(said.contains("Refused:"), "{wanted}: {answers}{said}");
-    assert!(said.contains(wanted) && said.contains("bridge_port"), "{wanted}: {said}");
-    assert_eq!(run(ground, answers, &["apply", "--yes"]).code, 3);
-    assert_eq!(diff(&without_state(&before), &without_state(&ground.tree().unwrap())), []);
+fn what_the_card_was_told_goes_over_to_the_bridge() {
+    let ground = ground(&[NETWORKD]);
+    let theirs = "[Match]\nName=en*\n[Network]\nDHCP=yes\nMulticastDNS=yes\n\n[DHCPv4]\nRouteMetric=100\n";
+    write(&ground.target().join(NETWORKS).join("20-wired.network"), theirs).unwrap();
+    apply(&ground, &answers("br0", "enp5s0"));
+    let address = text(&ground, &format!("{NETWORKS}/05-neuron-br0.network"));
+    let expected =
+        "[Match]\nName=br0\n\n[Network]\nDHCP=yes\nMulticastDNS=yes\n\n[DHCPv4]\nRouteMetric=100\n";
+    assert!(address.ends_with(expected), "{address}");
 }

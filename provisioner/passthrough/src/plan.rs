@@ -1,5 +1,6 @@
 //! From a decision to steps: what exactly is written. Pure; nothing here reads or writes.
 
+mod bridges;
 mod document;
 mod glass;
 mod loaders;
@@ -125,8 +126,8 @@ pub struct Inputs<'a> {
     pub running: &'a Running,
     /// Looking Glass's memory as it is now.
     pub memory: &'a SharedMemory,
-    /// The interfaces that bridges are to be made with, those that there are.
-    pub ports: &'a BTreeMap<String, Port>,
+    /// The machine's network interfaces, where a bridge is to be made.
+    pub interfaces: &'a BTreeMap<String, Port>,
     /// What it is for.
     pub purpose: Purpose,
 }
@@ -426,8 +427,7 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
             retire::one(inputs, path, draft);
         }
         glass::retire(inputs, draft);
-        bridges(inputs, &[], draft);
-        return Ok(());
+        return bridges::steps(inputs, draft);
     }
     let generator = initramfs::active(target).map_err(|finding| vec![finding])?;
     draft.findings.extend(usable(generator, judgement, target)?);
@@ -442,19 +442,7 @@ fn files(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
         .map_err(|error| vec![unusable(&error.path, &error.to_string())])?;
     draft.steps.extend(images);
     glass::steps(inputs, draft)?;
-    let made = bridge::steps(inputs.answers, target, inputs.ports)?;
-    bridges(inputs, &made, draft);
-    Ok(())
-}
-
-/// What makes bridges; what makes others goes.
-fn bridges(inputs: &Inputs<'_>, made: &[Step], draft: &mut Draft) {
-    let is_made = |path: &TargetPath| made.iter().any(|step| step.action.path() == Some(path));
-    let own = inputs.ours.files.keys().filter(|path| bridge::is_own(path.as_str()));
-    for path in own.filter(|path| !is_made(path)) {
-        retire::one(inputs, path.as_str(), draft);
-    }
-    draft.steps.extend(made.iter().cloned());
+    bridges::steps(inputs, draft)
 }
 
 /// What is worth knowing of the generator; an error is what keeps it from doing what is wanted.
@@ -493,7 +481,7 @@ fn images(inputs: &Inputs<'_>, draft: &Draft) -> Vec<Step> {
     // The command line is part of what some generators build.
     let is_foreign = |step: &&Step| {
         let path = step.action.path().map(TargetPath::as_str);
-        path.is_some_and(|path| looking_glass::is_own(path) || bridge::is_own(path))
+        path.is_some_and(|path| looking_glass::is_own(path) || bridge::of(path).is_some())
     };
     let changing = draft.steps.iter().filter(|step| !step.is_settled() && !is_record(step));
     let line = changing.filter(|step| !is_foreign(step)).any(|step| {

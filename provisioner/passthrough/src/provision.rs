@@ -354,11 +354,11 @@ fn plan_with(
     let running = Running::read(machine, target);
     let read = Target::read(target, &facts)?;
     let memory = SharedMemory::read(machine, target)?;
-    let mut ports = BTreeMap::new();
-    for port in bridge::ports(&answers) {
-        let there = Port::read(machine, port).map_err(ProvisionError::Machine)?;
-        ports.extend(there.map(|there| (port.to_owned(), there)));
-    }
+    let interfaces = if bridge::is_wanted(&answers) {
+        Port::all(machine).map_err(ProvisionError::Machine)?
+    } else {
+        BTreeMap::new()
+    };
     let mut ours = ours(&view, &applied)?;
     let pages = hugepages::parameters(machine, &answers, &judgement)?;
     let judgement = policy::target::reserve(judgement, &read, pages, &ours.tokens);
@@ -378,7 +378,7 @@ fn plan_with(
         stage,
         running: &running,
         memory: &memory,
-        ports: &ports,
+        interfaces: &interfaces,
         purpose,
     });
     Ok(Planned { machine: facts, answers, judgement, plan })

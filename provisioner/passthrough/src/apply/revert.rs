@@ -24,6 +24,8 @@ pub struct RevertRequest {
     /// Programs that nobody recorded, to be run behind everything else: what they make is nobody's
     /// file, and was made from files that go back now.
     pub also: Vec<Vec<String>>,
+    /// Files that stay as they are, since others that they work with were changed.
+    pub held: Vec<TargetPath>,
 }
 
 /// A file that somebody changed after we wrote it.
@@ -78,7 +80,7 @@ impl Store<'_> {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Reverted, ApplyError> {
         self.recover(runner, progress)?;
-        let Sorted { mut jobs, forgotten, left, merged } = self.sort(merge)?;
+        let Sorted { mut jobs, forgotten, left, merged } = self.sort(&request.held, merge)?;
         let changes: Vec<&Change> = jobs.iter().filter_map(Job::change).collect();
         if !changes.is_empty() {
             room::check(self.tree(), &changes, &self.journal_path()?)?;
@@ -177,12 +179,20 @@ impl Store<'_> {
         left.iter().filter_map(|real| self.ledger().files.get(real)).map(|owned| owned.path.clone()).collect()
     }
 
-    fn sort(&self, merge: &mut dyn FnMut(&ChangedFile) -> Option<FileState>) -> Result<Sorted, ApplyError> {
+    fn sort(
+        &self,
+        held: &[TargetPath],
+        merge: &mut dyn FnMut(&ChangedFile) -> Option<FileState>,
+    ) -> Result<Sorted, ApplyError> {
         let mut sorted = Sorted::default();
         // Copies go last: what names them has gone by then.
         for (real, owned) in self.ledger().files.iter().filter(|(_, owned)| !owned.copy) {
             if owned.is_taken_back() {
                 sorted.forgotten.push(real.clone());
+                continue;
+            }
+            if held.contains(&owned.path) {
+                sorted.left.push(owned.path.clone());
                 continue;
             }
             let (before, hard_linked) = match self.tree().read(real) {

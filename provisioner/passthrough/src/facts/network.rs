@@ -1,5 +1,7 @@
 //! How the machine reaches the network.
 
+use std::collections::BTreeMap;
+
 use super::FactsError;
 use crate::root::{ReadError, Root};
 
@@ -44,6 +46,19 @@ impl Port {
         if !root.list(INTERFACES)?.is_some_and(|names| names.iter().any(|there| there == name)) {
             return Ok(None);
         }
+        Self::of(root, name)
+    }
+
+    /// Every interface of the machine.
+    pub fn all(root: &Root) -> Result<BTreeMap<String, Self>, FactsError> {
+        let mut found = BTreeMap::new();
+        for name in root.list(INTERFACES)?.unwrap_or_default() {
+            found.extend(Self::of(root, &name)?.map(|port| (name, port)));
+        }
+        Ok(found)
+    }
+
+    fn of(root: &Root, name: &str) -> Result<Option<Self>, FactsError> {
         let at = |file: &str| format!("{INTERFACES}/{name}/{file}");
         let Some(mac) = root.attribute(&at("address"))? else { return Ok(None) };
         // `include/uapi/linux/if_arp.h`: 1 is Ethernet, which wireless cards say of themselves as well.

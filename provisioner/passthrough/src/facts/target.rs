@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use images::{KEPT, is_kept};
 pub use kernels::{Kernel, Provides};
-pub use networking::{ByHand, NETWORKD, NetworkService, Networking, OWN, OWN_FIRST, PROFILES};
+pub use networking::{ByHand, NETWORKD, Named, NetworkService, Networking, OWN, OWN_FIRST, PROFILES, Plain};
 
 use super::{FactsError, Machine};
 use crate::id::TargetPath;

@@ -1,17 +1,20 @@
 //! Bridges that virtual machines want and that the host does not have yet: made by what brings its network
 //! up, from the next boot on.
 
-use std::collections::BTreeMap;
+mod files;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::answers::{Answers, NetworkKind};
-use crate::facts::target::{NETWORKD, NetworkService, OWN, OWN_FIRST, PROFILES};
+pub use files::of;
+
+use crate::answers::{Answers, Mode, Network, NetworkKind};
 use crate::facts::{Port, Target};
+use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
-use crate::step::{Action, FileState, Owner, Step, file_head};
-use crate::text::digest::sha256;
+use crate::step::{FileState, Step};
 
 /// Linux allows 15 bytes without blanks, slashes and colons.
 static INTERFACE: LazyLock<Option<Regex>> =
@@ -22,16 +25,47 @@ pub fn is_interface_name(name: &str) -> bool {
     INTERFACE.as_ref().is_some_and(|form| form.is_match(name))
 }
 
-/// Whether a file is one of those that are written here.
-pub fn is_own(path: &str) -> bool {
-    let name = |folder: &str| path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
-    name(PROFILES).is_some_and(|name| name.starts_with(OWN))
-        || name(NETWORKD).is_some_and(|name| name.starts_with(OWN_FIRST))
+/// The end of a name that the files of a bridge's card have.
+const PORT: &str = "-port";
+
+/// Whether answers want a bridge to be made.
+pub fn is_wanted(answers: &Answers) -> bool {
+    wanted(answers).next().is_some()
 }
 
-/// The interfaces that answers want for bridges.
-pub fn ports(answers: &Answers) -> Vec<&str> {
-    wanted(answers).map(|(_, _, port)| port).collect()
+/// What to do where a bridge that answers want is not there.
+pub fn hint(answers: &Answers, network: &Network) -> &'static str {
+    if network.bridge_port.is_empty() {
+        "name the wired interface for it in bridge_port, then apply and reboot; or use kind = \"nat\""
+    } else if answers.passthrough.mode == Mode::Off {
+        "with mode = \"off\" nothing is written, no bridge either: make it by hand, or use kind = \"nat\""
+    } else {
+        "`neuron-provisioner apply` writes what makes it, as root; it is there after a reboot"
+    }
+}
+
+/// What bridges are made on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// The target.
+    pub target: &'a Target,
+    /// The machine's interfaces.
+    pub interfaces: &'a BTreeMap<String, Port>,
+    /// The files of bridges that are ours, and stand as we wrote them.
+    pub own: &'a BTreeSet<&'a TargetPath>,
+    /// The bridges that are left as they are.
+    pub left: &'a BTreeSet<&'a str>,
+}
+
+impl Ground<'_> {
+    fn is_own(&self, path: &str) -> bool {
+        self.own.iter().any(|own| own.as_str() == path)
+    }
+
+    /// Whether a bridge is made by files of ours.
+    fn makes(&self, bridge: &str) -> bool {
+        self.own.iter().any(|path| of(path.as_str()) == Some(bridge))
+    }
 }
 
 /// Machine, bridge and port of every bridge that is to be made.
@@ -42,11 +76,7 @@ fn wanted(answers: &Answers) -> impl Iterator<Item = (&str, &str, &str)> {
 }
 
 /// The steps that write what makes them, or why they cannot be made.
-pub fn steps(
-    answers: &Answers,
-    target: &Target,
-    ports: &BTreeMap<String, Port>,
-) -> Result<Vec<Step>, Vec<Finding>> {
+pub fn steps(answers: &Answers, ground: Ground<'_>) -> Result<Vec<Step>, Vec<Finding>> {
     let mut bridges: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
     let mut wrong = Vec::new();
     for (vm, bridge, port) in wanted(answers) {
@@ -63,6 +93,11 @@ pub fn steps(
             refuse(&why, "write the names that `ip link` shows");
         } else if bridge.starts_with("virbr") {
             refuse(&format!("{bridge} is a name that libvirt gives to bridges of its own"), "call it br0");
+        } else if bridge.ends_with(PORT) {
+            refuse(
+                &format!("{bridge} ends in {PORT}, as names of files for a bridge's card do"),
+                "call it br0",
+            );
         } else if bridge == port {
             refuse("a bridge is no part of itself", "name the wired interface, like enp5s0");
         } else if let Some((other, _)) =
@@ -77,8 +112,8 @@ pub fn steps(
         }
     }
     let mut all = Vec::new();
-    for (bridge, (port, vm)) in bridges {
-        match one(bridge, port, target, ports.get(port)) {
+    for (bridge, (port, vm)) in bridges.into_iter().filter(|(bridge, _)| !ground.left.contains(bridge)) {
+        match one(bridge, port, ground) {
             Ok(steps) => all.extend(steps),
             Err((why, hint)) => {
                 let message = format!("vm.{vm}.network.bridge_port: {why}");
@@ -92,27 +127,25 @@ pub fn steps(
 /// Why a bridge is not made, and what to do.
 type Refusal = (String, String);
 
-fn one(name: &str, port: &str, target: &Target, there: Option<&Port>) -> Result<Vec<Step>, Refusal> {
-    let by_hand = "make the bridge by hand and leave bridge_port out, or use kind = \"nat\"";
-    let refuse = |why: String, hint: &str| Err((why, hint.to_owned()));
-    let network = &target.networking;
-    let Some(there) = there else {
-        return refuse(
-            format!("there is no interface {port} here"),
-            "name the wired interface that `ip link` shows, on the machine itself",
-        );
-    };
-    if !there.is_wired {
-        return refuse(format!("{port} is no wired card, and only those can be on a bridge"), by_hand);
+const BY_HAND: &str = "make the bridge by hand and leave bridge_port out, or use kind = \"nat\"";
+
+fn refuse<T>(why: String, hint: &str) -> Result<T, Refusal> {
+    Err((why, hint.to_owned()))
+}
+
+fn one(name: &str, port: &str, ground: Ground<'_>) -> Result<Vec<Step>, Refusal> {
+    let network = &ground.target.networking;
+    let there = ground.interfaces.get(port);
+    // What makes it stands there already: nothing is to be undone by it any more, and whatever can be seen
+    // of the card today, the set-up is as it was.
+    for service in &network.services {
+        let steps = files::steps(*service, name, port, there, ground.target);
+        let is_ours = |step: &Step| step.action.path().is_some_and(|path| ground.own.contains(path));
+        if steps.iter().all(|step| step.is_settled() && is_ours(step)) {
+            return Ok(steps);
+        }
     }
-    let is_made = target.files.keys().any(|path| is_own(path.as_str()));
-    if let Some(upper) = there.upper.as_ref().filter(|_| !is_made) {
-        let why = format!("{port} is a part of {upper} already");
-        return refuse(
-            why,
-            "leave bridge_port out, and name that as the bridge if it is one; where it was just taken back, reboot first",
-        );
-    }
+    interfaces(name, port, ground)?;
     if let Some(path) = &network.closed {
         return refuse(format!("{path} can be read by root alone"), "run as root");
     }
@@ -120,7 +153,7 @@ fn one(name: &str, port: &str, target: &Target, there: Option<&Port>) -> Result<
         [service] => *service,
         [] => {
             let why = "neither NetworkManager nor systemd-networkd starts with this system".to_owned();
-            return refuse(why, by_hand);
+            return refuse(why, BY_HAND);
         }
         _ => {
             let why = format!(
@@ -129,96 +162,63 @@ fn one(name: &str, port: &str, target: &Target, there: Option<&Port>) -> Result<
             return refuse(why, "disable the one that is not wanted, or make the bridge by hand");
         }
     };
-    if let Some(found) = network.by_hand.iter().find(|found| found.may_concern(port)) {
-        let why = format!("{} {}, which a bridge for {port} would undo or never get", found.path, found.why);
-        return refuse(why, by_hand);
+    let steps = files::steps(service, name, port, there, ground.target);
+    by_others(name, port, &steps, ground)?;
+    Ok(steps)
+}
+
+/// Whether the machine's interfaces allow it.
+fn interfaces(name: &str, port: &str, ground: Ground<'_>) -> Result<(), Refusal> {
+    let Some(there) = ground.interfaces.get(port) else {
+        return refuse(
+            format!("there is no interface {port} here"),
+            "name the wired interface that `ip link` shows, on the machine itself",
+        );
+    };
+    if !there.is_wired {
+        return refuse(format!("{port} is no wired card, and only those can be on a bridge"), BY_HAND);
     }
-    Ok(match service {
-        NetworkService::NetworkManager => network_manager(name, port, there, target),
-        NetworkService::Networkd => networkd(name, port, there, target),
-    })
+    if let Some(upper) = there.upper.as_ref().filter(|upper| !ground.makes(upper)) {
+        return refuse(
+            format!("{port} is a part of {upper} already"),
+            "leave bridge_port out, and name that as the bridge if it is one; where it was just taken back, reboot first",
+        );
+    }
+    if ground.interfaces.contains_key(name) && !ground.makes(name) {
+        return refuse(
+            format!("there is an interface {name} already, and no file of ours makes it"),
+            "leave bridge_port out if that is the bridge, or call it otherwise; where it was just taken back, reboot first",
+        );
+    }
+    Ok(())
 }
 
-const BECAUSE: &str = "the machine is then in the network as a computer of its own; the host has its address on the \
-                       bridge, with the card's own MAC address";
-
-/// A profile for the bridge, and one that puts the card into it before any other profile takes the card.
-fn network_manager(name: &str, port: &str, there: &Port, target: &Target) -> Vec<Step> {
-    // Unique on this system is enough; the same again for the same bridge.
-    let uuid = |of: &str| {
-        let hex = sha256(&[b"bridge", of.as_bytes()]);
-        format!("{}-{}-8{}-a{}-{}", &hex[0..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+/// Whether files of others allow it.
+fn by_others(name: &str, port: &str, steps: &[Step], ground: Ground<'_>) -> Result<(), Refusal> {
+    let network = &ground.target.networking;
+    let written = steps.iter().filter_map(|step| step.action.path());
+    let is_there = |path: &&TargetPath| ground.target.state(path) != &FileState::Absent;
+    if let Some(path) = written.filter(is_there).find(|path| !ground.is_own(path.as_str())) {
+        return refuse(
+            format!("{path} is there already, and is not as it was written here, if it was"),
+            "take it away if nobody needs it, or call the bridge otherwise",
+        );
+    }
+    let mut named = network.named.iter().filter(|one| !ground.is_own(&one.path));
+    if let Some(found) = named.find(|one| one.name == name) {
+        return refuse(
+            format!("{} is about {name} already", found.path),
+            "leave bridge_port out if that makes the bridge, or call it otherwise",
+        );
+    }
+    let there = || ground.interfaces.keys().map(String::as_str);
+    let concerns = |interface: &str| {
+        let mut by_hand = network.by_hand.iter().filter(|one| !ground.is_own(&one.path));
+        by_hand.find(|one| one.may_concern(interface, there()))
     };
-    let own = format!("{OWN}{name}");
-    let bridge = format!(
-        "{}[connection]\nid={own}\nuuid={}\ntype=bridge\ninterface-name={name}\n\n[bridge]\nmac-address={}\n\
-         stp=false\n\n[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n",
-        file_head("a bridge for virtual machines."),
-        uuid(&own),
-        there.mac
-    );
-    let id = format!("{own}-port");
-    let card = format!(
-        "{}[connection]\nid={id}\nuuid={}\ntype=ethernet\ninterface-name={port}\nmaster={name}\n\
-         slave-type=bridge\nautoconnect-priority=999\n",
-        file_head("the card on the bridge for virtual machines."),
-        uuid(&id)
-    );
-    // What others may read, NetworkManager does not take.
-    let closed =
-        |text: String| FileState::Regular { bytes: text.into_bytes(), mode: 0o600, owner: Owner::default() };
-    let file = |name: &str| format!("{PROFILES}/{name}.nmconnection");
-    [
-        write(
-            format!("bridge-{name}"),
-            format!("Make the bridge {name}"),
-            &file(&own),
-            closed(bridge),
-            target,
-        ),
-        write(
-            format!("bridge-{name}-port"),
-            format!("Put {port} on the bridge {name}"),
-            &file(&id),
-            closed(card),
-            target,
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn networkd(name: &str, port: &str, there: &Port, target: &Target) -> Vec<Step> {
-    let device = format!(
-        "{}[NetDev]\nName={name}\nKind=bridge\nMACAddress={}\n\n[Bridge]\nSTP=no\n",
-        file_head("a bridge for virtual machines."),
-        there.mac
-    );
-    let card = format!(
-        "{}[Match]\nName={port}\n\n[Network]\nBridge={name}\n",
-        file_head("the card on the bridge for virtual machines.")
-    );
-    let address = format!(
-        "{}[Match]\nName={name}\n\n[Network]\nDHCP=yes\n",
-        file_head("the host's address on the bridge.")
-    );
-    let file = |ending: &str| format!("{NETWORKD}/{OWN_FIRST}{name}{ending}");
-    let step = |id: &str, title: String, ending: &str, text: String| {
-        write(format!("bridge-{name}{id}"), title, &file(ending), FileState::config(text), target)
-    };
-    [
-        step("", format!("Make the bridge {name}"), ".netdev", device),
-        step("-port", format!("Put {port} on the bridge {name}"), "-port.network", card),
-        step("-address", format!("Give the host its address on {name}"), ".network", address),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn write(id: String, title: String, path: &str, after: FileState, target: &Target) -> Option<Step> {
-    let path = path.parse().ok()?;
-    let before = target.state(&path).clone();
-    Some(Step { id, title, because: BECAUSE.to_owned(), action: Action::WriteFile { path, before, after } })
+    if let Some(found) = concerns(port).or_else(|| concerns(name)) {
+        let why = format!("{} {}, which a bridge for {port} would undo or never get", found.path, found.why);
+        return refuse(why, BY_HAND);
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Taking back what earlier applies wrote: whole where nobody touched it since, else only what is
 //! ours.
 
-use super::{ANSWERS, Draft, Inputs, OwnFile, answers, answers_head, images, loaders, trial};
+use super::{ANSWERS, Draft, Inputs, OwnFile, answers, answers_head, bridges, images, loaders, trial};
 use crate::facts::target::{QEMU_CONF, is_entry};
 use crate::guest::looking_glass::{self, CLIENT_INI, WHOLE};
 use crate::id::TargetPath;
@@ -70,9 +70,11 @@ fn left_alone(path: &TargetPath) -> Finding {
 
 /// Mode `off`: everything of ours goes.
 pub(super) fn everything(inputs: &Inputs<'_>, draft: &mut Draft) {
-    for path in inputs.ours.files.keys().filter(|path| path.as_str() != ANSWERS) {
+    let stays = |path: &TargetPath| path.as_str() == ANSWERS || bridges::is_left(inputs, path);
+    for path in inputs.ours.files.keys().filter(|path| !stays(path)) {
         one(inputs, path.as_str(), draft);
     }
+    bridges::name_left(inputs, draft);
     if !inputs.ours.files.is_empty() || inputs.answers_text.is_some() {
         draft.steps.extend(answers(inputs));
     }

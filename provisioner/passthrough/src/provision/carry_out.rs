@@ -1,5 +1,7 @@
 //! What writes: apply, revert, and putting back what a run that was cut off left.
 
+use std::collections::BTreeSet;
+
 use super::first_boot::{WISH, supersede};
 use super::kernel_install::{self, ForTheKernelsOfToday};
 use super::{Done, Note, ProvisionError, REFUSAL, keep_reason};
@@ -9,7 +11,8 @@ use crate::apply::{
     StepResult, Store, Transaction, View,
 };
 use crate::facts::{Machine, boot_id, firmware_version};
-use crate::id::PciAddress;
+use crate::guest::bridge;
+use crate::id::{PciAddress, TargetPath};
 use crate::plan::{self, OwnFile, Plan, Stage};
 use crate::policy::{Identity, KILL_SWITCH, Verdict, has_kill_switch};
 use crate::root::Root;
@@ -200,6 +203,7 @@ pub fn revert(
         boot_id: boot_id(machine),
         note: Note { verdict: Verdict::Ready, reboot_needed: true }.value(),
         also: kernel_install::makes_anew(target, &applied)?,
+        held: edited_bridges(target, &applied)?,
     };
     let tokens = applied.tokens;
     let mut store = Store::open(target, options)?;
@@ -214,4 +218,19 @@ pub fn revert(
     let reverted = store.revert(&request, &mut merge, &mut runner, progress)?;
     forget_refusal(&mut store);
     Ok(reverted)
+}
+
+/// The files of every bridge of which somebody changed one: half of what makes it could take the network
+/// away. One that is gone holds nothing of anybody's.
+fn edited_bridges(target: &Root, applied: &Applied) -> Result<Vec<TargetPath>, ProvisionError> {
+    let mut edited = BTreeSet::new();
+    for path in &applied.drifted {
+        if let Some(bridge) = bridge::of(path.as_str())
+            && target.file_state(path.as_str())? != FileState::Absent
+        {
+            edited.insert(bridge);
+        }
+    }
+    let of_edited = |path: &&TargetPath| bridge::of(path.as_str()).is_some_and(|one| edited.contains(one));
+    Ok(applied.files.iter().map(|file| &file.path).filter(of_edited).cloned().collect())
 }

@@ -9,6 +9,7 @@ use crate::apply::{Applied, State, View};
 use crate::binding::{VFIO_CONF, VFIO_DEVICES};
 use crate::bootloader;
 use crate::facts::{Machine, Target};
+use crate::guest::bridge;
 use crate::id::TargetPath;
 use crate::initramfs;
 use crate::plan::{ANSWERS, CANDIDATE, Purpose, Stage};
@@ -102,9 +103,10 @@ fn goes_beyond(steps: &[Step], applied: &Applied) -> Option<String> {
             "{path} would be written anew: this machine, its answers or this program changed"
         ));
     }
-    // Somebody may have meant it.
+    // Somebody may have meant it. Of a bridge nothing is kept up, and nothing hangs on it.
     let theirs = |path: &&TargetPath| applied.drifted.contains(path);
-    let drifted = paths().find(theirs).or_else(|| applied.drifted.first());
+    let mut others = applied.drifted.iter().filter(|path| bridge::of(path.as_str()).is_none());
+    let drifted = paths().find(theirs).or_else(|| others.next());
     drifted.map(|path| format!("{path} was changed since it was applied"))
 }
 

@@ -27,10 +27,9 @@ pub fn entries(text: &str) -> impl Iterator<Item = Entry<'_>> {
     })
 }
 
-/// Whether a text has a section of this name.
-pub fn has_section(text: &str, name: &str) -> bool {
-    text.lines()
-        .any(|line| line.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) == Some(name))
+/// The last value of a key.
+pub fn value<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
+    entries(text).filter(|one| one.section == section && one.key == key).last().map(|one| one.value)
 }
 
 #[cfg(test)]
@@ -42,6 +41,7 @@ mod tests {
         let text = "above=1\n# [no]\n[Match]\n Name = en*\n; x=1\nnothing\n[Address]\n";
         let read: Vec<_> = entries(text).map(|one| (one.section, one.key, one.value)).collect();
         assert_eq!(read, [("", "above", "1"), ("Match", "Name", "en*")]);
-        assert!(has_section(text, "Address") && !has_section(text, "no"));
+        assert_eq!(value("[a]\nx=1\nx = 2\n[b]\nx=3\n", "a", "x"), Some("2"));
+        assert_eq!((value(text, "Match", "nothing"), value(text, "no", "Name")), (None, None));
     }
 }

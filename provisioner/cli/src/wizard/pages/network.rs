@@ -50,7 +50,11 @@ pub(super) const STEPS: &[Step] = &[
         },
         take: |_, draft, answer| {
             let name = interface(answer.line())?;
-            if let Some(vm) = draft.vm_mut() {
+            if let Some(vm) = draft.vm_mut()
+                && vm.network.bridge != name
+            {
+                // Whoever makes this one is asked for where it is not there.
+                vm.network.bridge_port.clear();
                 vm.network.bridge = name;
             }
             Ok(Taken::Next)

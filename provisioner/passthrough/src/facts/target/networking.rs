@@ -1,18 +1,24 @@
 //! What brings the target's wired network up, and what of it somebody set by hand: a bridge that is made
 //! by us takes its address by DHCP, and would undo that.
+//!
+//! What is known to ask for an address by DHCP and nothing else is left out; every other setting counts as
+//! made by hand, known or not.
+
+mod ifupdown;
+mod manager;
+mod netplan;
+mod networkd;
+
+use std::collections::BTreeMap;
 
 use crate::facts::FactsError;
 use crate::root::{ReadError, Root};
-use crate::text::key_file::{Entry, entries, has_section};
 
 const WANTED: &str = "/etc/systemd/system/multi-user.target.wants";
 /// Profiles of `NetworkManager`.
 pub const PROFILES: &str = "/etc/NetworkManager/system-connections";
 /// Files of systemd-networkd.
 pub const NETWORKD: &str = "/etc/systemd/network";
-const MANAGER_CONF: &str = "/etc/NetworkManager/NetworkManager.conf";
-const MANAGER_CONF_D: &str = "/etc/NetworkManager/conf.d";
-const IFUPDOWN: &str = "/etc/network/interfaces";
 /// How the names of files begin that we write there.
 pub const OWN: &str = "neuron-";
 /// The same where their order counts: in front of what people write.
@@ -37,13 +43,18 @@ impl NetworkService {
     }
 }
 
-/// Who brings the network up, and what was set by hand.
+/// Who brings the network up, and what was set by hand. Files that we wrote are among those that are named:
+/// which are ours, the journal knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Networking {
     /// The services that start with the system.
     pub services: Vec<NetworkService>,
     /// What somebody set.
     pub by_hand: Vec<ByHand>,
+    /// The interfaces that files call by their whole name.
+    pub named: Vec<Named>,
+    /// Files of systemd-networkd that ask for an address by DHCP, in the order in which they are read.
+    pub plain: Vec<Plain>,
     /// What only root may read, and who asked is not root.
     pub closed: Option<String>,
 }
@@ -53,21 +64,62 @@ pub struct Networking {
 pub struct ByHand {
     /// The file.
     pub path: String,
-    /// The interface, perhaps with `*`; `None` for any.
-    pub interface: Option<String>,
+    /// The interfaces, perhaps with `*`; `None` for any.
+    pub names: Option<String>,
+    /// Whether interfaces answer to other names than their own there.
+    pub has_altnames: bool,
     /// What it does, as the end of a sentence.
     pub why: String,
 }
 
-impl ByHand {
-    /// Whether it may be about this interface. A pattern counts up to its first special character.
-    pub fn may_concern(&self, interface: &str) -> bool {
-        self.interface.as_ref().is_none_or(|names| {
-            names.split_whitespace().any(|name| match name.find(['*', '?', '[', '!']) {
-                Some(at) => interface.starts_with(&name[..at]),
-                None => name == interface,
-            })
+/// A file that calls an interface by its whole name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The file.
+    pub path: String,
+    /// The interface.
+    pub name: String,
+}
+
+/// A file that asks for addresses by DHCP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plain {
+    /// The interfaces, as in [`ByHand`].
+    pub names: Option<String>,
+    /// Its sections but for what it matches.
+    pub sections: String,
+}
+
+const PATTERN: [char; 4] = ['*', '?', '[', '!'];
+
+/// Whether names in a file may be about this interface. A pattern counts up to its first special character.
+pub(super) fn may_concern(names: Option<&str>, interface: &str) -> bool {
+    names.is_none_or(|names| {
+        names.split_whitespace().any(|name| match name.find(PATTERN) {
+            Some(at) => interface.starts_with(&name[..at]),
+            None => name == interface,
         })
+    })
+}
+
+impl ByHand {
+    /// Whether it may be about this interface, on a machine that has these.
+    ///
+    /// A wired card may have more names than the one that it goes by (`enp5s0`, and `eno1` besides): a name
+    /// of that kind that fits no interface may be one of those.
+    pub fn may_concern<'a>(&self, interface: &str, there: impl Iterator<Item = &'a str> + Clone) -> bool {
+        let is_other_name =
+            |name: &str| name.starts_with("en") && !there.clone().any(|known| may_concern(Some(name), known));
+        may_concern(self.names.as_deref(), interface)
+            || (self.has_altnames
+                && self.names.iter().flat_map(|names| names.split_whitespace()).any(is_other_name))
+    }
+}
+
+impl Plain {
+    /// Whether it may be about this interface.
+    pub fn may_concern(&self, interface: &str) -> bool {
+        may_concern(self.names.as_deref(), interface)
     }
 }
 
@@ -91,24 +143,27 @@ impl Networking {
 
     fn read_all(&mut self, root: &Root) -> Result<(), ReadError> {
         if self.services.contains(&NetworkService::NetworkManager) {
-            of_folder(root, PROFILES, "", |path, text| self.by_hand.extend(profile(path, text)))?;
-            let mut settings = |path: &str, text: &str| self.by_hand.extend(left_out(path, text));
-            if let Some(text) = root.attribute(MANAGER_CONF)? {
-                settings(MANAGER_CONF, &text);
-            }
-            of_folder(root, MANAGER_CONF_D, ".conf", settings)?;
+            manager::read(root, self)?;
         }
         if self.services.contains(&NetworkService::Networkd) {
-            of_folder(root, NETWORKD, ".network", |path, text| self.by_hand.extend(network(path, text)))?;
+            networkd::read(root, self)?;
         }
-        if let Some(text) = root.attribute(IFUPDOWN)? {
-            self.by_hand.extend(ifupdown(&text));
-        }
-        Ok(())
+        ifupdown::read(root, self)?;
+        netplan::read(root, self)
+    }
+
+    fn name(&mut self, path: &str, name: &str) {
+        self.named.push(Named { path: path.to_owned(), name: name.to_owned() });
+    }
+
+    /// Adds a setting for any interface.
+    fn for_any(&mut self, path: &str, why: &str) {
+        let by_hand = ByHand { path: path.to_owned(), names: None, has_altnames: false, why: why.to_owned() };
+        self.by_hand.push(by_hand);
     }
 }
 
-/// The files that we wrote there.
+/// The files that may be ours there.
 pub(super) fn own_files(root: &Root) -> Result<Vec<String>, FactsError> {
     let mut own = Vec::new();
     for (folder, begin) in [(PROFILES, OWN), (NETWORKD, OWN_FIRST)] {
@@ -117,100 +172,34 @@ pub(super) fn own_files(root: &Root) -> Result<Vec<String>, FactsError> {
             Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => None,
             names => names?,
         };
-        let names = names.unwrap_or_default().into_iter().filter(|name| name.starts_with(begin));
-        own.extend(names.map(|name| format!("{folder}/{name}")));
+        for name in names.unwrap_or_default().into_iter().filter(|name| name.starts_with(begin)) {
+            let path = format!("{folder}/{name}");
+            if root.size(&path)?.is_some() {
+                own.push(path);
+            }
+        }
     }
     Ok(own)
 }
 
-/// Every file of a folder whose name ends so and that is not ours.
-fn of_folder(
-    root: &Root,
-    folder: &str,
-    ending: &str,
-    mut each: impl FnMut(&str, &str),
-) -> Result<(), ReadError> {
-    for name in root.list(folder)?.unwrap_or_default() {
-        if name.ends_with(ending) && !name.starts_with(OWN) && !name.starts_with(OWN_FIRST) {
-            let path = format!("{folder}/{name}");
-            if let Some(text) = root.attribute(&path)? {
-                each(&path, &text);
+/// The paths of the files whose names end so, by name; one in an earlier folder hides those of its name.
+fn files(root: &Root, folders: &[&str], ending: &str) -> Result<BTreeMap<String, String>, ReadError> {
+    let mut found = BTreeMap::new();
+    for folder in folders {
+        for name in root.list(folder)?.unwrap_or_default() {
+            if name.ends_with(ending) {
+                let path = format!("{folder}/{name}");
+                found.entry(name).or_insert(path);
             }
         }
     }
-    Ok(())
+    Ok(found)
 }
 
-fn value<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
-    entries(text).filter(|one| one.section == section && one.key == key).last().map(|one| one.value)
-}
-
-/// A profile of `NetworkManager` for a wired interface that does more than ask for an address.
-fn profile(path: &str, text: &str) -> Option<ByHand> {
-    let kind = value(text, "connection", "type")?;
-    if !["ethernet", "802-3-ethernet"].contains(&kind) {
-        return None;
+/// The text of a file; `None` where that is none: a folder, or a device that hides another file.
+fn text(root: &Root, path: &str) -> Result<Option<String>, ReadError> {
+    if root.size(path)?.is_none() {
+        return Ok(None);
     }
-    let by_hand = |version: &str| {
-        value(text, version, "method").filter(|method| matches!(*method, "manual" | "shared" | "link-local"))
-    };
-    let is_port = ["master", "controller"].iter().any(|key| value(text, "connection", key).is_some());
-    let why = if let Some(method) = by_hand("ipv4").or_else(|| by_hand("ipv6")) {
-        format!("sets its addresses itself (method={method})")
-    } else if has_section(text, "802-1x") {
-        "logs in to the network (802-1x)".to_owned()
-    } else if is_port {
-        "makes it a part of another interface".to_owned()
-    } else {
-        return None;
-    };
-    let interface = value(text, "connection", "interface-name").map(str::to_owned);
-    Some(ByHand { path: path.to_owned(), interface, why })
-}
-
-fn left_out(path: &str, text: &str) -> Option<ByHand> {
-    let is_it =
-        |one: Entry<'_>| one.key.trim_end_matches('+') == "unmanaged-devices" && !one.value.is_empty();
-    let why = "leaves interfaces out of NetworkManager (unmanaged-devices)".to_owned();
-    entries(text).any(is_it).then(|| ByHand { path: path.to_owned(), interface: None, why })
-}
-
-/// A file of systemd-networkd that does more than ask for an address, or that is read before ours.
-fn network(path: &str, text: &str) -> Option<ByHand> {
-    let says = |key: &str| value(text, "Network", key);
-    let asks = says("DHCP").is_some_and(|value| value != "no" && value != "false" && value != "off");
-    let others = ["Address", "Gateway", "Bridge", "Bond", "VLAN", "MACVLAN", "IPVLAN", "VRF"];
-    let other = others.iter().find(|key| says(key).is_some());
-    let section = ["Address", "Route"].into_iter().find(|name| has_section(text, name));
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let why = if let Some(key) = other {
-        format!("sets {key} for it")
-    } else if let Some(section) = section {
-        format!("has a section [{section}] for it")
-    } else if !asks {
-        "does not ask for an address by DHCP".to_owned()
-    } else if name < OWN_FIRST {
-        format!("is read before {OWN_FIRST}*, and takes the interface")
-    } else {
-        return None;
-    };
-    let interface = value(text, "Match", "Name").map(str::to_owned);
-    // One that names other kinds of interfaces is about none of wires.
-    let is_other = value(text, "Match", "Type").is_some_and(|kind| !kind.contains("ether"));
-    (!is_other).then(|| ByHand { path: path.to_owned(), interface, why })
-}
-
-/// ifupdown has the interfaces that its file names, whoever else is there.
-fn ifupdown(text: &str) -> Vec<ByHand> {
-    let named = |line: &str| {
-        let mut words = line.split_whitespace();
-        let is_one = words.next() == Some("iface");
-        words.next().filter(|name| is_one && *name != "lo").map(str::to_owned)
-    };
-    let by_hand = |interface| ByHand {
-        path: IFUPDOWN.to_owned(),
-        interface: Some(interface),
-        why: "has it (ifupdown)".to_owned(),
-    };
-    text.lines().filter_map(named).map(by_hand).collect()
+    root.attribute(path)
 }

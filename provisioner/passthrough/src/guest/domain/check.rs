@@ -165,12 +165,7 @@ fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
             found.push(problem(name, key, why, "write the name that `ip link` shows"));
         } else if vm.network.kind == NetworkKind::Bridge && inputs.has_bridge == Some(false) {
             let why = format!("there is no bridge `{source}` on this machine");
-            let hint = if vm.network.bridge_port.is_empty() {
-                "name the wired interface for it in bridge_port, then apply and reboot; or use kind = \"nat\""
-            } else {
-                "`neuron-provisioner apply` writes what makes it, as root; it is there after a reboot"
-            };
-            found.push(problem(name, "network.bridge", why, hint));
+            found.push(problem(name, "network.bridge", why, bridge::hint(inputs.answers, &vm.network)));
         }
     }
     if inputs.gpus.len() > 1 && !vm.rom_file.is_empty() {

@@ -7,7 +7,8 @@ use neuron_tests::left_out;
 
 use super::{MAC, MANAGER, NETWORKD, NETWORKS, PROFILES, answers, apply, ground};
 
-/// A network with a card `enp5s0` whose cable leads to `other`; then the service, and what became of it.
+/// A network with a card `enp5s0` whose cable leads to `other`, where addresses are given out by DHCP; then the
+/// service, and what became of it: the card's bridge, and which interface has such an address.
 const SCRIPT: &str = r#"
 set -e
 service=$1 files=$2
@@ -16,6 +17,10 @@ mount -t tmpfs private /run
 mkdir -p /run/dbus /run/NetworkManager
 ip link add enp5s0 type veth peer name other
 ip link set other up
+ip address add 192.0.2.1/24 dev other
+dnsmasq --conf-file=/dev/null --user=root --pid-file=/run/dnsmasq --port=0 --interface=other --bind-interfaces \
+    --dhcp-range=192.0.2.50,192.0.2.60,1h --dhcp-leasefile=/run/leases --no-ping --log-facility=/run/log-dhcp
+addressed() { ip -4 -o address show | sed -n 's/^[0-9]*: \([a-z0-9]*\) *inet 192\.0\.2\.[56][0-9].*/\1/p'; }
 case $service in
     systemd-networkd)
         mkdir -p /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp
@@ -31,15 +36,19 @@ case $service in
         NetworkManager --no-daemon >/run/log 2>&1 &
         ;;
 esac
-for tenth in $(seq 300); do
-    if [ -e /sys/class/net/br0/brif/enp5s0 ] || [ "$tenth" -gt "$3" ]; then break; fi
+for tenth in $(seq "$3"); do
+    with=$(addressed)
+    if [ -n "$with" ]; then break; fi
     sleep 0.1
 done
-[ -e /sys/class/net/br0/brif/enp5s0 ] && echo "on $(cat /sys/class/net/br0/address)" || echo none
-cat /run/log >&2
+on=none
+if [ -e /sys/class/net/br0/brif/enp5s0 ]; then on=$(cat /sys/class/net/br0/address); fi
+echo "bridge $on, address on ${with:-none}"
+kill "$(cat /run/dnsmasq)"
+cat /run/log /run/log-dhcp >&2
 "#;
 
-/// What the service makes of these files: `on MAC`, or `none` after so many tenths of a second.
+/// What the service makes of these files, once some interface has an address; at most so many tenths of a second.
 fn made(service: &str, files: &Path, patience: u32) -> String {
     let mut unshare = Command::new("unshare");
     unshare.args([
@@ -89,9 +98,9 @@ fn each_service_makes_the_bridge_and_prefers_ours_to_what_had_the_card() {
         {
             let _ = std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755));
         }
-        // The control: what was there makes none.
-        assert_eq!(made(service, &files, 30), "none", "{service}");
+        // The control: what was there makes none, and the card has the address.
+        assert_eq!(made(service, &files, 290), "bridge none, address on enp5s0", "{service}");
         apply(&ground, &answers("br0", "enp5s0"));
-        assert_eq!(made(service, &files, 290), format!("on {MAC}"), "{service}");
+        assert_eq!(made(service, &files, 290), format!("bridge {MAC}, address on br0"), "{service}");
     }
 }

@@ -222,3 +222,38 @@ fn by_others(name: &str, port: &str, steps: &[Step], ground: Ground<'_>) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_tells_its_bridge() {
+        for (path, bridge) in [
+            ("/etc/NetworkManager/system-connections/neuron-br0.nmconnection", Some("br0")),
+            ("/etc/NetworkManager/system-connections/neuron-br0-port.nmconnection", Some("br0")),
+            ("/etc/systemd/network/05-neuron-a.b.netdev", Some("a.b")),
+            ("/etc/systemd/network/05-neuron-br0-port.network", Some("br0")),
+            ("/etc/systemd/network/neuron-br0.network", None),
+            ("/etc/NetworkManager/system-connections/br0.nmconnection", None),
+            ("/run/systemd/network/05-neuron-br0.network", None),
+            ("/etc/systemd/network/05-neuron-br0.link", None),
+        ] {
+            assert_eq!(of(path), bridge, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_done_is_what_would_help() {
+        for (text, wanted) in [
+            ("", "name the wired interface"),
+            ("bridge_port = \"enp5s0\"\n", "`neuron-provisioner apply` writes"),
+            ("bridge_port = \"enp5s0\"\n[passthrough]\nmode = \"off\"\n", "nothing is written"),
+        ] {
+            let text = format!("[vm.a]\n[vm.a.network]\nkind = \"bridge\"\n{text}");
+            let answers = Answers::parse(&text).unwrap();
+            let hint = hint(&answers, &answers.vm["a"].network);
+            assert!(hint.contains(wanted), "{text}: {hint}");
+        }
+    }
+}

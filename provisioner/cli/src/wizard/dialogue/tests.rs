@@ -260,6 +260,54 @@ const CASES: &[Case] = &[
         ),
     },
     Case {
+        name: "a machine on a bridge that this program makes stays on it",
+        machine: TWO,
+        before: ON_LAN,
+        said: &[
+            BEGIN[0],
+            BEGIN[1],
+            BEGIN[2],
+            ("looking-glass", Take(1)),
+            ("machine", Yes),
+            ("name", Yes),
+            ("memory", Yes),
+            ("processors", Yes),
+            ("disk", Yes),
+            ("install-iso", Line("none")),
+            ("network", Yes),
+            ("bridge", Line("lan")),
+        ],
+        ends: Ends::With(
+            "[looking_glass]\nenable = false\n\n[passthrough]\nguest_gpus = [\"10de:1e87\"]\n\n[vm.old]\n\
+             kind = \"linux\"\nmemory_mib = 6144\nvcpus = 3\n\n[vm.old.disk]\npath = \"/srv/there.qcow2\"\n\
+             size_gib = 128\n\n[vm.old.network]\nbridge = \"lan\"\nbridge_port = \"enp5s0\"\nkind = \"bridge\"\n",
+        ),
+    },
+    Case {
+        name: "on another bridge, that is there, its card is not asked for and goes",
+        machine: TWO,
+        before: ON_LAN,
+        said: &[
+            BEGIN[0],
+            BEGIN[1],
+            BEGIN[2],
+            ("looking-glass", Take(1)),
+            ("machine", Yes),
+            ("name", Yes),
+            ("memory", Yes),
+            ("processors", Yes),
+            ("disk", Yes),
+            ("install-iso", Line("none")),
+            ("network", Yes),
+            ("bridge", Line("virbr7")),
+        ],
+        ends: Ends::With(
+            "[looking_glass]\nenable = false\n\n[passthrough]\nguest_gpus = [\"10de:1e87\"]\n\n[vm.old]\n\
+             kind = \"linux\"\nmemory_mib = 6144\nvcpus = 3\n\n[vm.old.disk]\npath = \"/srv/there.qcow2\"\n\
+             size_gib = 128\n\n[vm.old.network]\nbridge = \"virbr7\"\nkind = \"bridge\"\n",
+        ),
+    },
+    Case {
         name: "none now, and the machine that the answers have stays",
         machine: TWO,
         before: "[vm.old]\nkind = \"linux\"\n",
@@ -385,6 +433,10 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// A machine on a bridge that was made for it.
+const ON_LAN: &str = "[vm.old]\nkind = \"linux\"\nmemory_mib = 6144\nvcpus = 3\ndisk = { path = \"/srv/there.qcow2\" }\n\
+                      network = { kind = \"bridge\", bridge = \"lan\", bridge_port = \"enp5s0\" }\n";
+
 fn furnished(machine: &str) -> Ground {
     let ground = Ground::new(machine, "arch-grub").unwrap();
     let target = ground.target();
@@ -402,6 +454,10 @@ fn furnished(machine: &str) -> Ground {
     neuron_tests::machine::in_use::default_route(&machine, "enp5s0").unwrap();
     for (file, text) in [("address", "52:54:00:11:22:33\n"), ("type", "1\n"), ("device/vendor", "0x8086\n")] {
         neuron_tests::write(&machine.join("sys/class/net/enp5s0").join(file), text).unwrap();
+    }
+    for bridge in ["lan", "virbr7"] {
+        neuron_tests::write(&machine.join("sys/class/net").join(bridge).join("bridge/bridge_id"), "x\n")
+            .unwrap();
     }
     ground
 }

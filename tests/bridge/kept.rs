@@ -50,6 +50,9 @@ fn edit(ground: &Ground, service: &str) -> String {
 fn a_card_that_cannot_be_seen_refuses_nothing_that_stands() {
     for service in [MANAGER, NETWORKD] {
         let ground = with_bridge(service);
+        // Some cards have another address after every boot.
+        write(&ground.machine().join("sys/class/net/enp5s0/address"), "52:54:00:99:99:99\n").unwrap();
+        assert_eq!(run(&ground, &usual(), &["plan", "--check"]).code, 0, "{service}");
         lose_the_card(&ground);
         // Somebody's other profile never gets the card, and that is as it was.
         write(&ground.target().join("etc/network/interfaces"), "iface enp5s0 inet dhcp\n").unwrap();

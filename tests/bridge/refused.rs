@@ -259,3 +259,25 @@ fn ifupdown_and_netplan() {
         }
     }
 }
+
+/// As the packages of this system have them.
+#[test]
+fn what_the_services_bring_themselves_is_no_reason() {
+    for (service, folder) in [(MANAGER, "usr/lib/NetworkManager/conf.d"), (NETWORKD, LIB_NETWORKS)] {
+        let ground = ground(&[service]);
+        let of_system = std::path::Path::new("/").join(folder);
+        for entry in fs::read_dir(&of_system).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            write(&ground.target().join(folder).join(path.file_name().unwrap()), text).unwrap();
+        }
+        refused_or_not(&ground, &answers("br0", "enp5s0"), MADE);
+        // What one of those says, for the card.
+        let theirs = ground.target().join(LIB_NETWORKS).join("80-container-ve.network");
+        if service == NETWORKD {
+            let text = fs::read_to_string(&theirs).unwrap().replace("Name=ve-*", "Name=en*");
+            write(&theirs, text).unwrap();
+            refused_or_not(&ground, &answers("br0", "enp5s0"), "80-container-ve.network sets Address");
+        }
+    }
+}

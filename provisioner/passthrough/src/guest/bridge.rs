@@ -135,20 +135,20 @@ fn refuse<T>(why: String, hint: &str) -> Result<T, Refusal> {
 
 fn one(name: &str, port: &str, ground: Ground<'_>) -> Result<Vec<Step>, Refusal> {
     let network = &ground.target.networking;
-    let there = ground.interfaces.get(port);
     // What makes it stands there already: nothing is to be undone by it any more, and whatever can be seen
-    // of the card today, the set-up is as it was.
+    // of the card today, its address included, the set-up is as it was.
     for service in &network.services {
-        let steps = files::steps(*service, name, port, there, ground.target);
+        let Some(mac) = files::mac(*service, name, ground.target) else { continue };
+        let steps = files::steps(*service, name, port, mac, ground.target);
         let is_ours = |step: &Step| step.action.path().is_some_and(|path| ground.own.contains(path));
         if steps.iter().all(|step| step.is_settled() && is_ours(step)) {
             return Ok(steps);
         }
     }
-    interfaces(name, port, ground)?;
     if let Some(path) = &network.closed {
         return refuse(format!("{path} can be read by root alone"), "run as root");
     }
+    let there = interfaces(name, port, ground)?;
     let service = match network.services.as_slice() {
         [service] => *service,
         [] => {
@@ -162,13 +162,13 @@ fn one(name: &str, port: &str, ground: Ground<'_>) -> Result<Vec<Step>, Refusal>
             return refuse(why, "disable the one that is not wanted, or make the bridge by hand");
         }
     };
-    let steps = files::steps(service, name, port, there, ground.target);
+    let steps = files::steps(service, name, port, &there.mac, ground.target);
     by_others(name, port, &steps, ground)?;
     Ok(steps)
 }
 
-/// Whether the machine's interfaces allow it.
-fn interfaces(name: &str, port: &str, ground: Ground<'_>) -> Result<(), Refusal> {
+/// The card, where the machine's interfaces allow it.
+fn interfaces<'a>(name: &str, port: &str, ground: Ground<'a>) -> Result<&'a Port, Refusal> {
     let Some(there) = ground.interfaces.get(port) else {
         return refuse(
             format!("there is no interface {port} here"),
@@ -190,7 +190,7 @@ fn interfaces(name: &str, port: &str, ground: Ground<'_>) -> Result<(), Refusal>
             "leave bridge_port out if that is the bridge, or call it otherwise; where it was just taken back, reboot first",
         );
     }
-    Ok(())
+    Ok(there)
 }
 
 /// Whether files of others allow it.
@@ -211,10 +211,10 @@ fn by_others(name: &str, port: &str, steps: &[Step], ground: Ground<'_>) -> Resu
             "leave bridge_port out if that makes the bridge, or call it otherwise",
         );
     }
-    let there = || ground.interfaces.keys().map(String::as_str);
+    let there: Vec<&str> = ground.interfaces.keys().map(String::as_str).collect();
     let concerns = |interface: &str| {
         let mut by_hand = network.by_hand.iter().filter(|one| !ground.is_own(&one.path));
-        by_hand.find(|one| one.may_concern(interface, there()))
+        by_hand.find(|one| one.may_concern(interface, &there))
     };
     if let Some(found) = concerns(port).or_else(|| concerns(name)) {
         let why = format!("{} {}, which a bridge for {port} would undo or never get", found.path, found.why);

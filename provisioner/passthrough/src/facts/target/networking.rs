@@ -107,9 +107,9 @@ impl ByHand {
     ///
     /// A wired card may have more names than the one that it goes by (`enp5s0`, and `eno1` besides): a name
     /// of that kind that fits no interface may be one of those.
-    pub fn may_concern<'a>(&self, interface: &str, there: impl Iterator<Item = &'a str> + Clone) -> bool {
+    pub fn may_concern(&self, interface: &str, there: &[&str]) -> bool {
         let is_other_name =
-            |name: &str| name.starts_with("en") && !there.clone().any(|known| may_concern(Some(name), known));
+            |name: &str| name.starts_with("en") && !there.iter().any(|known| may_concern(Some(name), known));
         may_concern(self.names.as_deref(), interface)
             || (self.has_altnames
                 && self.names.iter().flat_map(|names| names.split_whitespace()).any(is_other_name))

@@ -1,8 +1,8 @@
 //! The files that make one bridge, for either service.
 
 use super::PORT;
+use crate::facts::Target;
 use crate::facts::target::{NETWORKD, NetworkService, OWN, OWN_FIRST, PROFILES};
-use crate::facts::{Port, Target};
 use crate::step::{Action, FileState, Owner, Step, file_head};
 use crate::text::digest::sha256;
 use crate::text::key_file::value;
@@ -22,23 +22,25 @@ pub fn of(path: &str) -> Option<&str> {
     Some(name.strip_suffix(PORT).unwrap_or(name))
 }
 
-/// The steps for one bridge. Where the card cannot be seen, it has the address that stands in what was
-/// written before.
-pub(super) fn steps(
-    service: NetworkService,
-    name: &str,
-    port: &str,
-    there: Option<&Port>,
-    target: &Target,
-) -> Vec<Step> {
+/// The address of the card in what was written for a bridge.
+pub(super) fn mac<'a>(service: NetworkService, name: &str, target: &'a Target) -> Option<&'a str> {
     let (path, section, key) = match service {
         NetworkService::NetworkManager => {
             (format!("{PROFILES}/{OWN}{name}.nmconnection"), "bridge", "mac-address")
         }
         NetworkService::Networkd => (format!("{NETWORKD}/{OWN_FIRST}{name}.netdev"), "NetDev", "MACAddress"),
     };
-    let written = || target.text(&path).and_then(|text| value(text, section, key));
-    let mac = there.map(|there| there.mac.as_str()).or_else(written).unwrap_or_default();
+    value(target.text(&path)?, section, key)
+}
+
+/// The steps for one bridge, with the address of its card.
+pub(super) fn steps(
+    service: NetworkService,
+    name: &str,
+    port: &str,
+    mac: &str,
+    target: &Target,
+) -> Vec<Step> {
     match service {
         NetworkService::NetworkManager => network_manager(name, port, mac, target),
         NetworkService::Networkd => networkd(name, port, mac, target),

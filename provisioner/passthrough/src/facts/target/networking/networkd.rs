@@ -91,14 +91,14 @@ fn is_usual(one: &Entry<'_>) -> bool {
 
 /// The same settings for another interface.
 fn sections<'a>(all: impl Iterator<Item = Entry<'a>>) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     let mut section = "";
     for one in all.filter(|one| one.section != "Match" && !one.value.is_empty()) {
         if one.section != section {
             section = one.section;
-            text.push_str(&format!("\n[{section}]\n"));
+            lines.push(format!("\n[{section}]\n"));
         }
-        text.push_str(&format!("{}={}\n", one.key, one.value));
+        lines.push(format!("{}={}\n", one.key, one.value));
     }
-    text
+    lines.concat()
 }

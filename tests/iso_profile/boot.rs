@@ -12,6 +12,9 @@ const IMAGE: &str = "/%INSTALL_DIR%/boot/%ARCH%/initramfs-linux.img";
 const WHERE: [&str; 2] = ["archisobasedir=%INSTALL_DIR%", "archisosearchuuid=%ARCHISO_UUID%"];
 const IOMMU: [&str; 2] = ["intel_iommu=on", "iommu=pt"];
 
+/// How many letters of a label are seen in the menu of syslinux.
+const LABEL: usize = 56;
+
 const ENTRIES: &str = "efiboot/loader/entries";
 
 /// An entry of any loader.
@@ -85,6 +88,9 @@ pub(crate) fn syslinux_entries(profile: &Profile) -> Vec<String> {
                 ("INITRD", Some(entry)) => value.clone_into(&mut entry.image),
                 ("APPEND", Some(entry)) => {
                     entry.options = value.split_whitespace().map(str::to_owned).collect();
+                }
+                ("MENU", _) if value.strip_prefix("LABEL ").is_some_and(|label| label.len() > LABEL) => {
+                    found.push(format!("syslinux/{file}: {value}: the menu shows {LABEL} letters of it"));
                 }
                 ("INCLUDE" | "CONFIG", _) if !profile.path("syslinux").join(value).is_file() => {
                     found.push(format!("syslinux/{file}: {key} {value}: there is no such file"));

@@ -96,6 +96,10 @@ pub(crate) const ALL: &[Fault] = &[
         edit(to, "efiboot/loader/entries/01-neuron.conf", "vmlinuz-linux", "vmlinuz-linux-lts");
     }),
     fault("is no file in", |to| edit(to, "efiboot/loader/loader.conf", "01-neuron", "01-arch")),
+    fault("the menu shows 56 letters of it", |to| {
+        let long = format!("MENU LABEL NeuronOS installer{}", " and more".repeat(5));
+        edit(to, "syslinux/syslinux.cfg", "MENU LABEL NeuronOS installer\n", &(long + "\n"));
+    }),
     fault("is no label", |to| edit(to, "syslinux/syslinux.cfg", "DEFAULT neuron", "DEFAULT arch")),
     fault("motd would stay in the new system", |to| write(to, "airootfs/etc/motd", "Welcome\n")),
     fault("archiso.conf would stay", |to| {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{chown, symlink};
 use std::process::Command;
 
 use neuron_tests::left_out;
-use neuron_tests::machine::{self, Machine};
+use neuron_tests::machine::{self, Machine, in_use};
 use neuron_tests::program::{self, Output};
 use neuron_tests::scenario::{Ground, without_state};
 use neuron_tests::tree;
@@ -55,6 +55,31 @@ fn put_new(ground: &Ground, path: &str, text: &str) {
 
 fn append(ground: &Ground, path: &str, line: &str) {
     put(ground, path, &(text(ground, path) + line + "\n"));
+}
+
+/// The card's own USB controller goes with it, and what was plugged in there since with that.
+#[test]
+fn what_the_host_came_to_use_since_a_plan_was_saved_stays() {
+    let ground = ground();
+    let saved = ground.beside("plan.json").display().to_string();
+    ends(&ground, &["plan", "--out", &saved], 0);
+    let apply = ["apply", "--yes", "--plan", &saved];
+    let mounts = ground.machine().join("proc/self/mountinfo");
+    let before = fs::read_to_string(&mounts).unwrap();
+    in_use::disk(&ground.machine(), "0000:01:00.2", "sdb1", "8:17").unwrap();
+    fs::write(&mounts, "30 1 8:17 / /mnt rw - vfat /dev/sdb1 rw\n").unwrap();
+    let told = ends(&ground, &apply, 5).stderr;
+    assert!(told.contains("sdb1 is mounted at /mnt"), "{told}");
+    // Nor is anything carried out where that is not known: a plan of such a machine is a plan all the same.
+    fs::remove_file(&mounts).unwrap();
+    ends(&ground, &["plan"], 0);
+    let told = ends(&ground, &["apply", "--yes"], 3).stderr;
+    assert!(told.contains("cannot be read here: 0000:01:00.2"), "{told}");
+    ends(&ground, &apply, 5);
+    assert!(!ground.target().join(VFIO_CONF).exists());
+    // The control: the disk is there, and in no use.
+    fs::write(&mounts, before).unwrap();
+    ends(&ground, &apply, 4);
 }
 
 #[test]

@@ -115,6 +115,7 @@ fn a_device_beside_the_card_is_still_the_one_that_was_recorded() {
     assert_eq!(of("domain").0, "pass");
     // The host's last keyboard was plugged into it since: what would be defined now is refused, and told.
     neuron_tests::machine::in_use::keyboard(&machine, Some("0000:00:14.0"), "input1").unwrap();
+    neuron_tests::machine::in_use::without_keyboard(&machine).unwrap();
     let (status, evidence) = of("domain");
     assert!(status == "fail" && evidence.contains("every keyboard"), "{status}: {evidence}");
     assert_code(&desk.run(&daemon, "", &["revert", "--yes"]), 4);

@@ -52,7 +52,6 @@ impl Bench {
         let route = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
                      enp5s0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n";
         bench.put_machine("proc/net/route", route);
-        machine::in_use::in_no_use(&bench.ground.machine()).unwrap();
         bench.put_machine("sys/class/net/br0/bridge/bridge_id", "8000.000000000000\n");
         bench
     }

@@ -192,6 +192,7 @@ fn what_else_it_gets_has_a_port_of_its_own() {
     assert!(!bench.xml("[vm.a]\ngpus = \"none\"\n").contains("hostdev"));
     // What the host needs goes to no machine, and neither does anything where nothing is given away.
     machine::in_use::keyboard(&bench.ground.machine(), Some("0000:00:14.0"), "input1").unwrap();
+    machine::in_use::without_keyboard(&bench.ground.machine()).unwrap();
     let off = "[passthrough]\nmode = \"off\"\n[vm.a]\ngpus = \"none\"\npci_devices = [\"144d:a808\"]\n";
     for (answers, wanted) in [(devices, "every keyboard of the host"), (off, "gives nothing away")] {
         let output = bench.render(answers, &[]);

@@ -59,7 +59,7 @@ pub(crate) fn refused_installation(wanted: &str) -> Ground {
     let ground = ground("made-intel-off-in-firmware");
     let wanted = Answers::parse(wanted).unwrap();
     let [machine, target] = [ground.machine(), ground.target()].map(|path| Root::directory(&path).unwrap());
-    let (_, judgement) = provision::inspect(&machine, &wanted).unwrap();
+    let (_, judgement) = provision::inspect(&machine, None, &wanted).unwrap();
     assert_eq!(judgement.decision.verdict, policy::Verdict::Refused, "the control: it is refused");
     provision::keep_wish(&target, &judgement.decision, &Source::Given(Box::new(wanted)));
     ground

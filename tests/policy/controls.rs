@@ -88,7 +88,7 @@ fn rule_2_sees_what_is_no_part_of_the_guest() {
             used.disks.push(Disk { name: "sda".to_owned(), functions: vec![at], used: "is".to_owned() });
         },
         |used, at| used.keyboards.push(vec![at]),
-        |used, at| drop(used.routes.insert(at, "eth0".to_owned())),
+        |used, at| drop(used.cards.insert(at, "eth0".to_owned())),
     ];
     for spoil in uses {
         sees("2", "what the host uses", |machine, answers, judgement| {

@@ -8,7 +8,7 @@ use neuron_passthrough::facts::{
     Iommu, Machine, Mux, PciFunction,
 };
 use neuron_passthrough::id::{FunctionName, GroupId, PciAddress, PciId};
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -191,10 +191,12 @@ fn host_use() -> impl Strategy<Value = Option<HostUse>> {
         functions,
         used: "is mounted at /".to_owned(),
     });
-    let routes = vec(address(), 0..2)
+    let cards = vec(address(), 0..2)
         .prop_map(|all| all.into_iter().map(|address| (address, "eth0".to_owned())).collect());
-    let used = (vec(disk, 0..2), vec(vec(address(), 0..2), 0..3), routes);
-    option::weighted(0.9, used.prop_map(|(disks, keyboards, routes)| HostUse { disks, keyboards, routes }))
+    let ways = btree_map(select(vec!["eth0", "tun0"]).prop_map(str::to_owned), vec(address(), 0..2), 0..2);
+    let used = (vec(disk, 0..2), vec(vec(address(), 0..2), 0..3), cards, ways);
+    let used = used.prop_map(|(disks, keyboards, cards, ways)| HostUse { disks, keyboards, cards, ways });
+    option::weighted(0.9, used)
 }
 
 /// A machine of up to twelve functions.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use neuron_passthrough::answers::{Answers, Gpus, HostGpu, MatchBy, Mode, Override};
-use neuron_passthrough::facts::{CpuVendor, Machine, Mux, PciFunction};
+use neuron_passthrough::facts::{CpuVendor, HostUse, Machine, Mux, PciFunction};
 use neuron_passthrough::id::{FunctionName, PciAddress};
 use neuron_passthrough::policy::{
     Decision, Gpu, GpuKind, GpuRole, IommuState, Judgement, KILL_SWITCH, Matching, Severity, Verdict,
@@ -188,7 +188,7 @@ fn nothing_else(trial: Trial<'_>) -> Vec<String> {
     if !trial.bind().is_empty() {
         let kept = named.iter().filter(|address| !trial.is_bound(**address));
         wrong.extend(kept.map(|address| format!("{address} is named and not bound")));
-        wrong.extend(what_the_host_loses(trial, &named));
+        wrong.extend(what_the_host_loses(trial));
         let missing = guests.iter().filter(|guest| !trial.is_bound(guest.address));
         wrong.extend(missing.map(|guest| format!("the guest's GPU {} is not bound", guest.address)));
     }
@@ -202,25 +202,28 @@ fn unfit(function: &PciFunction) -> Option<String> {
         .then(|| format!("goes to no guest: class {}", function.class))
 }
 
-/// What the host runs from, types on, or is reached by, as far as devices were named.
-fn what_the_host_loses(trial: Trial<'_>, named: &BTreeSet<PciAddress>) -> Vec<String> {
-    if named.is_empty() {
-        return Vec::new();
-    }
-    let Some(used) = &trial.machine.host_use else {
-        return vec!["it goes ahead though nobody knows what the host uses".to_owned()];
-    };
-    let mut wrong = Vec::new();
+/// What the host runs from, types on, or is reached by. Pictures and sound are nothing of these.
+fn what_the_host_loses(trial: Trial<'_>) -> Vec<String> {
     let of_a_gpu = |f: &PciFunction| trial.machine.gpus().any(|gpu| trial.is_part(f, gpu));
-    let beside: Vec<&PciFunction> =
-        trial.bind().iter().filter_map(|address| trial.function(*address)).filter(|f| !of_a_gpu(f)).collect();
-    for function in &beside {
+    let asked: Vec<&PciFunction> = trial
+        .bind()
+        .iter()
+        .filter_map(|address| trial.function(*address))
+        .filter(|function| function.class.base() != 0x03 && function.class.kind() != 0x0403)
+        .collect();
+    let mut wrong = Vec::new();
+    let Some(used) = &trial.machine.host_use else {
+        let unknown = asked.iter().filter(|function| !of_a_gpu(function));
+        wrong.extend(unknown.map(|f| format!("nobody knows what the host uses of {}", f.address)));
+        return wrong;
+    };
+    for function in &asked {
         let address = function.address;
         if used.disks.iter().any(|disk| disk.functions.contains(&address)) {
             wrong.push(format!("{address} holds a disk that the host uses"));
         }
-        if used.routes.contains_key(&address) && !trial.allows(Override::HostNetwork) {
-            wrong.push(format!("{address} is the host's way to the network"));
+        if !is_reached_without(trial, used, function) && !trial.allows(Override::HostNetwork) {
+            wrong.push(format!("nothing shows that the host reaches the network without {address}"));
         }
         let twin = |other: &PciFunction| {
             function.id.is_some() && other.id == function.id && !trial.is_bound(other.address)
@@ -232,12 +235,32 @@ fn what_the_host_loses(trial: Trial<'_>, named: &BTreeSet<PciAddress>) -> Vec<St
             wrong.push(format!("{address} is storage, and the host has one of the same model"));
         }
     }
-    let goes = |above: &Vec<PciAddress>| beside.iter().any(|f| above.contains(&f.address));
-    if !used.keyboards.is_empty() && used.keyboards.iter().all(goes) && !trial.allows(Override::HostKeyboard)
-    {
+    let goes = |above: &Vec<PciAddress>| asked.iter().any(|f| above.contains(&f.address));
+    let may_be_one = |f: &&PciFunction| {
+        f.class.kind() == 0x0c03 && !of_a_gpu(f) && f.driver.as_deref() != Some("vfio-pci")
+    };
+    let is_lost = if used.keyboards.is_empty() {
+        asked.iter().any(|f| may_be_one(f))
+    } else {
+        used.keyboards.iter().all(goes)
+    };
+    if is_lost && !trial.allows(Override::HostKeyboard) {
         wrong.push("the host keeps no keyboard".to_owned());
     }
     wrong
+}
+
+/// Whether a function carries no network, or another way is there for certain.
+fn is_reached_without(trial: Trial<'_>, used: &HostUse, function: &PciFunction) -> bool {
+    let carries = function.class.base() == 0x02 || used.cards.contains_key(&function.address);
+    let is_like_it = |other: &PciAddress| {
+        let id = trial.function(*other).and_then(|other| other.id);
+        *other == function.address || id.is_some() && id == function.id
+    };
+    let is_another = |way: &Vec<PciAddress>| !way.is_empty() && !way.iter().any(is_like_it);
+    !carries
+        || function.driver.as_deref() == Some("vfio-pci")
+        || !used.ways.is_empty() && used.ways.values().all(is_another)
 }
 
 fn whole_groups(trial: Trial<'_>) -> Vec<String> {

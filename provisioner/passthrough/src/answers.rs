@@ -187,9 +187,9 @@ pub enum Override {
     DesktopNamesGuest,
     /// Our kernel parameter may replace the one that turns the IOMMU off.
     IommuOffOnCmdline,
-    /// Give away the USB controller that the host's last keyboard hangs on.
+    /// Give away a USB controller though no keyboard is seen that the host would keep.
     HostKeyboard,
-    /// Give away what the host's way to the network leads through.
+    /// Give away what carries a network interface though nothing shows that the host is reached without.
     HostNetwork,
 }
 

@@ -297,9 +297,14 @@ fn own_text(system: &Root, path: &str) -> Result<Option<String>, ProvisionError>
     }
 }
 
-/// Reads a machine and judges it, without a target.
-pub fn inspect(machine: &Root, answers: &Answers) -> Result<(Machine, Judgement), ProvisionError> {
-    let machine = Machine::read_for(machine, answers).map_err(ProvisionError::Machine)?;
+/// Reads a machine and judges it. Of a target, where there is one, only what it needs of the machine's
+/// disks counts.
+pub fn inspect(
+    machine: &Root,
+    target: Option<&Root>,
+    answers: &Answers,
+) -> Result<(Machine, Judgement), ProvisionError> {
+    let machine = Machine::read_for(machine, target, answers).map_err(ProvisionError::Machine)?;
     let judgement = policy::judge(&machine, answers);
     Ok((machine, judgement))
 }
@@ -350,7 +355,7 @@ fn plan_with(
         Purpose::SetUp if stage == Stage::All => again::purpose(machine, target, &view, &applied, &answers)?,
         other => other,
     };
-    let (facts, judgement) = inspect(machine, &answers)?;
+    let (facts, judgement) = inspect(machine, Some(target), &answers)?;
     let running = Running::read(machine, target);
     let read = Target::read(target, &facts)?;
     let memory = SharedMemory::read(machine, target)?;

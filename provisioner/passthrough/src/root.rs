@@ -250,6 +250,19 @@ impl Root {
         }
     }
 
+    /// Whether somebody has a block device for himself: a file system, the kernel's swap, a program that
+    /// wants no other beside it. `None` where there is no such device; a capture has none.
+    pub fn is_held(&self, path: &str) -> Result<Option<bool>, ReadError> {
+        let Some(fd) = self.descriptor() else { return Ok(None) };
+        match open_in(fd, path, OFlag::O_RDONLY | OFlag::O_EXCL | OFlag::O_NONBLOCK) {
+            // A drive without a medium holds nothing.
+            Ok(_) | Err(Errno::ENOMEDIUM) => Ok(Some(false)),
+            Err(Errno::EBUSY) => Ok(Some(true)),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => Err(ReadError { path: absolute(path), source: errno.into() }),
+        }
+    }
+
     /// The path without a symlink in it, as a process in the root would see it; `None` where nothing is
     /// there. A capture has none.
     pub fn resolved(&self, path: &str) -> Result<Option<String>, ReadError> {

@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use super::layout::link;
 use crate::{make_folder, write};
 
-/// A machine that is in no use yet, and shows that.
-pub fn in_no_use(root: &Path) -> io::Result<()> {
+/// The keyboard that every machine has.
+const KEYBOARD: &str = "input0";
+
+/// A machine that is in no use but for a keyboard on a port of its own, and shows that.
+pub(super) fn in_no_use(root: &Path) -> io::Result<()> {
     for folder in ["block", "input", "net"] {
         make_folder(&root.join("sys/class").join(folder))?;
     }
+    keyboard(root, None, KEYBOARD)?;
     write(&root.join("proc/self/mountinfo"), "21 1 0:20 / /proc rw - proc proc rw\n")
 }
 
@@ -20,6 +24,8 @@ pub fn disk(root: &Path, function: &str, name: &str, number: &str) -> io::Result
     let device = device(root, function)?.join("block").join(name);
     make_folder(&device.join("holders"))?;
     write(&device.join("dev"), format!("{number}\n"))?;
+    // What can be opened is held by nobody.
+    write(&root.join("dev").join(name), "")?;
     link(&root.join("sys/class/block").join(name), &device)
 }
 
@@ -38,6 +44,11 @@ pub fn keyboard(root: &Path, function: Option<&str>, name: &str) -> io::Result<(
     link(&root.join("sys/class/input").join(name), &device)
 }
 
+/// Takes away the keyboard that every machine has.
+pub fn without_keyboard(root: &Path) -> io::Result<()> {
+    fs::remove_file(root.join("sys/class/input").join(KEYBOARD))
+}
+
 /// A network interface below a function.
 pub fn interface(root: &Path, function: &str, name: &str) -> io::Result<()> {
     let device = device(root, function)?.join("net").join(name);
@@ -45,11 +56,13 @@ pub fn interface(root: &Path, function: &str, name: &str) -> io::Result<()> {
     link(&root.join("sys/class/net").join(name), &device)
 }
 
-/// The interface of the default route.
-pub fn default_route(root: &Path, interface: &str) -> io::Result<()> {
+/// The interfaces of the default routes.
+pub fn default_route(root: &Path, interfaces: &[&str]) -> io::Result<()> {
     let head = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n";
-    let route = format!("{interface}\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n");
-    write(&root.join("proc/net/route"), format!("{head}{route}"))
+    let route =
+        |interface: &&str| format!("{interface}\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n");
+    let routes: String = interfaces.iter().map(route).collect();
+    write(&root.join("proc/net/route"), format!("{head}{routes}"))
 }
 
 /// A function's own folder below `/sys/devices`.

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Connector, Function, Machine};
+use super::{Connector, Function, Machine, in_use};
 use crate::{at, in_folder, make_folder, write};
 
 /// The GUID of the variables that the UEFI specification itself defines.
@@ -18,7 +18,7 @@ const PLAIN_CMDLINE: &str =
 
 /// Makes `root`, which must be empty or absent, look like the machine's "/".
 ///
-/// What the facts do not tell is left out. Two files are there all the same because a kernel
+/// What the facts do not tell is left out, and the host uses nothing but a keyboard. Two files are there all the same because a kernel
 /// always has them: the subsystem ids (`0x0000` where not known, which is also what a board
 /// without them shows) and `config` with ids, class and header type (`lspci` opens it; nothing
 /// of ours may).
@@ -48,6 +48,7 @@ pub fn lay_out(machine: &Machine, root: &Path) -> io::Result<()> {
         write(&device.join("gpu_mux_mode"), format!("{mode}\n"))?;
         link(&root.join("sys/bus/platform/devices/asus-nb-wmi"), &device)?;
     }
+    in_use::in_no_use(root)?;
     for (path, text) in &machine.files {
         write(&root.join(path), text)?;
     }

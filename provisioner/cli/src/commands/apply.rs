@@ -113,7 +113,7 @@ fn saved_or_new(
             let problem = |problem| Failure::Plan { path: path.clone(), problem };
             let text = Given::open(path)?.trusted_for(target)?.read()?;
             let plan = PlanDocument::parse(&text).map_err(problem)?;
-            provision::still_holds(machine, &plan)?;
+            provision::still_holds(machine, target, &plan)?;
             Ok(plan)
         }
         None => plan::make(machine, target, &roots::source(common, target)?),

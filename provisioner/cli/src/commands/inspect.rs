@@ -32,7 +32,7 @@ pub(crate) fn run(common: &Common) -> Result<ExitCode, Failure> {
 /// The machine and the verdict. What people call the GPUs comes from a list of names in `system`;
 /// where there is none, they have none.
 pub(crate) fn report(machine: &Root, system: &Root, answers: &Answers) -> Result<InspectReport, Failure> {
-    let (machine, judgement) = provision::inspect(machine, answers)?;
+    let (machine, judgement) = provision::inspect(machine, None, answers)?;
     let ids: Vec<PciId> = judgement.gpus.iter().filter_map(|gpu| gpu.id).collect();
     let names: BTreeMap<PciId, String> = names(system, &ids);
     Ok(InspectReport::new(&machine, judgement, &names))

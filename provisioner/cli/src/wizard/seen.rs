@@ -84,7 +84,8 @@ impl<'a> Seen<'a> {
         system: &Root,
         present: &Answers,
     ) -> Result<Self, Failure> {
-        let facts = Machine::read_for(machine, present).map_err(provision::ProvisionError::Machine)?;
+        let facts =
+            Machine::read_for(machine, Some(target), present).map_err(provision::ProvisionError::Machine)?;
         let read = Target::read(target, &facts)?;
         let topology = Topology::read(machine)?;
         // A capture does not hold it: nothing is decided by it.

@@ -20,6 +20,8 @@ const INTEL: u16 = 0x8086;
 pub(super) struct Functions {
     pub(super) all: BTreeMap<PciAddress, PciFunction>,
     pub(super) groups: BTreeMap<GroupId, Group>,
+    /// The functions that are known in full.
+    pub(super) full: BTreeSet<PciAddress>,
     /// Groups that could not be looked into.
     pub(super) unreadable: Vec<String>,
 }
@@ -33,8 +35,12 @@ pub(super) fn read(
 ) -> Result<Functions, FactsError> {
     let mut reader = Reader {
         root,
-        read: BTreeSet::new(),
-        out: Functions { all: BTreeMap::new(), groups: BTreeMap::new(), unreadable: Vec::new() },
+        out: Functions {
+            all: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            full: BTreeSet::new(),
+            unreadable: Vec::new(),
+        },
     };
     reader.classes()?;
     let gpus: Vec<PciAddress> =
@@ -56,8 +62,6 @@ pub(super) fn read(
 
 struct Reader<'a> {
     root: &'a Root,
-    /// The functions that are known in full.
-    read: BTreeSet<PciAddress>,
     out: Functions,
 }
 
@@ -166,14 +170,15 @@ impl Reader<'_> {
     /// its sound would be taken by `ids=` as well.
     fn lookalikes(&mut self) -> Result<(), FactsError> {
         let kinds: BTreeSet<u8> = self
-            .read
+            .out
+            .full
             .iter()
             .filter_map(|address| self.out.all.get(address))
             .filter(|function| !function.class.is_bridge())
             .map(|function| function.class.base())
             .collect();
         for (address, function) in &mut self.out.all {
-            if !self.read.contains(address)
+            if !self.out.full.contains(address)
                 && !function.class.is_bridge()
                 && kinds.contains(&function.class.base())
             {
@@ -186,7 +191,7 @@ impl Reader<'_> {
     /// Reads all of one function, once.
     fn function(&mut self, address: PciAddress) -> Result<(), FactsError> {
         let Some(function) = self.out.all.get_mut(&address) else { return Ok(()) };
-        if !self.read.insert(address) {
+        if !self.out.full.insert(address) {
             return Ok(());
         }
         let at = |file: &str| format!("{DEVICES}/{address}/{file}");

@@ -22,7 +22,7 @@ pub mod shared_memory;
 pub mod target;
 mod topology;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use connectors::{Connector, DisplayCard};
 pub use cpu::{Cpu, CpuVendor};
@@ -90,8 +90,8 @@ pub struct Machine {
     pub displays: Vec<DisplayCard>,
     /// Which GPU a laptop's multiplexer gives the panel to.
     pub mux: Option<Mux>,
-    /// What the host does with what; only where somebody names functions beside GPUs, and where the
-    /// machine shows it.
+    /// What the host does with what; only for answers, where more than pictures and sound may be given
+    /// away, and where the machine shows it.
     pub host_use: Option<HostUse>,
     /// What could not be read though it may matter; for the explanation.
     pub unreadable: Vec<String>,
@@ -100,25 +100,30 @@ pub struct Machine {
 impl Machine {
     /// Reads a machine from its root, in one pass.
     pub fn read(root: &Root) -> Result<Self, FactsError> {
-        Self::read_with(root, &[])
+        Ok(Self::read_all(root, &[], &[])?.0)
+    }
+
+    /// The same for answers: the devices that they name, and, where more than pictures and sound may go,
+    /// what the host uses, and the target once it runs.
+    pub fn read_for(root: &Root, target: Option<&Root>, answers: &Answers) -> Result<Self, FactsError> {
+        Self::read_for_with(root, target, answers, &[])
     }
 
     /// The same, with these functions and what is near them in full, whatever they are by now.
-    pub fn read_with(root: &Root, also: &[PciAddress]) -> Result<Self, FactsError> {
-        Self::read_all(root, also, &[])
-    }
-
-    /// The same for answers: the devices that they name, and, where they name any, what the host uses.
-    pub fn read_for(root: &Root, answers: &Answers) -> Result<Self, FactsError> {
-        Self::read_for_with(root, answers, &[])
-    }
-
-    /// Both.
-    pub fn read_for_with(root: &Root, answers: &Answers, also: &[PciAddress]) -> Result<Self, FactsError> {
+    pub fn read_for_with(
+        root: &Root,
+        target: Option<&Root>,
+        answers: &Answers,
+        also: &[PciAddress],
+    ) -> Result<Self, FactsError> {
         let named: Vec<FunctionName> = answers.devices().map(|device| device.name).collect();
-        let mut machine = Self::read_all(root, also, &named)?;
-        if !named.is_empty() {
-            match HostUse::read(root) {
+        let (mut machine, near) = Self::read_all(root, also, &named)?;
+        let may_matter = |address: &PciAddress| {
+            let function = machine.functions.get(address);
+            function.is_some_and(|function| !function.class.is_bridge() && !function.class.is_of_a_picture())
+        };
+        if !named.is_empty() || near.iter().any(may_matter) {
+            match HostUse::read(root, target, &near) {
                 Ok(found) => machine.host_use = found,
                 Err(error) => machine.unreadable.push(error.path),
             }
@@ -126,12 +131,17 @@ impl Machine {
         Ok(machine)
     }
 
-    fn read_all(root: &Root, also: &[PciAddress], names: &[FunctionName]) -> Result<Self, FactsError> {
+    /// And the functions that are known in full: nothing else can be given away.
+    fn read_all(
+        root: &Root,
+        also: &[PciAddress],
+        names: &[FunctionName],
+    ) -> Result<(Self, BTreeSet<PciAddress>), FactsError> {
         let cpu = cpu::read(root)?;
         let read = functions::read(root, also, names)?;
         let mut unreadable = read.unreadable;
         let iommu = iommu::read(root, &read.groups, &mut unreadable);
-        Ok(Self {
+        let machine = Self {
             chassis: platform::chassis(root, cpu)?,
             firmware: platform::firmware(root)?,
             secure_boot: platform::secure_boot(root),
@@ -144,7 +154,8 @@ impl Machine {
             cpu,
             host_use: None,
             unreadable,
-        })
+        };
+        Ok((machine, read.full))
     }
 
     /// The functions that are GPUs: display controllers that are no virtual function of another.

@@ -7,25 +7,52 @@ use crate::root::{ReadError, Root};
 
 const INTERFACES: &str = "/sys/class/net";
 
-/// The interface of the default route; `None` when there is none.
-///
+/// A route that leads nowhere (`RTF_REJECT`).
+const REJECT: u32 = 0x0200;
+
+/// The interface of the default route over IPv4; `None` when there is none.
+pub fn default_interface(root: &Root) -> Result<Option<String>, FactsError> {
+    Ok(over_ipv4(root)?.into_iter().next())
+}
+
+/// The interfaces of all default routes.
+pub(super) fn default_routes(root: &Root) -> Result<Vec<String>, ReadError> {
+    let mut interfaces = over_ipv4(root)?;
+    interfaces.extend(over_ipv6(root)?);
+    Ok(interfaces)
+}
+
 /// `/proc/net/route` has a line for each route: interface, destination and gateway in hexadecimal,
 /// flags, and more behind; the default route's destination and mask are 0. Source: the kernel's
 /// `net/ipv4/fib_trie.c`.
-pub fn default_interface(root: &Root) -> Result<Option<String>, FactsError> {
-    Ok(default_route(root)?)
+fn over_ipv4(root: &Root) -> Result<Vec<String>, ReadError> {
+    let text = root.attribute("proc/net/route")?.unwrap_or_default();
+    let default = |line: &str| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [interface, "00000000", _, flags, _, _, _, "00000000", ..] if leads_on(flags) => {
+            Some((*interface).to_owned())
+        }
+        _ => None,
+    };
+    Ok(text.lines().skip(1).filter_map(default).collect())
 }
 
-pub(super) fn default_route(root: &Root) -> Result<Option<String>, ReadError> {
-    let Some(text) = root.read_head("proc/net/route", 1 << 16)? else { return Ok(None) };
-    let default = text.lines().skip(1).find_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        match fields.as_slice() {
-            [interface, "00000000", _, _, _, _, _, "00000000", ..] => Some((*interface).to_owned()),
-            _ => None,
+/// `net/ipv6/route.c`: destination and its prefix length first, flags and interface last. The kernel
+/// keeps a default route that rejects, on `lo`, where there is no other.
+fn over_ipv6(root: &Root) -> Result<Vec<String>, ReadError> {
+    let text = root.attribute("proc/net/ipv6_route")?.unwrap_or_default();
+    let default = |line: &str| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [to, "00", _, _, _, _, _, _, flags, interface]
+            if to.bytes().all(|digit| digit == b'0') && leads_on(flags) =>
+        {
+            Some((*interface).to_owned())
         }
-    });
-    Ok(default)
+        _ => None,
+    };
+    Ok(text.lines().filter_map(default).collect())
+}
+
+fn leads_on(flags: &str) -> bool {
+    u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & REJECT == 0)
 }
 
 /// A network interface, as far as it matters for a bridge.

@@ -46,6 +46,11 @@ impl Class {
         matches!(self.kind(), 0x0403 | 0x0c03 | 0x0c80)
     }
 
+    /// Whether it is a GPU or sound: the host runs from neither, nor does anybody reach it through one.
+    pub fn is_of_a_picture(self) -> bool {
+        self.is_display() || self.is_audio()
+    }
+
     /// What it is, in a word that a person knows.
     pub fn noun(self) -> &'static str {
         match (self.kind(), self.base()) {

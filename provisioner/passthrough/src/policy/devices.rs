@@ -1,14 +1,14 @@
-//! Devices beside GPUs that the answers name for virtual machines: which functions they are, and what
-//! speaks against giving them away.
+//! Devices beside GPUs that the answers name for virtual machines: which functions they are, and which go
+//! to no guest at all.
 
-use super::assign::{Assignment, AssignmentRole, describe, is_storage};
+use super::assign::describe;
 use super::gpu::Gpu;
-use super::{Code, Finding, Notes, Severity, override_name};
-use crate::answers::{Answers, Device, Override, PCI_DEVICES, Passthrough, USB_CONTROLLERS, Vm};
-use crate::facts::{HostUse, Machine, PciFunction};
+use super::{Code, Finding, Notes, Severity};
+use crate::answers::{Answers, Device, PCI_DEVICES, USB_CONTROLLERS, Vm, VmGpus};
+use crate::facts::{Machine, PciFunction};
 use crate::id::{FunctionName, PciAddress};
 
-const USB_CONTROLLER: u16 = 0x0c03;
+pub(super) const USB_CONTROLLER: u16 = 0x0c03;
 
 /// The functions that a machine of the answers is to get beside its GPUs, in the order of the answers.
 /// Names that a ready judgement let through are each of one function.
@@ -26,6 +26,74 @@ fn bearing(machine: &Machine, name: FunctionName) -> impl Iterator<Item = &PciFu
         FunctionName::Address(address) => function.address == address,
         FunctionName::Id(id) => function.id == Some(id),
     })
+}
+
+/// Ports are named by the number of their bus, and buses are counted as they are found: without a
+/// controller that is given away, others have its number.
+pub(super) fn ports(machine: &Machine, devices: &[PciAddress], answers: &Answers, notes: &mut Notes) {
+    let is_controller = |address: &&PciAddress| {
+        machine.functions.get(address).is_some_and(|function| function.class.kind() == USB_CONTROLLER)
+    };
+    let Some(controller) = devices.iter().find(is_controller) else { return };
+    for (name, vm) in &answers.vm {
+        // A device by its id is `vendor:product`, a port `bus-port`.
+        if let Some(port) = vm.usb_devices.iter().find(|device| !device.contains(':')) {
+            let message = format!(
+                "vm.{name}.usb_devices: {port} names a port, and the USB controller {controller} goes"
+            );
+            let hint = "the numbers of the buses change without it, so another device would be taken; name the \
+                        device as lsusb shows it, like \"046d:c52b\"";
+            notes.find(Finding::new(Code::DeviceUnfit, Severity::Blocker, message, hint).about(*controller));
+        }
+    }
+}
+
+/// Functions of one IOMMU group for two virtual machines: whichever starts first has the whole group.
+pub(super) fn shared_groups(
+    machine: &Machine,
+    gpus: &[Gpu],
+    guests: &[PciAddress],
+    answers: &Answers,
+    notes: &mut Notes,
+) {
+    let group = |address: PciAddress| machine.functions.get(&address)?.group;
+    let all: Vec<(&String, Vec<PciAddress>)> =
+        answers.vm.iter().map(|(name, vm)| (name, gets(machine, gpus, guests, answers, vm))).collect();
+    for (index, (one, own)) in all.iter().enumerate() {
+        for (other, others) in &all[index + 1..] {
+            let pairs = own.iter().flat_map(|own| others.iter().map(move |other| (*own, *other)));
+            // One device for two machines is what somebody wants who starts them in turn.
+            let both = |(own, other): &(PciAddress, PciAddress)| {
+                own != other && group(*own).is_some() && group(*own) == group(*other)
+            };
+            if let Some((its, of_other)) = pairs.into_iter().find(both) {
+                let message = format!(
+                    "vm.{one} gets {its} and vm.{other} gets {of_other}, which are in one IOMMU group: only one of \
+                     the two can run at a time"
+                );
+                let hint = "give both to one of them, or start them in turn";
+                notes.find(Finding::new(Code::GroupShared, Severity::Warning, message, hint).about(its));
+            }
+        }
+    }
+}
+
+/// Everything that a machine gets: of the GPUs that go, those that it names, or that no other names.
+fn gets(
+    machine: &Machine,
+    gpus: &[Gpu],
+    guests: &[PciAddress],
+    answers: &Answers,
+    vm: &Vm,
+) -> Vec<PciAddress> {
+    let names = |vm: &Vm, gpu: PciAddress| matches!(&vm.gpus, VmGpus::Named(list) if list.contains(&gpu));
+    let is_its = |gpu: PciAddress| match vm.gpus {
+        VmGpus::Named(_) => names(vm, gpu),
+        VmGpus::Auto => !answers.vm.values().any(|other| names(other, gpu)),
+        VmGpus::None => false,
+    };
+    let own = gpus.iter().filter(|gpu| guests.contains(&gpu.address) && is_its(gpu.address));
+    own.flat_map(|gpu| gpu.functions.iter().copied()).chain(devices_of(machine, vm)).collect()
 }
 
 /// What the answers name, as far as it may go to a guest at all.
@@ -101,114 +169,4 @@ fn unfit(gpus: &[Gpu], function: &PciFunction, key: &str) -> Option<(String, Str
 fn is_of_the_board(function: &PciFunction) -> bool {
     matches!(function.class.base(), 0x05 | 0x06)
         || matches!(function.class.kind(), 0x0800..=0x0804 | 0x0806 | 0x0c05 | 0x1080)
-}
-
-/// What the host would lose with what is assigned beside GPUs.
-pub(super) fn judge(machine: &Machine, assigned: &[Assignment], wishes: &Passthrough, notes: &mut Notes) {
-    let is_beside =
-        |one: &&Assignment| matches!(one.role, AssignmentRole::Device | AssignmentRole::GroupPeer);
-    let beside: Vec<PciAddress> = assigned.iter().filter(is_beside).map(|one| one.address).collect();
-    if !assigned.iter().any(|one| one.role == AssignmentRole::Device) {
-        return;
-    }
-    let Some(used) = &machine.host_use else {
-        notes.find(Finding::new(
-            Code::DeviceUseUnknown,
-            Severity::Blocker,
-            "the answers name devices beside GPUs, and what the host uses of them cannot be read here",
-            "run as root on the machine itself; or leave usb_controllers and pci_devices out until then",
-        ));
-        return;
-    };
-    for address in &beside {
-        in_use(machine, used, *address, notes);
-        network(used, *address, wishes, notes);
-        if is_storage(machine, *address) {
-            twin(machine, assigned, *address, notes);
-        }
-        reset(machine, *address, notes);
-    }
-    keyboard(used, &beside, wishes, notes);
-}
-
-fn in_use(machine: &Machine, used: &HostUse, address: PciAddress, notes: &mut Notes) {
-    let disks: Vec<String> =
-        used.disks_of(address).map(|disk| format!("{} {}", disk.name, disk.used)).collect();
-    if !disks.is_empty() {
-        let message =
-            format!("the host uses what hangs on {}: {}", describe(machine, address), disks.join(", "));
-        let hint = "what the host runs from or keeps files on is never given away; unmount it and take it \
-                    out of fstab and crypttab, or leave the device out";
-        notes.find(Finding::new(Code::DeviceInUse, Severity::Blocker, message, hint).about(address));
-    }
-}
-
-fn network(used: &HostUse, address: PciAddress, wishes: &Passthrough, notes: &mut Notes) {
-    let Some(interface) = used.routes.get(&address) else { return };
-    let rule = Override::HostNetwork;
-    let (severity, hint) = allowed_or(
-        wishes.allows(rule),
-        format!(
-            "give the host another way to the network first; or do without: allow = [\"{}\"]",
-            override_name(rule)
-        ),
-    );
-    let message = format!("the host reaches the network through it ({interface})");
-    notes.find(Finding::new(Code::HostNetwork, severity, message, hint).about(address));
-}
-
-fn keyboard(used: &HostUse, beside: &[PciAddress], wishes: &Passthrough, notes: &mut Notes) {
-    let Some(address) = beside.iter().find(|address| {
-        used.keyboard_goes_with(beside) && used.keyboards.iter().any(|above| above.contains(address))
-    }) else {
-        return;
-    };
-    let rule = Override::HostKeyboard;
-    let (severity, hint) = allowed_or(
-        wishes.allows(rule),
-        format!(
-            "plug a keyboard into another USB controller; or have none at this screen: allow = [\"{}\"]",
-            override_name(rule)
-        ),
-    );
-    let message = "every keyboard of the host hangs on it, so nobody could choose in a boot menu's system or \
-                   log in";
-    notes.find(Finding::new(Code::HostKeyboard, severity, message, hint).about(*address));
-}
-
-/// A rule that was set aside is told all the same.
-fn allowed_or(is_allowed: bool, hint: String) -> (Severity, String) {
-    if is_allowed {
-        (Severity::Warning, "that is what the answers allow".to_owned())
-    } else {
-        (Severity::Blocker, hint)
-    }
-}
-
-/// An address may move when a card is added, and the next boot finds another disk of the same model there.
-fn twin(machine: &Machine, assigned: &[Assignment], address: PciAddress, notes: &mut Notes) {
-    let Some(id) = machine.functions.get(&address).and_then(|function| function.id) else { return };
-    let is_assigned = |other: PciAddress| assigned.iter().any(|one| one.address == other);
-    if let Some(other) = machine.with_id(id).find(|other| !is_assigned(other.address)) {
-        let message =
-            format!("{address} and {}, which stays with the host, are of the same model", other.address);
-        let hint = "if a card is added their addresses may move, and the host's disk would go; leave it out, or \
-                    give the disk to the machine as a file";
-        notes.find(Finding::new(Code::StorageTwin, Severity::Blocker, message, hint).about(address));
-    }
-}
-
-fn reset(machine: &Machine, address: PciAddress, notes: &mut Notes) {
-    let methods = machine.functions.get(&address).and_then(|function| function.reset_methods.as_ref());
-    if methods.is_some_and(Vec::is_empty) {
-        notes.find(
-            Finding::new(
-                Code::NoResetMethod,
-                Severity::Warning,
-                "the kernel knows no way to reset this device",
-                "a guest may be able to use it only once for each boot of the host",
-            )
-            .about(address),
-        );
-    }
 }

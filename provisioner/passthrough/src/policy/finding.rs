@@ -87,13 +87,13 @@ codes! {
     DeviceAmbiguous,
     /// An answer names a function that goes to no guest, or not by this key.
     DeviceUnfit,
-    /// The host has disks in use on a device that the answers name.
+    /// The host has disks in use on a device that would be given away.
     DeviceInUse,
-    /// What the host uses of the devices that the answers name is not known.
+    /// What the host uses of the devices that would be given away is not known.
     DeviceUseUnknown,
-    /// The host's last keyboard hangs on what would be given away.
+    /// The host's last keyboard hangs on what would be given away, or none is seen that stays.
     HostKeyboard,
-    /// The host reaches the network through what would be given away.
+    /// Nothing shows that the host reaches the network without what would be given away.
     HostNetwork,
     /// Storage that would be given away could be mistaken for storage of the host.
     StorageTwin,

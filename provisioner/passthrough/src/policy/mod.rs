@@ -18,6 +18,7 @@ mod drivers;
 mod extras;
 mod finding;
 mod gpu;
+mod host_use;
 mod iommu;
 mod kind;
 pub mod target;
@@ -30,6 +31,7 @@ pub use devices::devices_of;
 pub use drivers::native_drivers;
 pub use finding::{Code, Finding, Severity};
 pub use gpu::{Gpu, GpuRole, Viability};
+pub use host_use::losses;
 pub use iommu::{IommuState, state as iommu_state};
 pub use kind::GpuKind;
 
@@ -175,7 +177,9 @@ pub fn judge(machine: &Machine, answers: &Answers) -> Judgement {
     let devices = if off { Vec::new() } else { devices::resolve(machine, &gpus, answers, &mut notes) };
     let assignments = assign::assign(machine, &gpus, &choice, &devices, wishes, state, &mut notes);
     if !off {
-        devices::judge(machine, &assignments, wishes, &mut notes);
+        devices::ports(machine, &devices, answers, &mut notes);
+        devices::shared_groups(machine, &gpus, &choice.guests, answers, &mut notes);
+        host_use::judge(machine, &assignments, wishes, &mut notes);
         iommu::judge(machine, state, &own, &mut notes);
         extras::judge(machine, choice.host, &own, wishes, &mut notes);
         doubts::of_machine(machine, wishes, &mut notes);

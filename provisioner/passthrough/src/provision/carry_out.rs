@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use super::first_boot::{WISH, supersede};
 use super::kernel_install::{self, ForTheKernelsOfToday};
 use super::{Done, Note, ProvisionError, REFUSAL, keep_reason};
-use crate::answers::Mode;
+use crate::answers::{Answers, Mode, Override, Passthrough};
 use crate::apply::{
     Applied, ChangedFile, Options, Outcome, Progress, RevertRequest, Reverted, Runner, State, StepOutcome,
     StepResult, Store, Transaction, View,
 };
-use crate::facts::{Machine, boot_id, firmware_version};
+use crate::facts::{FactsError, Machine, boot_id, firmware_version};
 use crate::guest::bridge;
 use crate::id::{PciAddress, TargetPath};
 use crate::plan::{self, OwnFile, Plan, Stage};
-use crate::policy::{Identity, KILL_SWITCH, Verdict, has_kill_switch};
+use crate::policy::{self, AssignmentRole, Code, Finding, Identity, KILL_SWITCH, Verdict, has_kill_switch};
 use crate::root::Root;
 use crate::step::FileState;
 use crate::verify::Reboot;
@@ -23,10 +23,10 @@ use crate::verify::Reboot;
 pub(super) const FIRMWARE: &str = "firmware";
 
 /// Whether a plan that was saved still fits the machine: everything that it gives away, and the
-/// GPU that the host keeps, is where it was and what it was, and this boot has no kill switch.
-pub fn still_holds(machine: &Root, plan: &Plan) -> Result<(), ProvisionError> {
-    let given: Vec<PciAddress> = plan.assignments.iter().map(|one| one.address).collect();
-    let facts = Machine::read_with(machine, &given)?;
+/// GPU that the host keeps, is where it was and what it was, the host uses none of it since, and this
+/// boot has no kill switch.
+pub fn still_holds(machine: &Root, target: &Root, plan: &Plan) -> Result<(), ProvisionError> {
+    let facts = facts_for(machine, target, plan)?;
     let recorded = plan.assignments.iter().map(Identity::from).chain(plan.host.clone());
     for was in recorded {
         let is = facts.functions.get(&was.address).map(Identity::from);
@@ -50,7 +50,29 @@ pub fn still_holds(machine: &Root, plan: &Plan) -> Result<(), ProvisionError> {
     {
         return Err(ProvisionError::MachineChanged("the IOMMU is off now, and it was on".to_owned()));
     }
-    Ok(())
+    match losses(machine, &facts, plan).first() {
+        Some(loss) => Err(ProvisionError::MachineChanged(loss.message.clone())),
+        None => Ok(()),
+    }
+}
+
+/// The machine, with everything that a plan gives away.
+fn facts_for(machine: &Root, target: &Root, plan: &Plan) -> Result<Machine, FactsError> {
+    let given: Vec<PciAddress> = plan.assignments.iter().map(|one| one.address).collect();
+    Machine::read_for_with(machine, Some(target), &Answers::default(), &given)
+}
+
+/// What the host would lose now. What the answers allowed is told by a plan's own findings. A capture is of
+/// no machine that runs here, and shows nothing of what a card's own functions are used for.
+fn losses(machine: &Root, facts: &Machine, plan: &Plan) -> Vec<Finding> {
+    let is_capture = machine.descriptor().is_none();
+    let mut assignments = plan.assignments.clone();
+    assignments
+        .retain(|one| !is_capture || matches!(one.role, AssignmentRole::Device | AssignmentRole::GroupPeer));
+    let is_told = |code: Code| plan.decision.findings.iter().any(|finding| finding.code == code);
+    let rules = [(Code::HostNetwork, Override::HostNetwork), (Code::HostKeyboard, Override::HostKeyboard)];
+    let allow = rules.into_iter().filter(|(code, _)| is_told(*code)).map(|(_, rule)| rule).collect();
+    policy::losses(facts, &assignments, &Passthrough { allow, ..Passthrough::default() })
 }
 
 /// Carries out a plan in a target, or keeps the reason why not.
@@ -65,6 +87,9 @@ pub fn apply(
     if !plan.is_allowed() {
         keep_reason(target, &plan.decision);
         return Err(ProvisionError::Refused(Box::new(plan.decision.clone())));
+    }
+    if !plan.steps.is_empty() {
+        nothing_is_lost(machine, target, plan)?;
     }
     let now = boot_id(machine);
     let mut store = Store::open(target, options)?;
@@ -103,6 +128,21 @@ pub fn apply(
     let has_acted = outcome.steps.iter().any(|step| step.outcome != StepResult::Unchanged);
     let reboot_needed = if has_acted { note.reboot_needed } else { owed };
     Ok(Done { changed: outcome.changed, reboot_needed, outcome: with_settled(plan, outcome) })
+}
+
+/// What is given away is looked at once more, and now not to know is a reason to refuse: who inspects may
+/// be somebody who cannot see everything, or look at a picture of a machine.
+fn nothing_is_lost(machine: &Root, target: &Root, plan: &Plan) -> Result<(), ProvisionError> {
+    let found = losses(machine, &facts_for(machine, target, plan)?, plan);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let mut decision = plan.decision.clone();
+    decision.verdict = Verdict::Refused;
+    decision.bind.clear();
+    decision.findings.splice(0..0, found);
+    keep_reason(target, &decision);
+    Err(ProvisionError::Refused(Box::new(decision)))
 }
 
 /// Whether a run was cut off in this target, and has to be put back first. One that is writing

@@ -49,7 +49,7 @@ pub(super) fn render(
     capabilities: &Capabilities,
     kept: Option<&Kept>,
 ) -> Result<Domain, ProvisionError> {
-    let facts = Machine::read_for(machine, answers).map_err(ProvisionError::Machine)?;
+    let facts = Machine::read_for(machine, Some(target), answers).map_err(ProvisionError::Machine)?;
     let Own { gpus, devices } = own(&facts, answers, name)?;
     let node = node(machine, &gpus)?;
     let topology = Topology::read(machine).map_err(ProvisionError::Machine)?;
@@ -88,7 +88,7 @@ pub fn guide(
 ) -> Result<(String, String), ProvisionError> {
     let answers = super::answers(target, source)?;
     let name = name.map_or_else(|| only(&answers), |name| Ok(name.to_owned()))?;
-    let facts = Machine::read_for(machine, &answers).map_err(ProvisionError::Machine)?;
+    let facts = Machine::read_for(machine, Some(target), &answers).map_err(ProvisionError::Machine)?;
     let Own { gpus, .. } = own(&facts, &answers, &name)?;
     let id = |address: &PciAddress| facts.functions.get(address).and_then(|function| function.id);
     let ids: Vec<Vec<_>> = gpus.iter().map(|functions| functions.iter().filter_map(id).collect()).collect();

@@ -59,8 +59,8 @@ impl<'a> Seen<'a> {
             List::Missing | List::Unreadable(_) | List::Broken(_) => Vec::new(),
         };
         let answers = recorded.answers.clone().unwrap_or_default();
-        let machine =
-            Machine::read_for_with(machine_root, &answers, &listed).map_err(|error| in_full(&error));
+        let machine = Machine::read_for_with(machine_root, Some(target_root), &answers, &listed)
+            .map_err(|error| in_full(&error));
         let target = match &machine {
             Ok(machine) => Target::read(target_root, machine).map_err(|error| in_full(&error)),
             Err(error) => Err(error.clone()),

@@ -451,7 +451,7 @@ fn furnished(machine: &str) -> Ground {
         neuron_tests::write(&target.join(path), "").unwrap();
     }
     let machine = ground.machine();
-    neuron_tests::machine::in_use::default_route(&machine, "enp5s0").unwrap();
+    neuron_tests::machine::in_use::default_route(&machine, &["enp5s0"]).unwrap();
     for (file, text) in [("address", "52:54:00:11:22:33\n"), ("type", "1\n"), ("device/vendor", "0x8086\n")] {
         neuron_tests::write(&machine.join("sys/class/net/enp5s0").join(file), text).unwrap();
     }

@@ -56,8 +56,10 @@ pub(super) fn read(root: &Root, machine: &Machine) -> Result<Vec<Kernel>, FactsE
         let file = |name: &str| root.read(&format!("{MODULES}/{release}/{name}"));
         let Some(dependencies) = file("modules.dep")? else { continue };
         let builtin = file("modules.builtin")?.unwrap_or_default();
+        // depmod lists what can be loaded alone; what is built in the kernel's own build lists.
+        let inside = builtin_aliases(&file("modules.builtin.modinfo")?.unwrap_or_default());
         let drivers = file("modules.alias")?.map(|list| {
-            let list = String::from_utf8_lossy(&list);
+            let list = String::from_utf8_lossy(&list).into_owned() + "\n" + &inside;
             aliases
                 .iter()
                 .map(|alias| {
@@ -85,8 +87,21 @@ fn module_names(list: &[u8]) -> BTreeSet<String> {
     paths.filter_map(kernel_modules::name_of).collect()
 }
 
-/// The modalias of what may be given away or kept: a GPU, or what GPUs bring along.
+/// The aliases of built-in modules, as lines of `modules.alias`. `modules.builtin.modinfo` holds
+/// `module.key=value`, each with a zero byte behind it (`scripts/Makefile.vmlinux`, since Linux 5.2).
+fn builtin_aliases(modinfo: &[u8]) -> String {
+    let line = |entry: &[u8]| {
+        let entry = String::from_utf8_lossy(entry);
+        let (module, pattern) = entry.split_once(".alias=")?;
+        pattern.starts_with("pci:").then(|| format!("alias {pattern} {module}\n"))
+    };
+    modinfo.split(|byte| *byte == 0).filter_map(line).collect()
+}
+
+/// The modalias of what may be given away or kept: a GPU, what GPUs bring along, and whatever else is
+/// known in full: what shares a group with these, and what the answers name.
 fn interesting(function: &PciFunction) -> Option<String> {
-    let wanted = function.class.is_display() || function.class.is_companion_kind();
+    let is_full = function.subsystem.is_some() && !function.class.is_bridge();
+    let wanted = is_full || function.class.is_display() || function.class.is_companion_kind();
     if wanted { function.modalias() } else { None }
 }

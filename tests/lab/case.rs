@@ -14,7 +14,7 @@ use crate::archive::Archive;
 use crate::kernel::{Kernel, run};
 use crate::machine::{Function, Machine};
 use crate::program;
-use crate::qemu::{self, Boot};
+use crate::qemu::{self, Boot, Equipment};
 use crate::table::{self, Name, Row};
 
 /// The early hook, as it is installed.
@@ -63,6 +63,8 @@ pub(crate) struct Case {
     tried: usize,
     dracut: Option<&'static [&'static str]>,
     other_drop_in: Option<&'static str>,
+    equipment: Equipment,
+    kernel: Option<&'static Kernel>,
 }
 
 impl Case {
@@ -81,6 +83,8 @@ impl Case {
             tried: 0,
             dracut: None,
             other_drop_in: None,
+            equipment: Equipment::SMALL,
+            kernel: None,
         };
         case.put("/lab/modules", b"vfio_pci vfio vfio_iommu_type1");
         case
@@ -160,6 +164,12 @@ impl Case {
     /// Another drop-in of dracut's, read before ours.
     pub(crate) fn other_drop_in(mut self, text: &'static str) -> Self {
         self.other_drop_in = Some(text);
+        self
+    }
+
+    /// A machine with more in it, and a kernel with other modules.
+    pub(crate) fn equipped(mut self, equipment: Equipment, kernel: &'static Kernel) -> Self {
+        (self.equipment, self.kernel) = (equipment, Some(kernel));
         self
     }
 
@@ -251,6 +261,12 @@ impl Case {
         self
     }
 
+    /// A file of the image.
+    pub(crate) fn file(mut self, path: &str, content: &[u8]) -> Self {
+        self.put(path, content);
+        self
+    }
+
     fn put(&mut self, path: &str, content: &[u8]) {
         self.files.insert(path.to_owned(), (0o644, content.to_vec()));
     }
@@ -269,14 +285,14 @@ impl Case {
 
     /// Boots, and gives what was found.
     pub(crate) fn run(&self, name: Name) -> io::Result<Report> {
-        let kernel = kernel()?;
+        let kernel = self.kernel.map_or_else(kernel, Ok)?;
         let image = match self.dracut {
             Some(modules) => {
                 [self.built_by_dracut(kernel, modules)?, self.beside_dracut()?.finish()].concat()
             }
             None => [base()?, self.archive(kernel)?.finish()].concat(),
         };
-        let boot = qemu::boot(kernel, &self.machine, &image, &self.parameters)?;
+        let boot = qemu::boot(kernel, &self.machine, self.equipment, &image, &self.parameters)?;
         let names = self.checks.iter().map(|(name, _)| name.clone()).collect();
         // isa-debug-exit: twice what was written, and one.
         let report = Report::read(name.text, boot, names, [33, 35])?;
@@ -287,6 +303,7 @@ impl Case {
     /// A row of the table.
     fn record(&self, name: Name, kernel: &Kernel, report: &Report) -> io::Result<()> {
         let image = match (self.dracut, self.hook) {
+            (None, true) if self.kernel.is_some() => "tiny, libvirt of the host",
             (None, true) => "tiny",
             (None, false) => "tiny, no hook",
             (Some(modules), _) if modules.contains(&"systemd") => "dracut, systemd",

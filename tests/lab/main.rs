@@ -24,3 +24,4 @@ mod qemu;
 mod suite;
 mod table;
 mod truth;
+mod vm;

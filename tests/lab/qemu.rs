@@ -151,22 +151,37 @@ fn panics(kernel: &Path, accelerator: &str, limit: Duration) -> io::Result<Optio
     Ok((ended && content(&console)?.contains("Kernel panic")).then_some(took))
 }
 
+/// What a machine has beside its cards.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Equipment {
+    /// Arguments of QEMU.
+    pub(crate) arguments: &'static str,
+    /// How many times as long as a plain boot it may take.
+    pub(crate) patience: u32,
+}
+
+impl Equipment {
+    /// A second processor costs as much as the first, and few ask for one.
+    pub(crate) const SMALL: Self = Self { arguments: "-m 512 -smp 1", patience: 1 };
+}
+
 /// Boots a machine with an initramfs, and waits for its end.
 pub(crate) fn boot(
     kernel: &Kernel,
     machine: &Machine,
+    equipment: Equipment,
     initramfs: &[u8],
     parameters: &str,
 ) -> io::Result<Boot> {
-    // A second processor costs as much as the first, and nothing here asks for one.
-    let mut arguments = words("-m 512 -smp 1 -device isa-debug-exit,iobase=0xf4,iosize=0x04");
+    let mut arguments = words("-device isa-debug-exit,iobase=0xf4,iosize=0x04");
+    arguments.extend(words(equipment.arguments));
     arguments.extend(machine.arguments());
     let always = "console=ttyS0 quiet loglevel=1 no_timer_check panic=-1 rdinit=/init";
     let parameters = format!("{always} {QUICK} {} {parameters}", machine.parameters());
     arguments.extend(direct(&kernel.unpacked, Path::new("/dev/stdin"), &parameters));
     let mut image = anonymous()?;
     image.write_all(initramfs)?;
-    let limit = deadline(&kernel.image)?;
+    let limit = deadline(&kernel.image)? * equipment.patience;
     run(&kernel.image, arguments, image.into(), limit, None)
 }
 

@@ -72,8 +72,8 @@ pub(crate) struct Row {
 const COLUMNS: &str = "| what | machine | image | outcome | s |\n|---|---|---|---|---|\n";
 
 const HEAD: &str = "# What was proved, and on what\n\n\
-    Written by the lab (`LAB_TABLE=1 tests/run --tier lab`; the tiers `mutations` and `lab-install` write parts of their\n\
-    own), not by hand. A row is a boot of a virtual machine; a control, and what is broken on purpose, has to fail in what it\n\
+    Written by the lab (`LAB_TABLE=1 tests/run --tier lab`; the tiers `mutations`, `lab-install` and `lab-vm` write parts of\n\
+    their own), not by hand. A row is a boot of a virtual machine; a control, and what is broken on purpose, has to fail in what it\n\
     names. What is proved here is proved with QEMU's devices, not with a graphics card.\n\n\
     Not proved: mdev devices. QEMU emulates none; those of the kernel's samples, which Debian does not build\n\
     (`CONFIG_SAMPLES`), hang on no PCI function, and PCI functions are all that the program looks at.\n";

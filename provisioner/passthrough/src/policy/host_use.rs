@@ -180,9 +180,9 @@ fn keyboard(seen: &Seen<'_>, notes: &mut Notes) {
             && !is_own_of_a_gpu(one)
             && !seen.is_with_vfio(one.address)
     };
-    let carrier = seen.beside.iter().copied().find(carries);
+    let holder = seen.beside.iter().copied().find(carries);
     let controller = || seen.assigned.iter().find(is_usb).map(|one| one.address);
-    let Some(address) = carrier.or_else(controller) else { return };
+    let Some(address) = holder.or_else(controller) else { return };
     let rule = Override::HostKeyboard;
     let (severity, hint) = allowed_or(
         seen.wishes.allows(rule),
@@ -191,7 +191,7 @@ fn keyboard(seen: &Seen<'_>, notes: &mut Notes) {
             override_name(rule)
         ),
     );
-    let why = if carrier.is_some() {
+    let why = if holder.is_some() {
         "every keyboard of the host hangs on it"
     } else {
         "no keyboard is seen that the host would keep"

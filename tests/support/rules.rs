@@ -240,7 +240,7 @@ fn what_the_host_loses(trial: Trial<'_>) -> Vec<String> {
         f.class.kind() == 0x0c03 && !of_a_gpu(f) && f.driver.as_deref() != Some("vfio-pci")
     };
     let is_lost = if used.keyboards.is_empty() {
-        asked.iter().any(|f| may_be_one(f))
+        asked.iter().any(may_be_one)
     } else {
         used.keyboards.iter().all(goes)
     };

@@ -26,7 +26,7 @@ pub(crate) fn nothing(why: String) -> Page {
 
 /// Looks at a machine. `system` is where this program runs and has the names of devices.
 pub(crate) fn look(machine: &Root, system: &Root, answers: &Answers) -> Page {
-    let (facts, judgement) = match provision::inspect(machine, answers) {
+    let (facts, judgement) = match provision::inspect(machine, None, answers) {
         Ok(inspected) => inspected,
         Err(error) => return nothing(error.to_string()),
     };

@@ -123,7 +123,7 @@ static STATE: LazyLock<State> = LazyLock::new(|| {
 });
 
 #[test]
-fn the_guest_has_what_was_given_away_and_gives_it_back() {
+fn the_guest_has_what_was_given_away_and_vfio_pci_keeps_it() {
     let case = STATE.boots(machine(&[GUEST, AUDIO]), &format!("{BOOT}{STARTED}{NVIDIA}")).unwrap();
     let case =
         case.says("claimed", "0000:01:00.0 0000:01:00.1").with_vfio(&[GUEST, AUDIO]).with_host(&[HOST]);

@@ -105,6 +105,15 @@ fn profiles_of_network_manager_that_do_more_than_ask_by_dhcp() {
                  mac-address=52:54:00:11:22:33\n[ipv4]\nmethod=auto\ndns-search=\n[ipv6]\n\
                  addr-gen-mode=stable-privacy\nmethod=auto\n[proxy]\n";
     with(MANAGER, &[(&file, usual)], MADE);
+    // What it writes by itself for a card without a profile, and for what others made.
+    let automatic = "[connection]\nid=Wired connection 1\nuuid=11111111-1111-4111-8111-111111111114\n\
+                     type=ethernet\nautoconnect-priority=-999\ninterface-name=enp5s0\ntimestamp=1\n\n[ethernet]\n\n\
+                     [ipv4]\nmethod=auto\n\n[ipv6]\naddr-gen-mode=stable-privacy\nmethod=auto\n\n[proxy]\n\n\
+                     [.nmmeta]\nnm-generated=true\n";
+    let path = format!("{RUN_PROFILES}/Wired connection 1.nmconnection");
+    with(MANAGER, &[(&path, automatic)], MADE);
+    let shadowed = automatic.replace("nm-generated=true", "shadowed-storage=/etc/x");
+    with(MANAGER, &[(&path, &shadowed)], "sets shadowed-storage ([.nmmeta])");
     for (line, wanted) in [
         ("[ipv4]\nmethod=manual\n", "sets method ([ipv4])"),
         ("[ipv4]\naddress1=192.0.2.2/24,192.0.2.1\n", "sets address1 ([ipv4])"),
@@ -149,6 +158,7 @@ fn connections_that_lie_on_the_card() {
         ("pppoe", "[pppoe]\nparent=enp6s0\n", MADE),
         ("vlan", "[vlan]\nparent=enp5s0\n", "is a connection of type vlan"),
         ("macvlan", &format!("[macvlan]\n{by_uuid}\n"), "is a connection of type macvlan"),
+        ("veth", "interface-name=vnet0\n[veth]\npeer=vnet1\n", MADE),
         ("hsr", "[hsr]\nport1=enp5s0\n", "is a connection of type hsr"),
         ("wifi", "[ipv4]\nmethod=manual\n", MADE),
         ("bridge", "interface-name=lan\n[ipv4]\nmethod=manual\n", MADE),

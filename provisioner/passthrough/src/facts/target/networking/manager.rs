@@ -16,7 +16,7 @@ const OUR_PRIORITY: i32 = 999;
 
 const WIRED: [&str; 2] = ["ethernet", "802-3-ethernet"];
 /// Connections that lie on no wired card by themselves: which cards are in one, profiles of the cards say.
-const APART: [&str; 14] = [
+const APART: [&str; 17] = [
     "802-11-olpc-mesh",
     "802-11-wireless",
     "bluetooth",
@@ -24,11 +24,14 @@ const APART: [&str; 14] = [
     "bridge",
     "cdma",
     "dummy",
+    "generic",
     "gsm",
     "loopback",
     "team",
     "tun",
+    "veth",
     "vpn",
+    "vrf",
     "wifi",
     "wireguard",
 ];
@@ -71,7 +74,7 @@ fn profile(path: &str, text: &str, seen: &mut Networking) {
         // By its UUID or its MAC address, which tell no name.
         Some(parent) if parent.len() > 15 || parent.contains(':') => None,
         Some(parent) => Some(format!("{parent} {}", own.unwrap_or_default())),
-        None if WIRED.contains(&kind) || kind == "pppoe" => own,
+        None if WIRED.contains(&kind) || ["pppoe", "vxlan"].contains(&kind) => own,
         None => None,
     };
     seen.by_hand.push(ByHand { path: path.to_owned(), names, has_altnames: false, why });
@@ -83,6 +86,8 @@ fn is_usual(one: &Entry<'_>) -> bool {
         (_, _, "")
         | ("connection", "id" | "uuid" | "type" | "interface-name" | "timestamp" | "autoconnect", _)
         | ("ethernet" | "802-3-ethernet", "mac-address", _)
+        // The automatic profile of a card that has none of its own.
+        | (".nmmeta", "nm-generated", "true")
         | ("ipv4" | "ipv6", "method", "auto")
         | ("ipv6", "addr-gen-mode", "default" | "stable-privacy") => true,
         ("connection", "autoconnect-priority", value) => {

@@ -87,6 +87,30 @@ fn a_twin_that_was_added_later_stays_with_the_host() {
     );
 }
 
+const DRIVE: Function = function("0000:02:00.0", Model::Nvme);
+
+/// A drive goes with the card, and the machine may have another one.
+fn with_drive(other: Option<Function>) -> Case {
+    let mut machine = two_gpus();
+    machine.functions.push(DRIVE);
+    machine.functions.extend(other);
+    Case::new(machine).listed(&[GUEST, AUDIO, DRIVE], HOST).ids(&[GUEST, AUDIO])
+}
+
+pub(crate) fn drive_added() -> Case {
+    let added = function("0000:03:00.0", Model::Nvme);
+    let here = [HOST, GUEST, AUDIO, DRIVE, added];
+    nothing_claimed(with_drive(Some(added)), &here, "doubt", "of the same model as a drive")
+}
+
+/// Whichever sits at the address that was written down, it may be the host's.
+#[test]
+fn beside_a_drive_of_the_same_model_that_is_not_listed_nothing_is_claimed() {
+    holds(row!("a drive of the model of a listed one added later"), &drive_added());
+    let case = with_drive(None).with_vfio(&[GUEST, AUDIO, DRIVE]).with_host(&[HOST]);
+    holds(row!("control: the drive alone is claimed"), &case.says("claimed", DRIVE.address));
+}
+
 #[test]
 fn without_the_host_gpu_nothing_is_claimed() {
     let machine = Machine { iommu: Iommu::Intel, functions: vec![GUEST, AUDIO] };

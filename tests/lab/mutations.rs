@@ -5,8 +5,8 @@
 
 use crate::case::{Case, Shipped, mutate};
 use crate::claim::{
-    another_identity, companion_gone, driver_was_first, iommu_off, kill_switch, plain, taken_too_early,
-    twins_taken_too_early, without_host_in_list,
+    another_identity, companion_gone, drive_added, driver_was_first, iommu_off, kill_switch, plain,
+    taken_too_early, twins_taken_too_early, without_host_in_list,
 };
 use crate::program;
 use crate::provision::{self, AS_BEFORE};
@@ -28,7 +28,7 @@ const fn of(name: Name, file: Shipped, sed: &'static str, case: fn() -> Case) ->
 const PART: &str = "Broken on purpose";
 
 /// These are tried in every run of the lab.
-const CHEAP: [Mutation; 3] = [
+const CHEAP: [Mutation; 4] = [
     of(row!("mutation: the early claim is gone"), Shipped::Claim, "2,$d", plain),
     of(
         row!("mutation: the kill switch is ignored"),
@@ -42,6 +42,7 @@ const CHEAP: [Mutation; 3] = [
         r#"/^    is_recorded "\$2"/d"#,
         another_identity,
     ),
+    of(row!("mutation: drives are not counted"), Shipped::Claim, "/^    check_drives$/d", drive_added),
 ];
 
 /// These by name: `tests/run --tier mutations`.

@@ -19,13 +19,18 @@ const LOOK: &str = "look";
 const LOG: &str = "see the kernel's log: `journalctl -k -b`";
 
 /// Words of a reason that the hook gives (`neuron-vfio-claim`), what they mean, and what to do.
-const DOUBTS: [(&str, &str, &str); 12] = [
+const DOUBTS: [(&str, &str, &str); 13] = [
     (
         "is not there",
         "a function that was recorded is gone: a card was taken out, moved or switched off",
         LOOK,
     ),
     ("is not what was recorded", "another device sits where one was recorded", LOOK),
+    (
+        "of the same model as a drive",
+        "a drive of the same model as one that is given away was added, and may have its address",
+        LOOK,
+    ),
     ("IOMMU", "the IOMMU is off", "see `iommu` and `parameters`"),
     ("command line cannot be read", "it could not read the kernel command line", REBUILD),
     ("there is no /etc/neuron/vfio-devices", "the image holds no list of functions", REBUILD),

@@ -19,7 +19,6 @@ mod virt_install;
 use std::fs;
 use std::path::Path;
 
-use neuron_tests::machine;
 use neuron_tests::program::Output;
 use neuron_tests::scenario::Ground;
 

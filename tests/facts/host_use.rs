@@ -52,98 +52,98 @@ fn mount(root: &Path, line: &str) {
 /// A way of using an `NVMe` disk's second partition.
 type Way = fn(&Path);
 
+const WAYS: [(&str, Way); 19] = [
+    ("is what this boot was started from", |root| {
+        by(root, "by-partuuid", "ab-01");
+        let variable = "LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+        let text: Vec<u8> = "AB-01\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let variable = root.join("sys/firmware/efi/efivars").join(variable);
+        write(&variable, [&[6, 0, 0, 0], text.as_slice()].concat()).unwrap();
+    }),
+    ("is mounted at /home", |root| mount(root, "30 1 259:2 / /home rw - ext4 /dev/root rw")),
+    ("is mounted at /srv", |root| mount(root, "30 1 0:31 /@ /srv rw shared:1 - btrfs /dev/nvme0n1p2 rw")),
+    ("holds swap", |root| {
+        write(
+            &root.join("proc/swaps"),
+            "Filename Type Size Used Priority\n/dev/nvme0n1p2 partition 1 0 -2\n",
+        )
+        .unwrap();
+    }),
+    ("is part of dm-0", |root| {
+        write(&root.join("sys/class/block/nvme0n1p2/holders/dm-0"), "").unwrap();
+    }),
+    ("is part of a btrfs", |root| {
+        write(&root.join("sys/fs/btrfs/1111/devices/nvme0n1p2"), "").unwrap();
+    }),
+    ("may be part of a zfs pool", |root| mount(root, "30 1 0:40 / / rw - zfs rpool/root rw")),
+    ("is named in /etc/fstab", |root| {
+        by(root, "by-uuid", "ab-cd");
+        write(&root.join("etc/fstab"), "# none\nUUID=AB-CD /data ext4 defaults 0 2\n").unwrap();
+    }),
+    ("is named in /etc/fstab", |root| {
+        write(&root.join("etc/fstab"), "/dev/nvme0n1p2 none swap sw\n").unwrap();
+    }),
+    ("is named in /etc/crypttab", |root| {
+        write(&root.join("etc/crypttab"), "data /dev/nvme0n1p2 none luks\n").unwrap();
+    }),
+    ("is named in /etc/crypttab", |root| {
+        by(root, "by-label", "my\\x20stick");
+        let line = "data /dev/sda1 /key:LABEL=my\\040stick luks\n";
+        write(&root.join("etc/crypttab"), line).unwrap();
+    }),
+    ("is named in /etc/crypttab", |root| {
+        by(root, "by-id", "nvme-a:b");
+        let line = "data /dev/sda1 none luks,header=/h:/dev/disk/by-id/nvme-a:b,discard\n";
+        write(&root.join("etc/crypttab"), line).unwrap();
+    }),
+    ("is named in /etc/fstab", |root| {
+        write(&root.join("etc/fstab"), "/dev/sda1 /data ext4 rw,journal_path=/dev/nvme0n1p2 0 2\n").unwrap();
+    }),
+    ("is named in /proc/cmdline", |root| {
+        by(root, "by-partlabel", "keys");
+        fs::write(root.join("proc/cmdline"), "quiet cryptkey=PARTLABEL=keys:ext4:/key rw\n").unwrap();
+    }),
+    ("is named in /proc/cmdline", |root| {
+        by(root, "by-uuid", "1234-56");
+        fs::write(root.join("proc/cmdline"), "rd.luks.key=77=/key:UUID=1234-56 rw\n").unwrap();
+    }),
+    ("is named in /proc/cmdline", |root| {
+        by(root, "by-uuid", "1234-56");
+        fs::write(root.join("proc/cmdline"), "rd.luks.uuid=luks-1234-56 rw\n").unwrap();
+    }),
+    ("is named in /etc/default/grub", |root| {
+        by(root, "by-uuid", "1234-56");
+        let line = "GRUB_CMDLINE_LINUX=\"cryptdevice=UUID=1234-56:root rw\"\n";
+        write(&root.join("etc/default/grub"), line).unwrap();
+    }),
+    ("is named in /etc/kernel/cmdline", |root| {
+        write(&root.join("etc/kernel/cmdline"), "resume=/dev/nvme0n1p2\n").unwrap();
+    }),
+    ("is mounted at /mnt", |root| {
+        // A drive with two ways to it: the disk lies below a subsystem.
+        fs::remove_file(root.join("sys/class/block/nvme0n1p2")).unwrap();
+        let subsystem = "sys/devices/virtual/nvme-subsystem/nvme-subsys0";
+        write(&root.join(subsystem).join("nvme0n1/nvme0n1p2/dev"), "259:2\n").unwrap();
+        fs::create_dir_all(root.join("sys/class/nvme-subsystem")).unwrap();
+        symlink(format!("../../{}", &subsystem[4..]), root.join("sys/class/nvme-subsystem/nvme-subsys0"))
+            .unwrap();
+        symlink(
+            format!("../../{}/nvme0n1/nvme0n1p2", &subsystem[4..]),
+            root.join("sys/class/block/nvme0n1p2"),
+        )
+        .unwrap();
+        symlink(
+            format!("../../../pci0000:00/0000:00:1d.0/{NVME}/nvme/nvme0"),
+            root.join(subsystem).join("nvme0"),
+        )
+        .unwrap();
+        mount(root, "30 1 259:2 / /mnt rw - ext4 /dev/nvme0n1p2 rw");
+    }),
+];
+
 #[test]
 fn every_way_of_using_a_disk_is_seen() {
-    let ways: [(&str, Way); 19] = [
-        ("is what this boot was started from", |root| {
-            by(root, "by-partuuid", "ab-01");
-            let variable = "LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
-            let text: Vec<u8> = "AB-01\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
-            let variable = root.join("sys/firmware/efi/efivars").join(variable);
-            write(&variable, [&[6, 0, 0, 0], text.as_slice()].concat()).unwrap();
-        }),
-        ("is mounted at /home", |root| mount(root, "30 1 259:2 / /home rw - ext4 /dev/root rw")),
-        ("is mounted at /srv", |root| mount(root, "30 1 0:31 /@ /srv rw shared:1 - btrfs /dev/nvme0n1p2 rw")),
-        ("holds swap", |root| {
-            write(
-                &root.join("proc/swaps"),
-                "Filename Type Size Used Priority\n/dev/nvme0n1p2 partition 1 0 -2\n",
-            )
-            .unwrap();
-        }),
-        ("is part of dm-0", |root| {
-            write(&root.join("sys/class/block/nvme0n1p2/holders/dm-0"), "").unwrap();
-        }),
-        ("is part of a btrfs", |root| {
-            write(&root.join("sys/fs/btrfs/1111/devices/nvme0n1p2"), "").unwrap();
-        }),
-        ("may be part of a zfs pool", |root| mount(root, "30 1 0:40 / / rw - zfs rpool/root rw")),
-        ("is named in /etc/fstab", |root| {
-            by(root, "by-uuid", "ab-cd");
-            write(&root.join("etc/fstab"), "# none\nUUID=AB-CD /data ext4 defaults 0 2\n").unwrap();
-        }),
-        ("is named in /etc/fstab", |root| {
-            write(&root.join("etc/fstab"), "/dev/nvme0n1p2 none swap sw\n").unwrap();
-        }),
-        ("is named in /etc/crypttab", |root| {
-            write(&root.join("etc/crypttab"), "data /dev/nvme0n1p2 none luks\n").unwrap();
-        }),
-        ("is named in /etc/crypttab", |root| {
-            by(root, "by-label", "my\\x20stick");
-            let line = "data /dev/sda1 /key:LABEL=my\\040stick luks\n";
-            write(&root.join("etc/crypttab"), line).unwrap();
-        }),
-        ("is named in /etc/crypttab", |root| {
-            by(root, "by-id", "nvme-a:b");
-            let line = "data /dev/sda1 none luks,header=/h:/dev/disk/by-id/nvme-a:b,discard\n";
-            write(&root.join("etc/crypttab"), line).unwrap();
-        }),
-        ("is named in /etc/fstab", |root| {
-            write(&root.join("etc/fstab"), "/dev/sda1 /data ext4 rw,journal_path=/dev/nvme0n1p2 0 2\n")
-                .unwrap();
-        }),
-        ("is named in /proc/cmdline", |root| {
-            by(root, "by-partlabel", "keys");
-            fs::write(root.join("proc/cmdline"), "quiet cryptkey=PARTLABEL=keys:ext4:/key rw\n").unwrap();
-        }),
-        ("is named in /proc/cmdline", |root| {
-            by(root, "by-uuid", "1234-56");
-            fs::write(root.join("proc/cmdline"), "rd.luks.key=77=/key:UUID=1234-56 rw\n").unwrap();
-        }),
-        ("is named in /proc/cmdline", |root| {
-            by(root, "by-uuid", "1234-56");
-            fs::write(root.join("proc/cmdline"), "rd.luks.uuid=luks-1234-56 rw\n").unwrap();
-        }),
-        ("is named in /etc/default/grub", |root| {
-            by(root, "by-uuid", "1234-56");
-            let line = "GRUB_CMDLINE_LINUX=\"cryptdevice=UUID=1234-56:root rw\"\n";
-            write(&root.join("etc/default/grub"), line).unwrap();
-        }),
-        ("is named in /etc/kernel/cmdline", |root| {
-            write(&root.join("etc/kernel/cmdline"), "resume=/dev/nvme0n1p2\n").unwrap();
-        }),
-        ("is mounted at /mnt", |root| {
-            // A drive with two ways to it: the disk lies below a subsystem.
-            fs::remove_file(root.join("sys/class/block/nvme0n1p2")).unwrap();
-            let subsystem = "sys/devices/virtual/nvme-subsystem/nvme-subsys0";
-            write(&root.join(subsystem).join("nvme0n1/nvme0n1p2/dev"), "259:2\n").unwrap();
-            fs::create_dir_all(root.join("sys/class/nvme-subsystem")).unwrap();
-            symlink(format!("../../{}", &subsystem[4..]), root.join("sys/class/nvme-subsystem/nvme-subsys0"))
-                .unwrap();
-            symlink(
-                format!("../../{}/nvme0n1/nvme0n1p2", &subsystem[4..]),
-                root.join("sys/class/block/nvme0n1p2"),
-            )
-            .unwrap();
-            symlink(
-                format!("../../../pci0000:00/0000:00:1d.0/{NVME}/nvme/nvme0"),
-                root.join(subsystem).join("nvme0"),
-            )
-            .unwrap();
-            mount(root, "30 1 259:2 / /mnt rw - ext4 /dev/nvme0n1p2 rw");
-        }),
-    ];
-    for (how, way) in ways {
+    for (how, way) in WAYS {
         let folder = prepared();
         let root = folder.path();
         in_use::disk(root, NVME, "nvme0n1", "259:0").unwrap();

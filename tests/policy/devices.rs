@@ -208,6 +208,10 @@ fn a_group_that_two_machines_share_is_told() {
     let named = "gpus = [\"0000:01:00.0\"]";
     assert!(told(&format!("[vm.a]\n{named}\n[vm.b]\n{controller}\n")));
     assert!(!told(&format!("[vm.a]\n{controller}\n[vm.b]\ngpus = \"none\"\n")), "the control: all in one");
+    assert!(
+        !told(&format!("[vm.a]\n{controller}\n[vm.b]\n{controller}\n")),
+        "the control: both have all of it"
+    );
     let other = "pci_devices = [\"0000:02:00.0\"]";
     assert!(
         !told(&format!("[vm.a]\n{controller}\n[vm.b]\ngpus = \"none\"\n{other}\n")),

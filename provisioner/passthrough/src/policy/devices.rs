@@ -61,12 +61,15 @@ pub(super) fn shared_groups(
         answers.vm.iter().map(|(name, vm)| (name, gets(machine, gpus, guests, answers, vm))).collect();
     for (index, (one, own)) in all.iter().enumerate() {
         for (other, others) in &all[index + 1..] {
-            let pairs = own.iter().flat_map(|own| others.iter().map(move |other| (*own, *other)));
-            // One device for two machines is what somebody wants who starts them in turn.
-            let both = |(own, other): &(PciAddress, PciAddress)| {
-                own != other && group(*own).is_some() && group(*own) == group(*other)
+            let mut pairs = own.iter().flat_map(|its| others.iter().map(move |of_other| (*its, *of_other)));
+            // What both get they share because somebody starts them in turn.
+            let shares = |(its, of_other): &(PciAddress, PciAddress)| {
+                !others.contains(its)
+                    && !own.contains(of_other)
+                    && group(*its).is_some()
+                    && group(*its) == group(*of_other)
             };
-            if let Some((its, of_other)) = pairs.into_iter().find(both) {
+            if let Some((its, of_other)) = pairs.find(shares) {
                 let message = format!(
                     "vm.{one} gets {its} and vm.{other} gets {of_other}, which are in one IOMMU group: only one of \
                      the two can run at a time"

@@ -173,16 +173,16 @@ fn keyboard(seen: &Seen<'_>, notes: &mut Notes) {
     if seen.used.keeps_a_keyboard(&seen.beside) {
         return;
     }
-    let carries = |address: &PciAddress| seen.used.keyboards.iter().any(|above| above.contains(address));
+    let hangs_on = |address: &PciAddress| seen.used.keyboards.iter().any(|above| above.contains(address));
     let is_usb = |one: &&Assignment| {
         let function = seen.function(one.address);
         function.is_none_or(|function| function.class.kind() == USB_CONTROLLER)
             && !is_own_of_a_gpu(one)
             && !seen.is_with_vfio(one.address)
     };
-    let holder = seen.beside.iter().copied().find(carries);
+    let carrier = seen.beside.iter().copied().find(hangs_on);
     let controller = || seen.assigned.iter().find(is_usb).map(|one| one.address);
-    let Some(address) = holder.or_else(controller) else { return };
+    let Some(address) = carrier.or_else(controller) else { return };
     let rule = Override::HostKeyboard;
     let (severity, hint) = allowed_or(
         seen.wishes.allows(rule),
@@ -191,7 +191,7 @@ fn keyboard(seen: &Seen<'_>, notes: &mut Notes) {
             override_name(rule)
         ),
     );
-    let why = if holder.is_some() {
+    let why = if carrier.is_some() {
         "every keyboard of the host hangs on it"
     } else {
         "no keyboard is seen that the host would keep"

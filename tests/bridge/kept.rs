@@ -182,3 +182,24 @@ fn it_waits_for_no_iommu() {
     assert_eq!(own(&ground), ["neuron-br0-port.nmconnection", "neuron-br0.nmconnection"]);
     assert!(ground.target().join("var/lib/neuron-provisioner/candidate.json").exists(), "the control");
 }
+
+#[test]
+fn what_is_no_file_any_more_stops_no_revert() {
+    for service in [MANAGER, NETWORKD] {
+        let ground = with_bridge(service);
+        let path = ground.target().join(edit(&ground, service));
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        let files = own(&ground);
+        let reverted = run(&ground, "", &["revert", "--yes"]);
+        assert_eq!(reverted.code, 5, "{service}: {}{}", reverted.stdout, reverted.stderr);
+        assert_eq!(own(&ground), files, "{service}: all of it stays");
+        assert!(
+            !ground.target().join("etc/neuron/vfio-devices").exists(),
+            "{service}: all else is taken back"
+        );
+        fs::remove_dir(&path).unwrap();
+        assert_eq!(run(&ground, "", &["revert", "--yes"]).code, 4, "{service}");
+        assert_eq!(own(&ground), [""; 0], "{service}");
+    }
+}

@@ -261,12 +261,12 @@ pub fn revert(
 }
 
 /// The files of every bridge of which somebody changed one: half of what makes it could take the network
-/// away. One that is gone holds nothing of anybody's.
+/// away. One that is gone holds nothing of anybody's; what is no file any more is somebody's.
 fn edited_bridges(target: &Root, applied: &Applied) -> Result<Vec<TargetPath>, ProvisionError> {
     let mut edited = BTreeSet::new();
     for path in &applied.drifted {
         if let Some(bridge) = bridge::of(path.as_str())
-            && target.file_state(path.as_str())? != FileState::Absent
+            && !matches!(target.file_state(path.as_str()), Ok(FileState::Absent))
         {
             edited.insert(bridge);
         }

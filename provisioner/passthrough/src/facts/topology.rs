@@ -112,7 +112,12 @@ fn nodes(root: &Root, numbers: &[u32]) -> Result<BTreeMap<u32, u32>, FactsError>
 fn node_memories(root: &Root, numbers: &[u32]) -> Result<BTreeMap<u32, u64>, FactsError> {
     let mut of = BTreeMap::new();
     for node in numbers {
-        of.extend(node_memory_mib(root, *node)?.map(|mib| (*node, mib)));
+        let memory = match node_memory_mib(root, *node) {
+            // A capture may be older than this question: it does not tell.
+            Err(FactsError::Read(_)) if root.descriptor().is_none() => None,
+            told => told?,
+        };
+        of.extend(memory.map(|mib| (*node, mib)));
     }
     Ok(of)
 }
@@ -156,5 +161,26 @@ fn memory(root: &Root, path: &str) -> Result<Option<u64>, FactsError> {
             value: line.trim().to_owned(),
             wanted: "a number of kB behind MemTotal:",
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::{Capture, Entry};
+
+    #[test]
+    fn a_capture_that_is_older_than_the_question_tells_nothing_of_it() {
+        let mut capture = Capture::default();
+        let file = format!("{NODES}/node1/meminfo");
+        capture.insert(&file, Entry::Text("Node 1 MemTotal: 2048 kB\n".to_owned()));
+        let read = |capture: &Capture| node_memories(&Root::capture(capture.clone()), &[0, 1]);
+        assert_eq!(read(&capture).unwrap(), [(1, 2)].into());
+        capture.insert(&file, Entry::Text("Node 1 MemTotal: much\n".to_owned()));
+        assert!(matches!(read(&capture), Err(FactsError::Nonsense { .. })));
+        // A machine that cannot be read is another thing.
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join(&file)).unwrap();
+        assert!(node_memories(&Root::directory(folder.path()).unwrap(), &[0, 1]).is_err());
     }
 }

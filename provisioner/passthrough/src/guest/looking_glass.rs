@@ -119,15 +119,19 @@ pub fn means(answers: &LookingGlass, kernels: &[Kernel]) -> Means {
     }
 }
 
+/// The virtual machines that show the picture of a GPU of their own.
+fn with_picture(answers: &Answers) -> impl Iterator<Item = &String> {
+    let wants = |(_, vm): &(&String, &Vm)| vm.kind != VmKind::Linux && vm.gpus != VmGpus::None;
+    answers.vm.iter().filter(wants).map(|(name, _)| name)
+}
+
 /// One memory for each virtual machine that shows the picture of a GPU of its own; one where the
 /// answers name no machine, but users.
 pub fn memories(answers: &Answers, means: Means) -> Vec<Memory> {
     if !answers.looking_glass.enable {
         return Vec::new();
     }
-    let wants =
-        |(name, vm): &(&String, &Vm)| vm.kind != VmKind::Linux && vm.gpus != VmGpus::None && is_vm_name(name);
-    let vms: Vec<&String> = answers.vm.iter().filter(wants).map(|(name, _)| name).collect();
+    let vms: Vec<&String> = with_picture(answers).filter(|name| is_vm_name(name)).collect();
     let path = |at: usize, name: &str| match means {
         Means::File => format!("{FOLDER}/{name}"),
         Means::Kvmfr => format!("/dev/kvmfr{at}"),
@@ -142,6 +146,24 @@ pub fn memories(answers: &Answers, means: Means) -> Vec<Memory> {
         Memory { vm: Some((*vm).clone()), path: path(at, &name), name }
     };
     vms.iter().enumerate().map(memory).collect()
+}
+
+/// The virtual machines that get no memory because of their names.
+pub fn unnamed(answers: &Answers) -> Vec<Finding> {
+    if !answers.looking_glass.enable {
+        return Vec::new();
+    }
+    let finding = |name: &String| {
+        Finding::new(
+            Code::LookingGlassMemory,
+            Severity::Warning,
+            format!(
+                "[vm.{name}] gets no memory for its picture: `{name}` cannot be the name of a virtual machine"
+            ),
+            format!("give the table another name: {VM_NAMES}"),
+        )
+    };
+    with_picture(answers).filter(|name| !is_vm_name(name)).map(finding).collect()
 }
 
 /// What is worth knowing before it is written.
@@ -272,6 +294,19 @@ mod tests {
         for name in ["win3", "3a", "11111111-2222-4333-8444-55555555555", &"ab0".repeat(11), "10.0"] {
             assert!(is_vm_name(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_machine_that_gets_no_memory_because_of_its_name_is_told() {
+        let text = "[vm.7]\n[vm.games]\n[vm.8]\nkind = \"linux\"\n[vm.9]\ngpus = \"none\"\n";
+        let mut answers = Answers::parse(text).unwrap();
+        let told = unnamed(&answers);
+        assert_eq!(told.len(), 1);
+        assert!(told[0].message.starts_with("[vm.7] ") && told[0].severity == Severity::Warning);
+        let made = memories(&answers, Means::File);
+        assert_eq!(made.iter().map(|memory| memory.vm.as_deref()).collect::<Vec<_>>(), [Some("games")]);
+        answers.looking_glass.enable = false;
+        assert!(unnamed(&answers).is_empty());
     }
 
     #[test]

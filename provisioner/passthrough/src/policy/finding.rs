@@ -183,7 +183,7 @@ codes! {
     LookingGlassUser,
     /// Looking Glass is to use a module that a kernel of the target does not have.
     LookingGlassModule,
-    /// A virtual machine uses Looking Glass's memory, which would have to be made anew.
+    /// Looking Glass's memory cannot be made for a virtual machine: one uses it as it is, or has no name for it.
     LookingGlassMemory,
 }
 

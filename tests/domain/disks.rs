@@ -85,3 +85,23 @@ fn what_a_run_left_of_a_disk_that_was_cut_off_stands_in_nobodys_way() {
     assert!(desk.disk().is_file() && !left.exists());
     assert_code(&desk.undefine(&daemon, &[]), 0);
 }
+
+#[test]
+fn a_disk_that_another_run_is_making_stays_its_own() {
+    let (daemon, desk) = (daemon(), Desk::new());
+    as_new(&daemon);
+    let answers = desk.answers("busy", LINUX);
+    let state = desk.bench.ground.target().join("var/lib/neuron-provisioner");
+    fs::create_dir_all(&state).unwrap();
+    let lock = fs::File::open(&state).unwrap();
+    lock.lock().unwrap();
+    let theirs = desk.folder.path().join("disk.qcow2.neuron-new");
+    fs::write(&theirs, "half of it").unwrap();
+    assert_code(&desk.define(&daemon, &answers, &[]), 1);
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "half of it");
+    assert!(!desk.disk().exists());
+    drop(lock);
+    assert_code(&desk.define(&daemon, &answers, &[]), 0);
+    assert!(desk.disk().is_file() && !theirs.exists());
+    assert_code(&desk.undefine(&daemon, &[]), 0);
+}

@@ -254,6 +254,13 @@ impl<'r> Store<'r> {
         Ok(store)
     }
 
+    /// Opens a target and locks it, whether anything is going to be written into it or not.
+    pub fn locked(root: &'r Root, options: Options<'r>) -> Result<Self, ApplyError> {
+        let mut store = Self::open(root, options)?;
+        store.prepare_directory()?;
+        Ok(store)
+    }
+
     /// What is known about the target.
     pub fn view(&self) -> &View<'r> {
         &self.view

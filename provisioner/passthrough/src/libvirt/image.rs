@@ -1,12 +1,12 @@
 //! Disk images: looked at and made by `qemu-img`, never over something that is there.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, RenameFlags, renameat2};
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::LibvirtError;
 use super::program::Program;
@@ -74,16 +74,16 @@ impl Image {
     }
 
     /// Makes an image of this format and size. Whatever came to stand there meanwhile stays.
+    ///
+    /// The caller holds the lock of the state directory: what another run is making is not told from what a
+    /// run left that was cut off.
     pub fn make(path: &Path, format: &str, gib: u32) -> Result<(), ImageError> {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".neuron-new");
         let unfinished = path.with_file_name(name);
-        // Held until it has its name: whoever finds it knows whether a run is at it.
-        let _held = begin(&unfinished)?;
-        let done = fill(&unfinished, format, gib).and_then(|()| {
-            let moved = renameat2(AT_FDCWD, &unfinished, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE);
-            moved.map_err(|errno| file("make", path)(errno.into()))
-        });
+        begin(&unfinished)?;
+        let done = fill(&unfinished, format, gib)
+            .and_then(|()| give_name(&unfinished, path).map_err(file("make", path)));
         if done.is_err() {
             // What is told is why there is no image; a rest of it only takes room.
             let _ = fs::remove_file(&unfinished);
@@ -115,39 +115,41 @@ fn is_locked(said: &str, path: &Path) -> bool {
     refused.is_some_and(|(which, _)| which.trim_start_matches("shared ").starts_with('"'))
 }
 
-/// Makes the file of an image that is being made, and holds it. What a run left there that was cut off is
-/// taken away.
-fn begin(path: &Path) -> Result<Flock<File>, ImageError> {
+/// Makes the file of an image that is being made. What a run left there that was cut off is taken away.
+fn begin(path: &Path) -> Result<(), ImageError> {
     let create = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut made = create();
     if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
-        drop(left_behind(path)?);
+        is_left_behind(path)?;
         fs::remove_file(path).map_err(file("remove", path))?;
         made = create();
     }
-    hold(made.map_err(file("make", path))?, path)
+    made.map(drop).map_err(file("make", path))
 }
 
-/// Opens what a run left there; an error says why it is none.
-fn left_behind(path: &Path) -> Result<Flock<File>, ImageError> {
-    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(file("open", path))?;
-    let found = opened.metadata().map_err(file("look at", path))?;
+/// Whether a run left it there; an error says why not.
+fn is_left_behind(path: &Path) -> Result<(), ImageError> {
+    let found = fs::symlink_metadata(path).map_err(file("look at", path))?;
     if !found.is_file() || found.uid() != nix::unistd::geteuid().as_raw() || found.nlink() != 1 {
         let other = "it is no file of an earlier run; move it away and run this again";
         return Err(file("make", path)(io::Error::new(io::ErrorKind::AlreadyExists, other)));
     }
-    hold(opened, path)
+    Ok(())
 }
 
-fn hold(opened: File, path: &Path) -> Result<Flock<File>, ImageError> {
-    Flock::lock(opened, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-        let error = match errno {
-            Errno::EWOULDBLOCK => io::Error::other("another run is making it; wait until that is done"),
-            errno => errno.into(),
-        };
-        file("make", path)(error)
-    })
+/// Gives a file its name, unless something bears that already.
+fn give_name(unfinished: &Path, path: &Path) -> io::Result<()> {
+    match renameat2(AT_FDCWD, unfinished, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE) {
+        // NFS knows no such flag.
+        Err(Errno::EINVAL) => give_second_name(unfinished, path),
+        given => Ok(given?),
+    }
+}
+
+/// The same for file systems that have no other way.
+fn give_second_name(unfinished: &Path, path: &Path) -> io::Result<()> {
+    fs::hard_link(unfinished, path)?;
+    fs::remove_file(unfinished)
 }
 
 fn fill(path: &Path, format: &str, gib: u32) -> Result<(), ImageError> {
@@ -213,12 +215,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.qcow2.neuron-new");
         fs::write(&path, "half").unwrap();
-        let held = begin(&path).unwrap();
+        begin(&path).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"");
-        let busy = begin(&path).unwrap_err();
-        assert!(std::error::Error::source(&busy).unwrap().to_string().contains("another run"), "{busy:?}");
-        drop(held);
-        drop(begin(&path).unwrap());
+        fs::hard_link(&path, folder.path().join("kept")).unwrap();
+        assert!(begin(&path).is_err(), "somebody has it by another name, too");
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         assert!(begin(&path).is_err());
@@ -230,5 +230,20 @@ mod tests {
         assert_eq!(fs::read(&other).unwrap(), b"mine");
         let same = |path: &Path| is_same_file(path.to_str().unwrap(), other.to_str().unwrap());
         assert!(same(&path) && same(&other) && !same(folder.path()));
+    }
+    #[test]
+    fn a_name_that_is_taken_is_given_to_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let [new, path] = ["new", "path"].map(|name| folder.path().join(name));
+        for give in [give_name, give_second_name] {
+            fs::write(&new, "new").unwrap();
+            give(&new, &path).unwrap();
+            assert!(!new.exists());
+            fs::write(&new, "newer").unwrap();
+            assert_eq!(give(&new, &path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+            assert!(new.exists());
+            fs::remove_file(&path).unwrap();
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::domains::{Defined, Domains, Former, back_up};
 use super::guest::{refused, render};
 use super::{ProvisionError, Source, answers};
 use crate::answers::{NetworkKind, Vm, VmKind};
-use crate::apply::{StepOutcome, StepResult};
+use crate::apply::{Options, StepOutcome, StepResult, Store};
 use crate::guest::capabilities::{Capabilities, InvalidCapabilities};
 use crate::guest::domain::Domain;
 use crate::guest::existing::Existing;
@@ -65,10 +65,6 @@ impl Definition {
     /// What is done, in sentences; nothing where all of it is so already.
     pub fn sentences(&self) -> Vec<String> {
         self.acts.iter().map(|act| act.sentence(&self.domain.name)).collect()
-    }
-
-    fn is_defined_anew(&self) -> bool {
-        self.acts.iter().any(|act| matches!(act, Act::Define { .. }))
     }
 
     /// What is remembered of a domain with the same name and another UUID would be forgotten: what was
@@ -219,15 +215,19 @@ pub fn define(
     }
     let mut done = Vec::new();
     let mut failed = None;
+    let mut is_noted = false;
     for act in &definition.acts {
         // What bore the name before must be known to whoever comes after a run that is cut off.
-        let is_noted = match act {
-            Act::Define { .. } => definition.record(libvirt, None).save(target),
+        let noted = match act {
+            Act::Define { .. } => {
+                is_noted = true;
+                definition.record(libvirt, None).save(target)
+            }
             _ => Ok(()),
         };
-        let carried_out = is_noted
-            .map_err(|error| in_full(&error))
-            .and_then(|()| carry_out(act, &definition.domain, libvirt).map_err(|error| in_full(&error)));
+        let carried_out = noted.map_err(|error| in_full(&error)).and_then(|()| {
+            carry_out(act, target, &definition.domain, libvirt).map_err(|error| in_full(&error))
+        });
         match carried_out {
             Ok(()) => done.push(act),
             Err(why) => {
@@ -258,7 +258,7 @@ pub fn define(
         steps.push(outcome(act.id(), result, None));
         left.extend(put_back.err().map(|error| format!("{}: {}", act.sentence(name), in_full(&error))));
     }
-    if definition.is_defined_anew() && is_as_before {
+    if is_noted && is_as_before {
         left.extend(definition.record.save(target).err().map(|error| in_full(&error)));
     }
     Err(DefineError { why, left, steps }.into())
@@ -268,11 +268,16 @@ pub(super) fn outcome(id: &str, outcome: StepResult, why: Option<String>) -> Ste
     StepOutcome { id: id.to_owned(), outcome, who: None, why }
 }
 
-fn carry_out(act: &Act, domain: &Domain, libvirt: &Libvirt) -> Result<(), ImageError> {
+fn carry_out(act: &Act, target: &Root, domain: &Domain, libvirt: &Libvirt) -> Result<(), ProvisionError> {
     match act {
         Act::LetNetworkComeUp => libvirt.set_network_automatic(DEFAULT_NETWORK, true)?,
         Act::StartNetwork => libvirt.start_network(DEFAULT_NETWORK)?,
-        Act::MakeDisk { path, format, gib } => Image::make(Path::new(path), format, *gib)?,
+        Act::MakeDisk { path, format, gib } => {
+            // What is half made is nobody's: whoever makes disks holds this. A lock on the disk itself would
+            // be in qemu-img's way where the file system is a network's.
+            let _lock = Store::locked(target, Options::default())?;
+            Image::make(Path::new(path), format, *gib).map_err(ProvisionError::Image)?;
+        }
         Act::Define { .. } => libvirt.define(&domain.name, &domain.xml)?,
         Act::SetAutomatic(is_automatic) => {
             libvirt.set_automatic((&domain.name, &domain.uuid), *is_automatic)?;

@@ -154,3 +154,38 @@ fn what_was_there_is_known_after_a_run_that_was_cut_off() {
     }
     assert!(!state(&desk).join("domains.json").exists());
 }
+
+/// Ours under another name, and another one under the name of ours: neither is taken away, and the record stays.
+#[test]
+fn what_bears_another_name_or_another_uuid_is_left_and_not_forgotten() {
+    let (daemon, desk) = (daemon(), Desk::new());
+    as_new(&daemon);
+    theirs(&daemon, &desk, "theirs");
+    let before = all_of(&daemon, "theirs");
+    assert_code(&desk.define(&daemon, &desk.answers("theirs", LINUX), &["--replace"]), 0);
+    let file = state(&desk).join("domains.json");
+    let record = fs::read_to_string(&file).unwrap();
+    let refused = |wanted: &str| {
+        let output = desk.undefine(&daemon, &[]);
+        assert_code(&output, 3);
+        let said = output.stderr.replace("\n       ", " ");
+        assert!(said.contains(wanted), "{said}");
+        // A revert goes on without it.
+        let reverted = desk.run(&daemon, "", &["revert", "--yes", "--json"]);
+        assert_eq!(steps(&reverted), ["vm-theirs deferred"], "{}{}", reverted.stdout, reverted.stderr);
+        assert_eq!(fs::read_to_string(&file).unwrap(), record);
+    };
+    daemon.virsh(&["domrename", "theirs", "mine"]).unwrap();
+    refused("`virsh domrename mine theirs`");
+    theirs(&daemon, &desk, "theirs");
+    let another = all_of(&daemon, "theirs");
+    assert_ne!(another, before);
+    refused("rename or undefine that one first");
+    assert!(is_ours(&daemon, "mine"));
+    assert_eq!(all_of(&daemon, "theirs"), another);
+    daemon.virsh(&["domrename", "theirs", "another"]).unwrap();
+    daemon.virsh(&["domrename", "mine", "theirs"]).unwrap();
+    assert_code(&desk.undefine(&daemon, &[]), 0);
+    assert_eq!(all_of(&daemon, "theirs"), before);
+    daemon.virsh(&["undefine", "another"]).unwrap();
+}

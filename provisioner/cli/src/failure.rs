@@ -112,6 +112,7 @@ impl Failure {
                 | ProvisionError::Untrusted { .. }
                 | ProvisionError::Libvirt(_)
                 | ProvisionError::DomainNotAsWritten { is_foreign: true, .. }
+                | ProvisionError::OtherDomain { .. }
                 | ProvisionError::Domain(DomainError::Refused(_)),
             )
             | Self::OtherSystem(_)
@@ -270,6 +271,12 @@ impl Failure {
             Self::Provision(ProvisionError::DomainNotAsWritten { is_foreign: false, name }) => vec![format!(
                 "look at it with `virsh dumpxml --inactive {name}`; `vm define --replace` puts ours in its place and \
                  keeps what it is now"
+            )],
+            Self::Provision(ProvisionError::OtherDomain { renamed: None, .. }) => vec![
+                "rename or undefine that one first: `virsh domrename`, `virsh undefine`".to_owned(),
+            ],
+            Self::Provision(ProvisionError::OtherDomain { name, renamed: Some(now) }) => vec![format!(
+                "give it its name back first: `virsh domrename {now} {name}`; or `virsh undefine {now}`"
             )],
             Self::Provision(ProvisionError::Domains(_)) => vec![
                 "move the file away; then define the virtual machines again".to_owned(),

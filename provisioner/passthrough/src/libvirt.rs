@@ -93,9 +93,19 @@ impl Libvirt {
     /// The UUID of a domain. It is all that virsh is told: it would take a name for the number of a
     /// machine that runs, or for the UUID of another one, before it looks for one of that name.
     fn uuid(&self, name: &str) -> Result<Option<String>, LibvirtError> {
+        Ok(self.uuids()?.into_iter().find(|(_, there)| there == name).map(|(uuid, _)| uuid))
+    }
+
+    /// What the domain with a UUID is called now; `None` where there is none.
+    pub fn name_of(&self, uuid: &str) -> Result<Option<String>, LibvirtError> {
+        Ok(self.uuids()?.into_iter().find(|(there, _)| there == uuid).map(|(_, name)| name))
+    }
+
+    /// The UUID of every domain, and its name.
+    fn uuids(&self) -> Result<Vec<(String, String)>, LibvirtError> {
         let text = self.virsh("list the domains", &["list", "--all", "--uuid", "--name"])?;
-        let mut all = text.lines().filter_map(|line| line.trim().split_once(' '));
-        Ok(all.find(|(_, there)| there.trim() == name).map(|(uuid, _)| uuid.to_owned()))
+        let pairs = text.lines().filter_map(|line| line.trim().split_once(' '));
+        Ok(pairs.map(|(uuid, name)| (uuid.to_owned(), name.trim().to_owned())).collect())
     }
 
     /// Whether a domain starts with the host.

@@ -135,12 +135,29 @@ pub enum ProvisionError {
         /// Whether it was never ours.
         is_foreign: bool,
     },
+    /// The domain that was defined does not bear its name now.
+    #[error("{}", other_domain(name, renamed.as_deref()))]
+    OtherDomain {
+        /// The name it was defined with.
+        name: String,
+        /// What it is called now; `None` where another one bears its name.
+        renamed: Option<String>,
+    },
     /// A domain was to be defined, and something on the way did not work.
     #[error(transparent)]
     Define(#[from] DefineError),
     /// Policy forbids it, or somebody has to answer first; nothing was written but the reason.
     #[error("{}", refusal(.0))]
     Refused(Box<Decision>),
+}
+
+fn other_domain(name: &str, renamed: Option<&str>) -> String {
+    match renamed {
+        Some(now) => format!("the domain `{name}` was renamed: it is called `{now}` now"),
+        None => format!(
+            "the domain `{name}` is another one than the one that was defined: its UUID is not the same"
+        ),
+    }
 }
 
 fn refusal(decision: &Decision) -> String {

@@ -7,7 +7,7 @@ use super::define::{DefineError, outcome, read};
 use super::domains::{Domains, back_up};
 use super::guest::refused;
 use crate::apply::{StepOutcome, StepResult};
-use crate::guest::existing::{Existing, is_same};
+use crate::guest::existing::is_same;
 use crate::libvirt::{FirmwareState, Libvirt, LibvirtError};
 use crate::root::Root;
 use crate::verify::in_full;
@@ -60,14 +60,21 @@ pub fn prepare_undefinition(
         return Err(refused(format!("vm.{name}"), "it was not defined by this program".to_owned(), hint));
     };
     let existing = now.as_deref().map(|xml| read(&name, xml)).transpose()?;
-    let is_other = |there: &Existing| !there.is_ours || there.kept.uuid != known.uuid;
+    if existing.as_ref().is_some_and(|there| there.kept.uuid != known.uuid) {
+        return Err(ProvisionError::OtherDomain { name, renamed: None });
+    }
     // A run that was cut off may have brought the former one back already.
-    if known.former.is_none() && existing.as_ref().is_some_and(is_other) {
+    if known.former.is_none() && existing.as_ref().is_some_and(|there| !there.is_ours) {
         return Err(ProvisionError::DomainNotAsWritten { name, is_foreign: true });
     }
-    if libvirt.domains(true)?.contains(&name) {
-        let hint = format!("shut it down first, in the guest or with `virsh shutdown {name}`");
+    let renamed = if now.is_none() { libvirt.name_of(&known.uuid)? } else { None };
+    let called = renamed.as_ref().unwrap_or(&name);
+    if libvirt.domains(true)?.contains(called) {
+        let hint = format!("shut it down first, in the guest or with `virsh shutdown {called}`");
         return Err(refused(format!("vm.{name}"), "it is running".to_owned(), hint));
+    }
+    if renamed.is_some() {
+        return Err(ProvisionError::OtherDomain { name, renamed });
     }
     let is_back = |now: &str| known.former.as_ref().is_some_and(|former| is_same(&former.xml, now));
     let is_edited = now.as_deref().zip(existing.as_ref()).is_some_and(|(now, existing)| {

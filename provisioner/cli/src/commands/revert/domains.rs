@@ -47,7 +47,10 @@ impl Domains {
                     Ok(Some(undefinition)) => Ok((libvirt, undefinition)),
                     Ok(None) => continue,
                     Err(ProvisionError::Libvirt(error)) => Err(error.to_string()),
-                    Err(error @ ProvisionError::DomainNotAsWritten { .. }) => Err(error.to_string()),
+                    Err(
+                        error @ (ProvisionError::DomainNotAsWritten { .. }
+                        | ProvisionError::OtherDomain { .. }),
+                    ) => Err(error.to_string()),
                     Err(error) => return Err(error.into()),
                 }
             };

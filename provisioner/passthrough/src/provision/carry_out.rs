@@ -243,7 +243,7 @@ pub fn revert(
         boot_id: boot_id(machine),
         note: Note { verdict: Verdict::Ready, reboot_needed: true }.value(),
         also: kernel_install::makes_anew(target, &applied)?,
-        held: edited_bridges(target, &applied)?,
+        held: edited_bridges(target, &applied),
     };
     let tokens = applied.tokens;
     let mut store = Store::open(target, options)?;
@@ -262,7 +262,7 @@ pub fn revert(
 
 /// The files of every bridge of which somebody changed one: half of what makes it could take the network
 /// away. One that is gone holds nothing of anybody's; what is no file any more is somebody's.
-fn edited_bridges(target: &Root, applied: &Applied) -> Result<Vec<TargetPath>, ProvisionError> {
+fn edited_bridges(target: &Root, applied: &Applied) -> Vec<TargetPath> {
     let mut edited = BTreeSet::new();
     for path in &applied.drifted {
         if let Some(bridge) = bridge::of(path.as_str())
@@ -272,5 +272,5 @@ fn edited_bridges(target: &Root, applied: &Applied) -> Result<Vec<TargetPath>, P
         }
     }
     let of_edited = |path: &&TargetPath| bridge::of(path.as_str()).is_some_and(|one| edited.contains(one));
-    Ok(applied.files.iter().map(|file| &file.path).filter(of_edited).cloned().collect())
+    applied.files.iter().map(|file| &file.path).filter(of_edited).cloned().collect()
 }

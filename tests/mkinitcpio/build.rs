@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use neuron_passthrough::facts::{Machine, Target};
+use neuron_passthrough::initramfs;
+use neuron_passthrough::root::Root;
 use neuron_tests::readers::{self, output};
 use neuron_tests::scenario::Scenario;
 use neuron_tests::{left_out, tests_folder};
@@ -54,7 +57,8 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     assert!(done.success(), "cp -a {} {}", from.display(), to.display());
 }
 
-/// What the plan of a scenario has mkinitcpio do; a program that runs it for every preset counts as that.
+/// What the plan of a scenario has mkinitcpio do, as it runs in that target; a program that runs it for every
+/// preset counts as that.
 pub(crate) fn commands(scenario: &Scenario) -> Vec<Vec<String>> {
     let fresh = scenario.ground().unwrap();
     let plan: Value = serde_json::from_str(&fresh.run(&["plan", "--json"]).unwrap().stdout).unwrap();
@@ -62,8 +66,11 @@ pub(crate) fn commands(scenario: &Scenario) -> Vec<Vec<String>> {
     let argv = steps.filter_map(|step| step["action"]["argv"].as_array());
     let words = argv.map(|argv| argv.iter().map(|word| word.as_str().unwrap().to_owned()).collect());
     let commands: Vec<Vec<String>> = words.collect();
+    let machine = Machine::read(&Root::directory(&fresh.machine()).unwrap()).unwrap();
+    let target = Target::read(&Root::directory(&fresh.target()).unwrap(), &machine).unwrap();
     let of_presets = ["mkinitcpio", "-P"].map(str::to_owned).to_vec();
     let commands = commands.into_iter().filter_map(|argv| match argv[0].as_str() {
+        "mkinitcpio" if argv == of_presets => initramfs::of_presets(&target),
         "mkinitcpio" => Some(argv),
         "limine-mkinitcpio" => Some(of_presets.clone()),
         _ => None,

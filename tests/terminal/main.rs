@@ -5,6 +5,7 @@
 mod again;
 mod cut_off;
 mod looking_glass;
+mod presets;
 mod pty;
 mod trial;
 mod way_back;

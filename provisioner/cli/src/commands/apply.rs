@@ -21,7 +21,7 @@ use crate::{narrate, notice, render, roots};
 pub(crate) fn run(common: &Common, options: &ApplyOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
     if provision::is_cut_off(&target)? {
-        recover(common, options, &target)?;
+        recover(common, options, &machine, &target)?;
     }
     let plan = saved_or_new(common, options, &machine, &target)?;
     let document = PlanDocument::from(&plan);
@@ -68,23 +68,24 @@ pub(super) fn carry_out(
 }
 
 /// A run that was cut off is put back first: what is planned from a half-written tree fits nothing.
-fn recover(common: &Common, options: &ApplyOptions, target: &Root) -> Result<(), Failure> {
+fn recover(common: &Common, options: &ApplyOptions, machine: &Root, target: &Root) -> Result<(), Failure> {
     if !options.yes {
         consent::ask("A run was cut off. Put back what it left?", "use --yes")?;
     }
     let stop = Stop::watch()?;
     let mut runner = runner(options.no_reload, target, &stop);
-    put_back(target, runner.as_mut(), &stop, &Steps::new(common))
+    put_back(machine, target, runner.as_mut(), &stop, &Steps::new(common))
 }
 
 /// Puts back what a run that was cut off left.
 pub(super) fn put_back(
+    machine: &Root,
     target: &Root,
     runner: &mut dyn Runner,
     stop: &Stop,
     steps: &Steps,
 ) -> Result<(), Failure> {
-    match provision::recover(target, stop.options(), runner, &mut |progress| steps.show(&progress)) {
+    match provision::recover(machine, target, stop.options(), runner, &mut |progress| steps.show(&progress)) {
         Ok(()) if stop.is_wanted() => Err(Failure::PutBack { steps: Vec::new() }),
         Ok(()) => Ok(()),
         Err(error) => Err(ended(error, stop)),

@@ -158,7 +158,7 @@ fn put_back(common: &Common, subject: &Subject<'_>, asker: &mut Asker) -> Result
     let stop = Stop::watch()?;
     asker.go_on()?;
     let mut runner = subject.runner(&stop);
-    apply::put_back(subject.target, runner.as_mut(), &stop, &steps(common, asker))?;
+    apply::put_back(subject.machine, subject.target, runner.as_mut(), &stop, &steps(common, asker))?;
     Ok(true)
 }
 

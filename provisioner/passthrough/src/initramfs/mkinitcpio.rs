@@ -20,7 +20,7 @@ use crate::text::mkinitcpio_preset::{ConfigUse, Presets};
 mod presets;
 
 use crate::text::{TextError, block};
-use presets::{ToBuild, images};
+use presets::images;
 
 const PROGRAM: &str = "/usr/bin/mkinitcpio";
 const MAIN: &str = "/etc/mkinitcpio.conf";
@@ -35,6 +35,16 @@ const ARCHISO: &str = "archiso";
 const LIMINE_MKINITCPIO: &str = "/usr/bin/limine-mkinitcpio";
 /// The hook that claims by address, where its package is installed.
 const EARLY_HOOK: &str = "neuron-vfio";
+
+/// Whether a build is of presets: which those are is found out when it runs.
+pub fn is_of_presets(argv: &[String]) -> bool {
+    presets::is_build(argv)
+}
+
+/// What builds the presets of today; none where no file of them has a kernel any more.
+pub fn of_presets(target: &Target) -> Option<Vec<String>> {
+    presets::build(target)
+}
 
 /// The generator of Arch Linux.
 pub(super) struct Mkinitcpio;
@@ -128,15 +138,9 @@ impl Generator for Mkinitcpio {
             .map(|(kernel, image)| build_one(&kernel.release, image))
             .collect();
         // Those of presets first: they are what is built in most systems.
-        let of_presets = match presets::to_build(target) {
-            ToBuild::These(names) => {
-                let options = names.iter().flat_map(|name| ["-p", name]);
-                Some(build_all(target, &["mkinitcpio"].into_iter().chain(options).collect::<Vec<_>>()))
-            }
-            ToBuild::Nothing if !of_kernel_install.is_empty() => None,
-            // mkinitcpio itself says best what is missing.
-            ToBuild::All | ToBuild::Nothing => Some(build_all(target, &["mkinitcpio", "-P"])),
-        };
+        let has_presets = target.in_directory(PRESETS).next().is_some();
+        let of_presets =
+            (has_presets || of_kernel_install.is_empty()).then(|| build_all(target, &presets::ALL));
         of_presets.into_iter().chain(of_kernel_install).collect()
     }
 

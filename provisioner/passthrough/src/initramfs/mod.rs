@@ -3,6 +3,8 @@
 mod dracut;
 mod mkinitcpio;
 
+pub use mkinitcpio::{is_of_presets, of_presets};
+
 use crate::facts::Target;
 use crate::facts::target::is_entry;
 use crate::id::TargetPath;

@@ -121,7 +121,8 @@ pub fn apply(
         retires: plan.decision.mode == Mode::Off,
         note: note.value(),
     };
-    let outcome = store.apply(&transaction, runner, progress)?;
+    let mut runner = ForTheKernelsOfToday::new(machine, target, runner);
+    let outcome = store.apply(&transaction, &mut runner, progress)?;
     forget_refusal(&mut store);
     keep_firmware(machine, &mut store);
     // What was left to somebody else takes effect at the same reboot.
@@ -155,13 +156,15 @@ pub fn is_cut_off(target: &Root) -> Result<bool, ProvisionError> {
 /// Puts back what a run that was cut off left half done. To be called before planning: a plan that
 /// was made from a half-written tree does not fit the tree that this leaves.
 pub fn recover(
+    machine: &Root,
     target: &Root,
     options: Options<'_>,
     runner: &mut dyn Runner,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), ProvisionError> {
     if is_cut_off(target)? {
-        Store::open(target, options)?.recover(runner, progress)?;
+        let mut runner = ForTheKernelsOfToday::new(machine, target, runner);
+        Store::open(target, options)?.recover(&mut runner, progress)?;
     }
     Ok(())
 }

@@ -90,45 +90,76 @@ fn says_the_same(written: &str, present: &str) -> bool {
         && parameters(&written) == parameters(&present)
 }
 
-/// Runs, in place of a build for a kernel that is gone, the builds for those that are there.
+/// Runs, in place of a build for a kernel that is gone, the builds for those that are there; and of the presets
+/// those whose kernels are there when it runs.
 pub(super) struct ForTheKernelsOfToday<'a> {
     runner: &'a mut dyn Runner,
+    target: &'a Root,
+    facts: Option<Machine>,
     kernels: Vec<String>,
     builds: Vec<Vec<String>>,
     ran: Vec<Vec<String>>,
+    /// What ran in place of the presets, and may be asked for next.
+    ahead: Vec<Vec<String>>,
 }
 
 impl<'a> ForTheKernelsOfToday<'a> {
     /// A target that cannot be read whole is no reason not to go back: what was recorded runs then.
-    pub(super) fn new(machine: &Root, target: &Root, runner: &'a mut dyn Runner) -> Self {
-        let facts = Machine::read(machine).map_err(|error| error.to_string());
-        let read = facts.and_then(|facts| Target::read(target, &facts).map_err(|error| error.to_string()));
-        let (kernels, builds) = read.map_or_else(
-            |error| {
-                tracing::warn!("which kernels are there is not known: {error}");
-                (Vec::new(), Vec::new())
-            },
-            |target| (releases(&target), builds(&target)),
-        );
-        Self { runner, kernels, builds, ran: Vec::new() }
+    pub(super) fn new(machine: &Root, target: &'a Root, runner: &'a mut dyn Runner) -> Self {
+        let facts = known(Machine::read(machine));
+        let read = facts.as_ref().and_then(|facts| known(Target::read(target, facts)));
+        let (kernels, builds) = read.map(|target| (releases(&target), builds(&target))).unwrap_or_default();
+        Self { runner, target, facts, kernels, builds, ran: Vec::new(), ahead: Vec::new() }
     }
 
     fn is_for_a_kernel_that_is_gone(&self, argv: &[String]) -> bool {
         initramfs::kernel_of(argv).is_some_and(|release| !self.kernels.iter().any(|here| here == release))
     }
+
+    /// Runs what does this build's work today.
+    fn run_today(&mut self, argv: &[String]) -> RunResult {
+        if !initramfs::is_of_presets(argv) {
+            return self.runner.run(argv);
+        }
+        let facts = self.facts.as_ref();
+        let Some(target) = facts.and_then(|facts| known(Target::read(self.target, facts))) else {
+            return self.runner.run(argv);
+        };
+        if let Some(build) = initramfs::of_presets(&target) {
+            return self.runner.run(&build);
+        }
+        let mut others = self.builds.clone();
+        others.retain(|build| !initramfs::is_of_presets(build));
+        if others.is_empty() {
+            // Nothing else builds an image: mkinitcpio itself says what is missing.
+            return self.runner.run(argv);
+        }
+        self.ahead.clear();
+        for build in others {
+            match self.runner.run(&build) {
+                RunResult::Done => self.ahead.push(build),
+                result => return result,
+            }
+        }
+        RunResult::Done
+    }
 }
 
 impl Runner for ForTheKernelsOfToday<'_> {
     fn run(&mut self, argv: &[String]) -> RunResult {
+        if let Some(at) = self.ahead.iter().position(|build| build == argv) {
+            self.ahead.swap_remove(at);
+            return RunResult::Done;
+        }
         if self.builds.is_empty() || !self.is_for_a_kernel_that_is_gone(argv) {
             self.ran.push(argv.to_vec());
-            return self.runner.run(argv);
+            return self.run_today(argv);
         }
         for build in self.builds.clone() {
             if self.ran.contains(&build) {
                 continue;
             }
-            let result = self.runner.run(&build);
+            let result = self.run_today(&build);
             if !matches!(result, RunResult::Done) {
                 return result;
             }
@@ -136,6 +167,11 @@ impl Runner for ForTheKernelsOfToday<'_> {
         }
         RunResult::Done
     }
+}
+
+/// What was read; where it could not be, that is told.
+fn known<T, E: std::fmt::Display>(read: Result<T, E>) -> Option<T> {
+    read.inspect_err(|error| tracing::warn!("which kernels are there is not known: {error}")).ok()
 }
 
 fn releases(target: &Target) -> Vec<String> {

@@ -29,7 +29,7 @@ pub fn renew(
     runner: &mut dyn Runner,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Renewed, ProvisionError> {
-    carry_out::recover(target, options(), runner, progress)?;
+    carry_out::recover(machine, target, options(), runner, progress)?;
     let planned = |proven: &Proven| -> Result<Plan, ProvisionError> {
         let occasion = Occasion { renewal: Some(proven), ..Occasion::default() };
         Ok(plan_with(machine, target, &Source::Target, Stage::All, occasion)?.plan)

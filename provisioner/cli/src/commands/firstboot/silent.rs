@@ -47,7 +47,7 @@ impl Place<'_> {
         if matches!(due, Due::PutBack) {
             self.say("the machine went down under this work: it is put back, and begun anew");
             let mut runner = Chroot::new(self.target).ended_by(|| stop.ends_program());
-            provision::recover(self.target, stop.options(), &mut runner, &mut |_| ())
+            provision::recover(self.machine, self.target, stop.options(), &mut runner, &mut |_| ())
                 .map_err(|error| apply::ended(error, stop))?;
             due = provision::due(self.machine, self.target, &given)?;
         }

@@ -7,31 +7,34 @@ use crate::id::TargetPath;
 use crate::step::FileState;
 use crate::text::mkinitcpio_preset::{Image, Presets};
 
-/// Which presets are built.
-pub(super) enum ToBuild<'a> {
-    /// All of them.
-    All,
-    /// These, by their names.
-    These(Vec<&'a str>),
-    /// There is none whose kernel is there.
-    Nothing,
+/// What is planned and recorded: every preset, whichever those are when it runs.
+pub(super) const ALL: [&str; 2] = ["mkinitcpio", "-P"];
+
+/// Whether a build is of presets; an earlier version recorded them by their names.
+pub(super) fn is_build(argv: &[String]) -> bool {
+    let [program, option, ..] = argv else { return false };
+    program.rsplit('/').next() == Some(ALL[0]) && [ALL[1], "-p"].contains(&option.as_str())
 }
 
+/// The command that builds the presets as they are now; none where no file of them has a kernel any more.
+///
 /// A preset stays where kernel-install took over, and the kernel that it names is gone: there
 /// `mkinitcpio -P` fails, whatever it built for the others.
-pub(super) fn to_build(target: &Target) -> ToBuild<'_> {
+pub(super) fn build(target: &Target) -> Option<Vec<String>> {
     let all = target.in_directory(PRESETS).count();
     let names = with_kernels(target).filter_map(|(path, _)| path.file_name().strip_suffix(".preset"));
     let these: Vec<&str> = names.collect();
-    match these.len() {
-        0 => ToBuild::Nothing,
-        // A unified image's host image has a preset that is not there yet, which `-P` finds.
-        some if some == all || images(target).any(|image| image.unified) => ToBuild::All,
-        _ => ToBuild::These(these),
-    }
+    let words = match these.len() {
+        // mkinitcpio itself says best that there is none.
+        some if some == all => ALL.to_vec(),
+        0 => return None,
+        _ => [ALL[0]].into_iter().chain(these.into_iter().flat_map(|name| ["-p", name])).collect(),
+    };
+    Some(words.into_iter().map(str::to_owned).collect())
 }
 
-/// The preset files whose kernels are there; one that cannot be read is mkinitcpio's to complain of.
+/// The preset files but those of which every kernel is gone. Where only one of several is, or the file cannot
+/// be read, it is mkinitcpio's to complain of.
 fn with_kernels(target: &Target) -> impl Iterator<Item = (&TargetPath, Option<Presets>)> {
     let parsed = |state: &FileState| Presets::parse(state.text()?).ok();
     let is_gone = |path: &str| {
@@ -43,8 +46,9 @@ fn with_kernels(target: &Target) -> impl Iterator<Item = (&TargetPath, Option<Pr
     };
     let all = target.in_directory(PRESETS).map(move |(path, state)| (path, parsed(state)));
     all.filter(move |(_, presets)| {
-        let presets = presets.iter();
-        !presets.flat_map(|one| one.active().filter_map(|name| one.kernel(name))).any(is_gone)
+        let Some(presets) = presets else { return true };
+        let mut kernels = presets.active().map(|name| presets.kernel(name)).peekable();
+        kernels.peek().is_none() || !kernels.all(|kernel| kernel.is_some_and(is_gone))
     })
 }
 
@@ -72,26 +76,50 @@ mod tests {
         target
     }
 
-    fn names(target: &Target) -> Option<Vec<&str>> {
-        match to_build(target) {
-            ToBuild::All => None,
-            ToBuild::These(names) => Some(names),
-            ToBuild::Nothing => Some(Vec::new()),
-        }
+    fn words(target: &Target) -> Option<String> {
+        build(target).map(|argv| argv.join(" "))
     }
 
     #[test]
     fn a_preset_whose_kernel_is_gone_is_not_built() {
         let (linux, lts) = (("linux", "/boot/vmlinuz-linux"), ("linux-lts", "/boot/vmlinuz-linux-lts"));
         let both = [linux, lts];
-        assert_eq!(names(&target(&both, &["/boot/vmlinuz-linux", "/boot/vmlinuz-linux-lts"])), None);
+        let every = Some("mkinitcpio -P".to_owned());
+        assert_eq!(words(&target(&both, &["/boot/vmlinuz-linux", "/boot/vmlinuz-linux-lts"])), every);
         let one = target(&both, &["/boot/vmlinuz-linux"]);
-        assert_eq!(names(&one), Some(vec!["linux"]));
+        assert_eq!(words(&one), Some("mkinitcpio -p linux".to_owned()));
         assert_eq!(images(&one).map(|image| image.path).collect::<Vec<_>>(), ["/boot/initramfs-linux.img"]);
-        assert_eq!(names(&target(&both, &[])), Some(Vec::new()));
+        assert_eq!(words(&target(&both, &[])), None);
+        assert_eq!(words(&target(&[], &[])), every);
         // By its release, and where nobody looked.
         for kernel in ["6.12.1-arch1-1", "/boot/kernel.efi", "/boot/id/6.12.1/vmlinuz"] {
-            assert_eq!(names(&target(&[("linux", kernel)], &[])), None, "{kernel}");
+            assert_eq!(words(&target(&[("linux", kernel)], &[])), every, "{kernel}");
         }
+    }
+
+    #[test]
+    fn a_file_with_one_of_two_kernels_is_built_and_fails_loudly() {
+        let text = "ALL_kver=/boot/vmlinuz-linux\nPRESETS=('default' 'old')\ndefault_image=/boot/a.img\n\
+                    old_image=/boot/b.img\nold_kver=/boot/vmlinuz-old\n";
+        let with = |there: &[&str]| {
+            let mut target = target(&[("linux-lts", "/boot/vmlinuz-linux-lts")], there);
+            let state = FileState::Regular { bytes: text.into(), mode: 0o644, owner: Owner::default() };
+            target.files.insert(format!("{PRESETS}/linux.preset").parse().expect("a path"), state);
+            words(&target)
+        };
+        let all = Some("mkinitcpio -P".to_owned());
+        assert_eq!(with(&["/boot/vmlinuz-linux", "/boot/vmlinuz-linux-lts"]), all);
+        // Beside a file that is left out, too.
+        assert_eq!(with(&["/boot/vmlinuz-linux"]), Some("mkinitcpio -p linux".to_owned()));
+        assert_eq!(with(&["/boot/vmlinuz-linux-lts"]), Some("mkinitcpio -p linux-lts".to_owned()));
+    }
+
+    #[test]
+    fn builds_of_presets_are_told_from_the_others() {
+        let is = |line: &str| is_build(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert!(
+            ["mkinitcpio -P", "/usr/bin/mkinitcpio -P", "mkinitcpio -p linux -p lts"].map(is) == [true; 3]
+        );
+        assert!(["mkinitcpio -k 6.12.1 -g /a", "mkimage -P", "mkinitcpio"].map(is) == [false; 3]);
     }
 }

@@ -88,8 +88,9 @@ fn applied(with_package: bool) -> Root {
     assert_eq!(code, 4, "{said}");
     let image = format!("/boot/{MACHINE}/{OLD}/initrd");
     let called = root.called();
-    let builds = ["mkinitcpio -P".to_owned(), format!("mkinitcpio --nopost -k {OLD} -g {image}")];
-    assert!(builds.iter().all(|build| called.contains(build)), "what boots has to be built too: {called:?}");
+    let builds: Vec<_> = called.iter().filter(|line| line.starts_with("mkinitcpio")).collect();
+    // The kernel that the preset names is not there.
+    assert_eq!(builds, [&format!("mkinitcpio --nopost -k {OLD} -g {image}")], "what boots is built");
     root
 }
 

@@ -137,7 +137,10 @@ impl<'a> ForTheKernelsOfToday<'a> {
         self.ahead.clear();
         for build in others {
             match self.runner.run(&build) {
-                RunResult::Done => self.ahead.push(build),
+                RunResult::Done => {
+                    self.ran.push(build.clone());
+                    self.ahead.push(build);
+                }
                 result => return result,
             }
         }

@@ -59,7 +59,7 @@ impl Installation<'_> {
     ) -> Result<(), ProvisionError> {
         let mut tell = |step: Progress<'_>| progress(fraction(&step));
         // An installer that was killed leaves half of a set-up, and no plan fits that.
-        provision::recover(self.target, Options::default(), runner, &mut tell)?;
+        provision::recover(self.machine, self.target, Options::default(), runner, &mut tell)?;
         let planned = provision::plan(self.machine, self.target, source, self.stage)?;
         progress(0.2);
         provision::apply(self.machine, self.target, &planned.plan, Options::default(), runner, &mut tell)?;

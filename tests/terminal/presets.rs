@@ -51,8 +51,12 @@ fn preset(ground: &Ground, name: &str, has_kernel: bool) {
 fn with(others: &[&str], gone: &[&str]) -> Ground {
     let ground = ground();
     mkinitcpio(&ground, BUILDS);
-    others.iter().for_each(|name| preset(&ground, name, true));
-    gone.iter().for_each(|name| preset(&ground, name, false));
+    for name in others {
+        preset(&ground, name, true);
+    }
+    for name in gone {
+        preset(&ground, name, false);
+    }
     ground
 }
 

@@ -39,7 +39,7 @@ fn installed_with_grub_it_comes_up_switches_off_reverts_and_tries_again() {
 }
 
 #[test]
-#[ignore = "passes up to the trial; that the variable of the one-shot names the entry is not seen yet"]
+#[ignore = "passes up to the trial; not seen to pass to its end yet"]
 fn installed_with_systemd_boot_it_comes_up_switches_off_reverts_and_tries_again() {
     lives(Loader::SystemdBoot);
 }

@@ -30,10 +30,11 @@ const TRIAL: &str = "$([ -e /var/lib/neuron-provisioner/trial.json ] && echo yes
 fn next(loader: Loader) -> &'static str {
     match loader {
         Loader::Grub => "$(grub-editenv list | sed -n 's/^next_entry=//p')",
-        // The variable's own four bytes come first; the name is in UTF-16.
+        // The variable's own four bytes come first; the name is in UTF-16. In a variable nobody can seek, which
+        // tail by itself would do.
         Loader::SystemdBoot => {
-            "$(tail -c +5 /sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f \
-             2>/dev/null | tr -d '\\000')"
+            "$(cat /sys/firmware/efi/efivars/LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f \
+             2>/dev/null | tail -c +5 | tr -d '\\000')"
         }
     }
 }

@@ -52,17 +52,22 @@ pub(crate) const AS_BEFORE: &str = "every file is as before";
 
 const CODES: &str = "how apply and revert ended";
 
-fn case(iommu: Iommu, program: &Path, between: &str) -> io::Result<Case> {
+/// A target as a machine unpacks it, with root as the owner of everything.
+pub(crate) fn packed(target: &str) -> io::Result<Vec<u8>> {
     let scratch = neuron_tests::scratch()?;
     let (root, archive) = (scratch.path().join("root"), scratch.path().join("tar"));
-    neuron_tests::target::copy(TARGET, &root)?;
+    neuron_tests::target::copy(target, &root)?;
     let mut tar = Command::new("tar");
     tar.args(["--create", "--owner=0", "--group=0", "--numeric-owner", "--file"]).arg(&archive);
     run(tar.arg("--directory").arg(&root).arg("."))?;
+    std::fs::read(archive)
+}
+
+fn case(iommu: Iommu, program: &Path, between: &str) -> io::Result<Case> {
     let answers = format!("schema = 1\n[passthrough]\nguest_gpus = [\"{}\"]\n", GUEST.address);
     let case = Case::new(Machine { iommu, ..two_gpus() })
         .program("/usr/bin/neuron-provisioner", &std::fs::read(program)?)
-        .program("/lab/target.tar", &std::fs::read(archive)?)
+        .program("/lab/target.tar", &packed(TARGET)?)
         .program("/lab/answers.toml", answers.as_bytes())
         .after(&format!("{PREPARE}{SET_UP}{between}cp /target/etc/default/grub /run/grub\n{REVERT}"));
     Ok(case

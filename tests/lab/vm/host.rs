@@ -12,6 +12,7 @@ use crate::claim::{AUDIO, GUEST, HOST};
 use crate::kernel::{Kernel, run};
 use crate::machine::{Function, Iommu, Machine};
 use crate::program;
+use crate::provision::packed;
 use crate::qemu::Equipment;
 
 /// What its kernel loads.
@@ -83,15 +84,9 @@ fn case(machine: Machine, lines: &str) -> io::Result<Case> {
 
 /// Before it is set up, with the program and a target.
 pub(super) fn new(lines: &str) -> io::Result<Case> {
-    let scratch = neuron_tests::scratch()?;
-    let (root, archive) = (scratch.path().join("root"), scratch.path().join("tar"));
-    neuron_tests::target::copy(TARGET, &root)?;
-    let mut tar = Command::new("tar");
-    tar.args(["--create", "--owner=0", "--group=0", "--numeric-owner", "--file"]).arg(&archive);
-    run(tar.arg("--directory").arg(&root).arg("."))?;
     Ok(case(machine(&[GUEST, AUDIO]), lines)?
         .program("/lab/program", &fs::read(program::built()?)?)
-        .file("/lab/target.tar", &fs::read(archive)?)
+        .file("/lab/target.tar", &packed(TARGET)?)
         .file("/lab/answers.toml", ANSWERS.as_bytes())
         .file("/lab/domain.xml.j2", inner::template()?.as_bytes()))
 }

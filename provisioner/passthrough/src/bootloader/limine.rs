@@ -6,6 +6,7 @@ use super::lines::of_kernel_cmdline;
 use super::this_system::{boots_this_system, is_doubtful};
 use super::{Bootloader, CommandLine, LoaderError, Parameters, keeps_root, kernel_cmdline_step, limine_tool};
 use crate::facts::Target;
+use crate::facts::target::is_limine_configuration;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{FileState, Step};
@@ -96,13 +97,10 @@ impl Bootloader for Limine {
 
 /// Limine's configurations, with what stands in them.
 fn files(target: &Target) -> impl Iterator<Item = (&TargetPath, &FileState, &str)> {
-    let is_ours = |path: &TargetPath| {
-        ["limine.conf", "limine.cfg"].contains(&path.file_name()) && !path.as_str().starts_with("/etc/")
-    };
     target
         .files
         .iter()
-        .filter(move |(path, _)| is_ours(path))
+        .filter(|(path, _)| is_limine_configuration(path))
         .filter_map(|(path, state)| Some((path, state, state.text()?)))
 }
 

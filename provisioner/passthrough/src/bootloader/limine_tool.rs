@@ -6,6 +6,7 @@
 
 use super::{CommandLine, LoaderError, Parameters};
 use crate::facts::Target;
+use crate::facts::target::LIMINE_TOOLS;
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step, file_head};
@@ -13,8 +14,6 @@ use crate::text::{TextError, block, command_line, limine_tool};
 
 /// The way of Limine in which the tool makes the entries.
 pub(super) const WAY: &str = "Limine with its entry tool";
-/// Each builds the images by its generator, and makes the entries.
-const PROGRAMS: [&str; 2] = ["/usr/bin/limine-mkinitcpio", "/usr/bin/limine-dracut"];
 const DEFAULTS: &str = "/etc/default/limine";
 const MAIN: &str = "/etc/limine-entry-tool.conf";
 const SHIPPED: &str = "/usr/share/limine-entry-tool.d";
@@ -26,7 +25,7 @@ const FALLBACK: &str = "fallback";
 
 /// The program that makes the entries at every build of the images.
 pub(super) fn program(target: &Target) -> Option<&'static str> {
-    let here = PROGRAMS.into_iter().find(|program| target.has(program))?;
+    let here = LIMINE_TOOLS.into_iter().find(|program| target.has(program))?;
     here.rsplit('/').next()
 }
 

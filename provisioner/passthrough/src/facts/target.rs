@@ -93,6 +93,14 @@ const CLOSED: [&str; 1] = [QEMU_CONF];
 /// Where a boot partition may be mounted.
 pub const BOOT_MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
 
+/// Limine's tools. Where one is, it takes the place of its generator: it builds every image, puts it where
+/// Limine finds it, and makes Limine's entries.
+pub const LIMINE_TOOLS: [&str; 2] = [LIMINE_MKINITCPIO, LIMINE_DRACUT];
+/// The one for mkinitcpio.
+pub const LIMINE_MKINITCPIO: &str = "/usr/bin/limine-mkinitcpio";
+/// The one for dracut.
+pub const LIMINE_DRACUT: &str = "/usr/bin/limine-dracut";
+
 /// Things of which only the presence matters.
 const TRACES: [&str; 25] = [
     MKINITCPIO_HOOK,
@@ -106,9 +114,9 @@ const TRACES: [&str; 25] = [
     "/usr/bin/mkinitcpio",
     "/usr/bin/dracut",
     "/usr/bin/dracut-rebuild",
-    "/usr/bin/limine-dracut",
+    LIMINE_DRACUT,
     "/usr/bin/limine-entry-tool",
-    "/usr/bin/limine-mkinitcpio",
+    LIMINE_MKINITCPIO,
     "/usr/bin/sdboot-manage",
     "/usr/bin/kernel-install",
     "/etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service",
@@ -125,6 +133,11 @@ const TRACES: [&str; 25] = [
 /// Whether a path is that of an entry of systemd-boot. All that are there are among a target's files.
 pub fn is_entry(path: &TargetPath) -> bool {
     path.parent().ends_with("/loader/entries")
+}
+
+/// Whether a path is that of a configuration of Limine's on a boot partition.
+pub fn is_limine_configuration(path: &TargetPath) -> bool {
+    ["limine.conf", "limine.cfg"].contains(&path.file_name()) && !path.as_str().starts_with("/etc/")
 }
 
 /// What policy and plan need to know of the target.

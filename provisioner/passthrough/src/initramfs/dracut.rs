@@ -10,7 +10,7 @@ use super::{
     named_by_kernel_install,
 };
 use crate::facts::Target;
-use crate::facts::target::{DRACUT_HOOK, Kernel, Provides};
+use crate::facts::target::{DRACUT_HOOK, Kernel, LIMINE_DRACUT, Provides};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Judgement, Severity};
 use crate::step::{Action, Step, file_head};
@@ -22,9 +22,6 @@ const PROGRAM: &str = "/usr/bin/dracut";
 const DROP_IN: &str = "/etc/dracut.conf.d/95-neuron-vfio.conf";
 /// `EndeavourOS` builds by this, to where its boot menu has the images.
 const DRACUT_REBUILD: &str = "/usr/bin/dracut-rebuild";
-/// Where it is, it takes the place of dracut: it builds every image, puts it where Limine finds it, and makes
-/// Limine's entries.
-const LIMINE_DRACUT: &str = "/usr/bin/limine-dracut";
 /// The module of dracut's that claims by address, where its package is installed.
 const EARLY_HOOK: &str = "neuron-vfio";
 const MODULES: [&str; 3] = ["vfio_pci", "vfio", "vfio_iommu_type1"];

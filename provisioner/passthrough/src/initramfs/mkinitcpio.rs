@@ -10,7 +10,7 @@ use super::{
     named_by_kernel_install,
 };
 use crate::facts::Target;
-use crate::facts::target::{MKINITCPIO_HOOK, Provides};
+use crate::facts::target::{LIMINE_MKINITCPIO, MKINITCPIO_HOOK, Provides};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Judgement, Severity};
 use crate::step::{Action, FileState, Step, file_head};
@@ -30,9 +30,6 @@ const PRESETS: &str = "/etc/mkinitcpio.d";
 const DROP_IN: &str = "/etc/mkinitcpio.conf.d/95-neuron-vfio.conf";
 /// The live medium's configuration; in an installed system it asks for hooks that are not there.
 const ARCHISO: &str = "archiso";
-/// Where it is, it takes the place of `mkinitcpio -P`: it builds every image, puts it where Limine
-/// finds it, and makes Limine's entries.
-const LIMINE_MKINITCPIO: &str = "/usr/bin/limine-mkinitcpio";
 /// The hook that claims by address, where its package is installed.
 const EARLY_HOOK: &str = "neuron-vfio";
 

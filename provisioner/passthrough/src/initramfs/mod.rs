@@ -6,7 +6,7 @@ mod mkinitcpio;
 pub use mkinitcpio::{is_of_presets, of_presets};
 
 use crate::facts::Target;
-use crate::facts::target::is_entry;
+use crate::facts::target::{LIMINE_TOOLS, is_entry, is_limine_configuration};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Judgement, Severity};
 use crate::step::Step;
@@ -135,16 +135,11 @@ fn undecided(target: &Target, several: &[&dyn Generator]) -> Finding {
     .in_file("/etc/pacman.d/hooks")
 }
 
-/// Limine's tools. Each builds by its generator and makes the entries: where the one of another generator is
-/// there, nothing that this one builds, and no parameter, would reach an entry.
-const LIMINE_TOOLS: [&str; 2] = ["/usr/bin/limine-mkinitcpio", "/usr/bin/limine-dracut"];
-
-/// Where entries of Limine's are made by the tool of another generator; `own` is the tool of this one.
+/// Where entries of Limine's are made by the tool of another generator: nothing that this one builds, and no
+/// parameter, would reach an entry. `own` is the tool of this one.
 fn entries_of_another(target: &Target, generator: &str, own: &str) -> Option<Finding> {
     let other = LIMINE_TOOLS.into_iter().find(|tool| target.has(tool) && *tool != own)?;
-    let has_limine = target.files.keys().any(|path| {
-        ["limine.conf", "limine.cfg"].contains(&path.file_name()) && !path.as_str().starts_with("/etc/")
-    });
+    let has_limine = target.files.keys().any(is_limine_configuration);
     (has_limine && !target.has(own)).then(|| {
         Finding::new(
             Code::TargetConflict,

@@ -118,13 +118,8 @@ fn network(seen: &Seen<'_>, address: PciAddress, notes: &mut Notes) {
     }
     let Some(why) = needs(seen, address) else { return };
     let rule = Override::HostNetwork;
-    let (severity, hint) = allowed_or(
-        seen.wishes.allows(rule),
-        format!(
-            "give the host another way to the network first; or do without: allow = [\"{}\"]",
-            override_name(rule)
-        ),
-    );
+    let (severity, hint) =
+        allowed_or(seen, rule, "give the host another way to the network first; or do without");
     let carries =
         interface.map_or_else(|| "it is a network card".to_owned(), |name| format!("it carries {name}"));
     notes.find(
@@ -184,13 +179,8 @@ fn keyboard(seen: &Seen<'_>, notes: &mut Notes) {
     let controller = || seen.assigned.iter().find(is_usb).map(|one| one.address);
     let Some(address) = carrier.or_else(controller) else { return };
     let rule = Override::HostKeyboard;
-    let (severity, hint) = allowed_or(
-        seen.wishes.allows(rule),
-        format!(
-            "plug a keyboard into another USB controller; or have none at this screen: allow = [\"{}\"]",
-            override_name(rule)
-        ),
-    );
+    let (severity, hint) =
+        allowed_or(seen, rule, "plug a keyboard into another USB controller; or have none at this screen");
     let why = if carrier.is_some() {
         "every keyboard of the host hangs on it"
     } else {
@@ -201,11 +191,11 @@ fn keyboard(seen: &Seen<'_>, notes: &mut Notes) {
 }
 
 /// A rule that was set aside is told all the same.
-fn allowed_or(is_allowed: bool, hint: String) -> (Severity, String) {
-    if is_allowed {
+fn allowed_or(seen: &Seen<'_>, rule: Override, otherwise: &str) -> (Severity, String) {
+    if seen.wishes.allows(rule) {
         (Severity::Warning, "that is what the answers allow".to_owned())
     } else {
-        (Severity::Blocker, hint)
+        (Severity::Blocker, format!("{otherwise}: allow = [\"{}\"]", override_name(rule)))
     }
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{Connector, Machine, PciFunction};
+use crate::id::PciAddress;
 
 /// What kind of GPU it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -89,12 +90,16 @@ fn behind_the_same_switch<'a>(
     machine: &'a Machine,
     gpu: &'a PciFunction,
 ) -> impl Iterator<Item = &'a PciFunction> {
-    let switch = |function: &PciFunction| match function.parents.as_slice() {
-        [_root_port, .., upstream, _downstream] => Some(*upstream),
-        _ => None,
-    };
-    let own = (gpu.vendor() == INTEL).then(|| switch(gpu)).flatten();
+    let own = (gpu.vendor() == INTEL).then(|| above_the_ports(gpu)).flatten();
     machine.functions.values().filter(move |other| {
-        other.class.is_audio() && other.vendor() == INTEL && own.is_some() && switch(other) == own
+        other.class.is_audio() && other.vendor() == INTEL && own.is_some() && above_the_ports(other) == own
     })
+}
+
+/// The way to a switch, its upstream port included, where a function hangs below one of its ports.
+fn above_the_ports(function: &PciFunction) -> Option<&[PciAddress]> {
+    match function.parents.as_slice() {
+        [above @ .., _downstream] if above.len() >= 2 => Some(above),
+        _ => None,
+    }
 }

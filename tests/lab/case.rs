@@ -283,8 +283,8 @@ impl Case {
         self
     }
 
-    /// Boots, and gives what was found.
-    pub(crate) fn run(&self, name: Name) -> io::Result<Report> {
+    /// Boots, and gives what was found; the table tells it if it failed in what it should.
+    pub(crate) fn run(&self, name: Name, fails: &Fails<'_>) -> io::Result<Report> {
         let kernel = self.kernel.map_or_else(kernel, Ok)?;
         let image = match self.dracut {
             Some(modules) => {
@@ -296,7 +296,9 @@ impl Case {
         let names = self.checks.iter().map(|(name, _)| name.clone()).collect();
         // isa-debug-exit: twice what was written, and one.
         let report = Report::read(name.text, boot, names, [33, 35])?;
-        self.record(name, kernel, &report)?;
+        if fails.are(&report.failed()) {
+            self.record(name, kernel, &report)?;
+        }
         Ok(report)
     }
 
@@ -402,6 +404,28 @@ pub(crate) struct Report {
     pub(crate) took: Duration,
 }
 
+/// What has to fail in a boot.
+#[derive(Debug)]
+pub(crate) enum Fails<'a> {
+    /// These checks and no other; none where all have to hold.
+    Just(&'a [&'a str]),
+    /// This one, among others.
+    Also(&'a str),
+    /// Any.
+    Something,
+}
+
+impl Fails<'_> {
+    /// Whether these are what has to fail.
+    pub(crate) fn are(&self, failed: &[&str]) -> bool {
+        match self {
+            Self::Just(expected) => failed == *expected,
+            Self::Also(check) => failed.contains(check),
+            Self::Something => !failed.is_empty(),
+        }
+    }
+}
+
 impl Report {
     /// An unfinished boot, or a check without an answer, is an error; so is an exit code of QEMU
     /// other than the first if all checks held, than the second if not.
@@ -502,4 +526,15 @@ pub(crate) fn libraries(program: &Path) -> Vec<String> {
     let Ok(listed) = run(Command::new("ldd").arg(program)) else { return Vec::new() };
     let paths = listed.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
     paths.map(str::to_owned).collect()
+}
+
+#[test]
+fn only_what_fails_as_it_should_is_told() {
+    let (none, both) = (Vec::new(), ["a", "b"]);
+    let told = |fails: Fails<'_>| [fails.are(&none), fails.are(&both[..1]), fails.are(&both)];
+    assert_eq!(told(Fails::Just(&[])), [true, false, false]);
+    assert_eq!(told(Fails::Just(&["a", "b"])), [false, false, true]);
+    assert_eq!(told(Fails::Also("a")), [false, true, true]);
+    assert_eq!(told(Fails::Also("b")), [false, false, true]);
+    assert_eq!(told(Fails::Something), [false, true, true]);
 }

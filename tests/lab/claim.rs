@@ -1,6 +1,6 @@
 //! The early claim: what it takes, and what makes it take nothing.
 
-use crate::case::{Case, Report};
+use crate::case::{Case, Fails, Report};
 use crate::machine::{Function, Iommu, Machine, Model, function};
 use crate::table::{Name, row};
 
@@ -33,14 +33,14 @@ pub(crate) fn nothing_claimed(case: Case, machine: &[Function], result: &str, re
 
 /// Every check has to hold.
 pub(crate) fn holds(name: Name, case: &Case) -> Report {
-    let report = case.run(name).unwrap();
+    let report = case.run(name, &Fails::Just(&[])).unwrap();
     assert_eq!(report.failed(), Vec::<&str>::new(), "{name}\n{}", report.console);
     report
 }
 
 /// These checks must fail, and only these.
 pub(crate) fn does_not_hold(name: Name, case: &Case, expected: &[&str]) {
-    let report = case.run(name).unwrap();
+    let report = case.run(name, &Fails::Just(expected)).unwrap();
     assert_eq!(report.failed(), expected, "{name}\n{}", report.console);
 }
 

@@ -106,7 +106,9 @@ impl Medium {
     fn finish(&self, name: Name, machine: &Machine, steps: &Steps, boot: Boot) -> io::Result<Report> {
         let took = boot.took;
         let report = Report::read(name.text, boot, steps.names(), TURNED_OFF)?;
-        self.record(name, machine, report.proved(), took)?;
+        if report.failed().is_empty() {
+            self.record(name, machine, report.proved(), took)?;
+        }
         Ok(report)
     }
 

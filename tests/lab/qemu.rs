@@ -1,4 +1,4 @@
-//! Booting: QEMU with a deadline, one at a time, and none that outlives its test.
+//! Booting: QEMU with a deadline, one at a time (or as many as there are places), and none that outlives its test.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -194,8 +195,21 @@ pub(crate) fn direct(kernel: &Path, initramfs: &Path, parameters: &str) -> [Stri
     ["-kernel", &kernel, "-initrd", &initramfs, "-append", parameters].map(str::to_owned)
 }
 
-/// The turn to have machines on, one at a time. Whoever wants several without somebody else's in between
-/// holds it.
+/// How many machines may be on at once, by the environment; else one.
+const PLACES: &str = "NEURON_LAB_MACHINES";
+/// How often a place is looked for.
+const LOOK: Duration = Duration::from_millis(200);
+
+fn places() -> io::Result<u8> {
+    match std::env::var(PLACES) {
+        Err(std::env::VarError::NotPresent) => Ok(1),
+        Ok(text) if text.parse().is_ok_and(|number: u8| number > 0) => text.parse().map_err(io::Error::other),
+        other => Err(io::Error::other(format!("{PLACES}={other:?}: a number from 1 to 255 is expected"))),
+    }
+}
+
+/// A place to have a machine on; unless the environment says otherwise there is one, for all runs. Whoever
+/// wants several machines without somebody else's in between holds it.
 pub(crate) struct Turn(#[expect(dead_code, reason = "what counts is that it is held")] Rc<Flock<File>>);
 
 impl Turn {
@@ -206,15 +220,30 @@ impl Turn {
             return Ok(Self(held));
         }
         fs::create_dir_all(cache())?;
-        let lock = File::create(cache().join("one-at-a-time"))?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| io::Error::from(error))?;
+        let places = places()?;
+        let lock = loop {
+            if let Some(lock) = (0..places).find_map(|place| Self::taken(place).transpose()) {
+                break lock?;
+            }
+            thread::sleep(LOOK);
+        };
         let lock = Rc::new(lock);
         HELD.set(Rc::downgrade(&lock));
         Ok(Self(lock))
     }
+
+    /// A place, unless somebody has it.
+    fn taken(place: u8) -> io::Result<Option<Flock<File>>> {
+        let file = File::create(cache().join(format!("place-{place}")))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(lock)),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, error)) => Err(error.into()),
+        }
+    }
 }
 
-/// A machine that is on; there is one at a time. Dropping it pulls the plug.
+/// A machine that is on, and has a place. Dropping it pulls the plug.
 pub(crate) struct On {
     running: Running,
     console: File,

@@ -1,10 +1,12 @@
 //! Roots of another suite of Debian's, made by mmdebstrap: once by what they are made of.
 
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
+
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::kernel::{cache, run};
 
@@ -64,9 +66,12 @@ pub(crate) fn made(recipe: Recipe<'_>) -> io::Result<Made> {
     }
     let key = format!("{SUITE}-{name}-{:016x}", hash.finish());
     let folder = cache().join(&key);
+    fs::create_dir_all(cache())?;
+    // Whoever comes second waits, and takes it again.
+    let _turn = Flock::lock(File::create(cache().join(format!("making-{name}")))?, FlockArg::LockExclusive)
+        .map_err(|(_, error)| io::Error::from(error))?;
     if !folder.exists() {
         println!("lab: making the root {key}: minutes, once");
-        fs::create_dir_all(cache())?;
         let scratch = tempfile::tempdir_in(cache())?;
         let made = scratch.path().join("made");
         fs::create_dir(&made)?;

@@ -202,7 +202,7 @@ fn lay_out(loader: Loader, folder: &Path) -> io::Result<()> {
     let modules = folder.join("modules");
     copy(&live.join("modules"), &modules)?;
     copy(&project("tests/calamares/standins/standin-verdict"), &modules.join("standin-verdict"))?;
-    copy(&built_module()?, &modules.join("vfio-setup"))?;
+    copy(built_module()?, &modules.join("vfio-setup"))?;
     packages(loader, &folder.join("overlay"))
 }
 
@@ -231,11 +231,17 @@ fn packages(loader: Loader, overlay: &Path) -> io::Result<()> {
     more.iter().filter(|folder| folder.exists()).try_for_each(|folder| copy(folder, overlay))
 }
 
-/// What the documented command builds.
-fn built_module() -> io::Result<PathBuf> {
-    let this = std::env::current_exe()?;
-    let target = this.ancestors().nth(3).map(Path::to_owned).unwrap_or_default();
-    let out = target.join("calamares-module");
-    run(Command::new(project("calamares-module/build")).arg(&out))?;
-    Ok(out.join("vfio-setup"))
+/// What the documented command builds, once.
+fn built_module() -> io::Result<&'static Path> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let build = || {
+        let this = std::env::current_exe()?;
+        let out = this.ancestors().nth(3).unwrap_or(Path::new("")).join("calamares-module");
+        run(Command::new(project("calamares-module/build")).arg(&out))?;
+        Ok(out.join("vfio-setup"))
+    };
+    BUILT
+        .get_or_init(|| build().map_err(|error: io::Error| error.to_string()))
+        .as_deref()
+        .map_err(|error| io::Error::other(error.as_str()))
 }

@@ -283,8 +283,9 @@ impl Case {
         self
     }
 
-    /// Boots, and gives what was found; the table tells it if it failed in what it should.
-    pub(crate) fn run(&self, name: Name, fails: &Fails<'_>) -> io::Result<Report> {
+    /// Boots, and gives what was found. The table tells it once somebody has judged that it shows what it
+    /// is there to show.
+    pub(crate) fn run(&self, name: Name, judge: impl FnOnce(&Report) -> bool) -> io::Result<Report> {
         let kernel = self.kernel.map_or_else(kernel, Ok)?;
         let image = match self.dracut {
             Some(modules) => {
@@ -296,7 +297,7 @@ impl Case {
         let names = self.checks.iter().map(|(name, _)| name.clone()).collect();
         // isa-debug-exit: twice what was written, and one.
         let report = Report::read(name.text, boot, names, [33, 35])?;
-        if fails.are(&report.failed()) {
+        if judge(&report) {
             self.record(name, kernel, &report)?;
         }
         Ok(report)
@@ -404,28 +405,6 @@ pub(crate) struct Report {
     pub(crate) took: Duration,
 }
 
-/// What has to fail in a boot.
-#[derive(Debug)]
-pub(crate) enum Fails<'a> {
-    /// These checks and no other; none where all have to hold.
-    Just(&'a [&'a str]),
-    /// This one, among others.
-    Also(&'a str),
-    /// Any.
-    Something,
-}
-
-impl Fails<'_> {
-    /// Whether these are what has to fail.
-    pub(crate) fn are(&self, failed: &[&str]) -> bool {
-        match self {
-            Self::Just(expected) => failed == *expected,
-            Self::Also(check) => failed.contains(check),
-            Self::Something => !failed.is_empty(),
-        }
-    }
-}
-
 impl Report {
     /// An unfinished boot, or a check without an answer, is an error; so is an exit code of QEMU
     /// other than the first if all checks held, than the second if not.
@@ -435,16 +414,11 @@ impl Report {
         if code.is_none() {
             return broken(format!("the boot was not over after {:.0} s", took.as_secs_f32()));
         }
-        let answer = |check: &String| {
-            let passed = console.lines().any(|line| line == format!("PASS {check}"));
-            let failed = console.lines().any(|line| line.starts_with(&format!("FAIL {check}:")));
-            if passed == failed { None } else { Some(passed) }
-        };
         let mut checks = BTreeMap::new();
-        for check in expected {
-            match answer(&check) {
+        for (check, asked) in counted(expected) {
+            match answer(&console, &check, asked) {
                 Some(passed) => checks.insert(check, passed),
-                None => return broken(format!("no answer to `{check}`")),
+                None => return broken(format!("no answer to `{check}`, or not {asked}")),
             };
         }
         let failed = checks.values().any(|passed| !passed);
@@ -479,6 +453,38 @@ impl Report {
     pub(crate) fn failed(&self) -> Vec<&str> {
         self.checks.iter().filter(|(_, passed)| !**passed).map(|(name, _)| name.as_str()).collect()
     }
+}
+
+/// How often each check is asked for.
+fn counted(checks: Vec<String>) -> BTreeMap<String, usize> {
+    let mut counted = BTreeMap::new();
+    for check in checks {
+        *counted.entry(check).or_default() += 1;
+    }
+    counted
+}
+
+/// Whether a check held every time it was asked for; none unless it was answered as often.
+fn answer(console: &str, check: &str, asked: usize) -> Option<bool> {
+    let count = |is: &dyn Fn(&str) -> bool| console.lines().filter(|line| is(line)).count();
+    let held = count(&|line| line.strip_prefix("PASS ") == Some(check));
+    let failed = count(&|line| {
+        line.strip_prefix("FAIL ")
+            .and_then(|rest| rest.strip_prefix(check))
+            .is_some_and(|rest| rest.starts_with(':'))
+    });
+    (held + failed == asked).then_some(failed == 0)
+}
+
+#[test]
+fn a_check_is_answered_as_often_as_it_is_asked() {
+    let console = "PASS a\nPASS b\nFAIL b: found '1', wanted '2'\nPASS bb";
+    let answers = |check| [1, 2, 3].map(|asked| answer(console, check, asked));
+    assert_eq!(answers("a"), [Some(true), None, None]);
+    assert_eq!(answers("b"), [None, Some(false), None]);
+    assert_eq!(answers("c"), [None; 3]);
+    let asked = counted(["b", "a", "b"].map(str::to_owned).to_vec());
+    assert_eq!(asked, BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]));
 }
 
 /// How long the hook itself took, by the clock of the machine.
@@ -526,15 +532,4 @@ pub(crate) fn libraries(program: &Path) -> Vec<String> {
     let Ok(listed) = run(Command::new("ldd").arg(program)) else { return Vec::new() };
     let paths = listed.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
     paths.map(str::to_owned).collect()
-}
-
-#[test]
-fn only_what_fails_as_it_should_is_told() {
-    let (none, both) = (Vec::new(), ["a", "b"]);
-    let told = |fails: Fails<'_>| [fails.are(&none), fails.are(&both[..1]), fails.are(&both)];
-    assert_eq!(told(Fails::Just(&[])), [true, false, false]);
-    assert_eq!(told(Fails::Just(&["a", "b"])), [false, false, true]);
-    assert_eq!(told(Fails::Also("a")), [false, true, true]);
-    assert_eq!(told(Fails::Also("b")), [false, false, true]);
-    assert_eq!(told(Fails::Something), [false, true, true]);
 }

@@ -1,6 +1,6 @@
 //! The early claim: what it takes, and what makes it take nothing.
 
-use crate::case::{Case, Fails, Report};
+use crate::case::{Case, Report};
 use crate::machine::{Function, Iommu, Machine, Model, function};
 use crate::table::{Name, row};
 
@@ -33,15 +33,26 @@ pub(crate) fn nothing_claimed(case: Case, machine: &[Function], result: &str, re
 
 /// Every check has to hold.
 pub(crate) fn holds(name: Name, case: &Case) -> Report {
-    let report = case.run(name, &Fails::Just(&[])).unwrap();
-    assert_eq!(report.failed(), Vec::<&str>::new(), "{name}\n{}", report.console);
-    report
+    holds_and(name, case, |_| ())
+}
+
+/// Every check has to hold, and what is shown to somebody who looks closer.
+pub(crate) fn holds_and(name: Name, case: &Case, judge: impl FnOnce(&Report)) -> Report {
+    let judge = |report: &Report| {
+        assert_eq!(report.failed(), Vec::<&str>::new(), "{name}\n{}", report.console);
+        judge(report);
+        true
+    };
+    case.run(name, judge).unwrap()
 }
 
 /// These checks must fail, and only these.
 pub(crate) fn does_not_hold(name: Name, case: &Case, expected: &[&str]) {
-    let report = case.run(name, &Fails::Just(expected)).unwrap();
-    assert_eq!(report.failed(), expected, "{name}\n{}", report.console);
+    let judge = |report: &Report| {
+        assert_eq!(report.failed(), expected, "{name}\n{}", report.console);
+        true
+    };
+    case.run(name, judge).unwrap();
 }
 
 /// What a set-up machine does.
@@ -85,6 +96,22 @@ fn a_twin_that_was_added_later_stays_with_the_host() {
         &control,
         &["0000:02:00.0 is with virtio-pci"],
     );
+}
+
+/// No driver of this kernel takes it, so that there is nobody to take it from, and nobody to give it back to.
+const WITHOUT_DRIVER: Function = function("0000:01:00.0", Model::Driverless);
+
+#[test]
+fn a_gpu_without_a_driver_is_claimed_and_left_alone() {
+    let machine = Machine { iommu: Iommu::Intel, functions: vec![HOST, WITHOUT_DRIVER, AUDIO] };
+    let guests = [WITHOUT_DRIVER, AUDIO];
+    let case = Case::new(machine).listed(&guests, HOST).ids(&guests);
+    let claimed = case.clone().with_vfio(&guests).with_host(&[HOST]);
+    holds(row!("a GPU without a driver"), &claimed.says("claimed", "0000:01:00.0 0000:01:00.1"));
+    let off = nothing_claimed(case, &[HOST, WITHOUT_DRIVER, AUDIO], "off", "neuron.passthrough=off");
+    let off = off.parameters("neuron.passthrough=off");
+    let there = "ls -d /sys/bus/pci/devices/0000:01:00.0 | wc -l";
+    holds(row!("a GPU without a driver, kill switch"), &off.prints("it is there", there, "1"));
 }
 
 const DRIVE: Function = function("0000:02:00.0", Model::Nvme);

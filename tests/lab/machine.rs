@@ -13,6 +13,9 @@ pub(crate) enum Iommu {
     Absent,
 }
 
+/// Intel's, as QEMU is asked for it.
+pub(crate) const INTEL_IOMMU: &str = "intel-iommu,intremap=on,caching-mode=on";
+
 /// What a device is. The ids, classes and drivers are those of QEMU's devices and Linux's drivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Model {
@@ -139,7 +142,7 @@ impl Machine {
         add("-cpu", self.processor().to_owned());
         match self.iommu {
             Iommu::Intel | Iommu::IntelOff => {
-                add("-device", "intel-iommu,intremap=on,caching-mode=on".to_owned());
+                add("-device", INTEL_IOMMU.to_owned());
             }
             Iommu::Amd => add("-device", "amd-iommu".to_owned()),
             Iommu::Absent => {}

@@ -18,7 +18,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::kernel::{self, Kernel, cache};
-use crate::machine::Machine;
+use crate::machine::{INTEL_IOMMU, Machine};
 use crate::monitor::Monitor;
 
 /// How long a boot may take at least. Emulated it is some five seconds, on a busy machine thirty.
@@ -90,6 +90,9 @@ impl Drop for Running {
     }
 }
 
+/// Intel's IOMMU remaps interrupts only where they are not all delivered by the kernel.
+const KVM: &str = "kvm,kernel-irqchip=split";
+
 /// What makes the processor, and how long a kernel needed with it.
 #[derive(Debug, Clone, Copy)]
 struct Accelerator {
@@ -102,8 +105,8 @@ fn measured(kernel: &Path) -> io::Result<Accelerator> {
     static FOUND: OnceLock<Result<Accelerator, String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
         let has_kvm = File::options().read(true).write(true).open("/dev/kvm").is_ok();
-        for (name, limit) in [("kvm", PROBE), ("tcg,thread=multi", DEADLINE)] {
-            if name == "kvm" && !has_kvm {
+        for (name, limit) in [(KVM, PROBE), ("tcg,thread=multi", DEADLINE)] {
+            if name == KVM && !has_kvm {
                 continue;
             }
             match panics(kernel, name, limit) {
@@ -143,6 +146,7 @@ fn panics(kernel: &Path, accelerator: &str, limit: Duration) -> io::Result<Optio
     let console = anonymous()?;
     let mut arguments =
         words("-M q35 -cpu max -m 512 -display none -nodefaults -no-reboot -serial file:/dev/stdout");
+    arguments.extend(["-device", INTEL_IOMMU].map(str::to_owned));
     arguments.extend(["-accel".to_owned(), accelerator.to_owned()]);
     arguments.extend(["-kernel".to_owned(), kernel.display().to_string()]);
     arguments.extend(["-append".to_owned(), "console=ttyS0 panic=-1".to_owned()]);
@@ -221,10 +225,15 @@ impl Turn {
         }
         fs::create_dir_all(cache())?;
         let places = places()?;
+        let mut waits = false;
         let lock = loop {
             if let Some(lock) = (0..places).find_map(|place| Self::taken(place).transpose()) {
                 break lock?;
             }
+            if !waits {
+                println!("lab: waits for a machine of another run or test to be over");
+            }
+            waits = true;
             thread::sleep(LOOK);
         };
         let lock = Rc::new(lock);

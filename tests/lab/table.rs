@@ -75,8 +75,8 @@ const HEAD: &str = "# What was proved, and on what\n\n\
     Written by the lab (`LAB_TABLE=1 tests/run --tier lab`; the tiers `mutations`, `lab-install` and `lab-vm` write parts of\n\
     their own), not by hand. A row is a boot of a virtual machine; a control, and what is broken on purpose, has to fail in what it\n\
     names. What is proved here is proved with QEMU's devices, not with a graphics card.\n\n\
-    Not proved: mdev devices. QEMU emulates none; those of the kernel's samples, which Debian does not build\n\
-    (`CONFIG_SAMPLES`), hang on no PCI function, and PCI functions are all that the program looks at.\n";
+    Not proved: mdev devices. QEMU emulates none, and those of the kernel's samples hang on no PCI function, which are\n\
+    all that the program looks at.\n";
 
 fn path() -> PathBuf {
     neuron_tests::tests_folder().join("../provisioner/docs/proved.md")

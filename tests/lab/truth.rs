@@ -101,6 +101,11 @@ pub(crate) fn disagreements(document: &Value, kernel: &Account) -> Vec<String> {
             let name = format!("{address} has {one} beside it");
             hold(name, &together.contains(&one).into(), true.into());
         }
+        let peers = gpu["group_peers"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        for one in peers {
+            let name = format!("{address} shares its group with {one}");
+            hold(name, &true.into(), kernel.endpoints_beside(seen).contains(&one).into());
+        }
     }
     found
 }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::kept::{Held, hold, remove_others};
-use super::medium::{TURNED_OFF, boot, drive, new_variables, overlay, uefi, whole};
+use super::medium::{TURNED_OFF, boot, drive, firmware, new_variables, overlay, uefi, whole};
 use super::roots::{self, Root};
 use super::steps::{Steps, copy, project};
 use crate::case::Report;
@@ -25,6 +25,9 @@ use crate::table::{self, Name, Row};
 const DEADLINE: Duration = Duration::from_secs(1500);
 /// How many times as long as a kernel needs to find that it has no root.
 const PROBES: u32 = 600;
+
+/// How big the disk is.
+const DISK: &str = "4G";
 
 /// What starts the installed system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,6 +110,7 @@ fn install(loader: Loader) -> io::Result<Installed> {
     steps.archive(&folder, &archive)?;
     let mut hash = DefaultHasher::new();
     (fs::read(&archive)?, &live.key, &target.key, loader, whole(&loader.machine())).hash(&mut hash);
+    (DISK, parameters(), firmware(loader)?, qemu::with("", &live.kernel)?).hash(&mut hash);
     let beginning = format!("installed-{}-", loader.name());
     let kept = cache().join(format!("{beginning}{:016x}", hash.finish()));
     if let Some(held) = hold(&kept)? {
@@ -128,7 +132,7 @@ fn install(loader: Loader) -> io::Result<Installed> {
 /// Starts the live medium beside an empty disk.
 fn run_calamares(loader: Loader, roots: [&Root; 2], archive: &Path, made: &Path) -> io::Result<Report> {
     let (live, disk, variables) = (roots[0], made.join("disk.qcow2"), made.join("variables"));
-    run(Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(&disk).arg("4G"))?;
+    run(Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(&disk).arg(DISK))?;
     let mut arguments = whole(&loader.machine());
     for (index, (name, root)) in ["live", "target"].into_iter().zip(roots).enumerate() {
         let file = made.with_file_name(format!("{name}.qcow2"));
@@ -141,9 +145,7 @@ fn run_calamares(loader: Loader, roots: [&Root; 2], archive: &Path, made: &Path)
         new_variables(&variables)?;
         arguments.extend(uefi(&variables));
     }
-    let parameters =
-        format!("root=/dev/disk/by-id/virtio-live rw console=ttyS0 quiet no_timer_check {QUICK}");
-    arguments.extend(direct(&live.kernel, &live.initramfs, &parameters));
+    arguments.extend(direct(&live.kernel, &live.initramfs, &parameters()));
     let (limit, steps) = (qemu::limit(&live.kernel, DEADLINE, PROBES)?, live_steps()?);
     let monitor = Monitor::new(made.parent().unwrap_or(made));
     let ended = qemu::run(&live.kernel, arguments, Stdio::null(), limit, Some(&monitor))?;
@@ -154,6 +156,11 @@ fn run_calamares(loader: Loader, roots: [&Root; 2], archive: &Path, made: &Path)
     } else {
         Err(io::Error::other(format!("{name}: {:?}\n{}", report.failed(), report.console)))
     }
+}
+
+/// The kernel command line of the live medium.
+fn parameters() -> String {
+    format!("root=/dev/disk/by-id/virtio-live rw console=ttyS0 quiet no_timer_check {QUICK}")
 }
 
 fn installation(loader: Loader) -> Name {

@@ -26,6 +26,9 @@ const RESTARTS: &str = "reboot: Restarting system";
 /// What systemd tells when somebody is asked (of the description behind it the middle is left out).
 const ASKED: &str = "neuron-trial.service";
 
+/// How long it waits for an answer.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// The code of UEFI's firmware, and its variables as they are in a new machine.
 const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"];
 
@@ -41,7 +44,8 @@ impl Medium {
     /// A fresh one.
     pub(super) fn of(installed: &Installed) -> io::Result<Self> {
         let medium = Self {
-            scratch: neuron_tests::scratch()?,
+            // A whole chain of boots writes too much for a folder in memory.
+            scratch: tempfile::tempdir_in("/var/tmp")?,
             loader: installed.loader,
             installed_with: installed.with.clone(),
         };
@@ -60,24 +64,38 @@ impl Medium {
         self.scratch.path().join("variables")
     }
 
-    /// Starts a machine from it and goes through the steps.
-    pub(super) fn boot(&self, name: Name, machine: &Machine, steps: &Steps) -> io::Result<Report> {
-        self.finish(name, machine, steps, self.start(machine, steps, &self.monitor())?)
+    /// Starts a machine from it and goes through the steps. The table tells it unless the judge panics.
+    pub(super) fn boot(
+        &self,
+        name: Name,
+        machine: &Machine,
+        steps: &Steps,
+        judge: impl FnOnce(&Report),
+    ) -> io::Result<Report> {
+        self.finish(name, machine, steps, self.start(machine, steps, &self.monitor())?, judge)
     }
 
     /// The same while somebody sits there and presses a key as soon as he is asked.
-    pub(super) fn boot_with_a_key(&self, name: Name, machine: &Machine, steps: &Steps) -> io::Result<Report> {
-        self.finish(name, machine, steps, self.start(machine, steps, &self.monitor().key_at(ASKED))?)
+    pub(super) fn boot_with_a_key(
+        &self,
+        name: Name,
+        machine: &Machine,
+        steps: &Steps,
+        judge: impl FnOnce(&Report),
+    ) -> io::Result<Report> {
+        let monitor = self.monitor().key_at(ASKED);
+        self.finish(name, machine, steps, self.start(machine, steps, &monitor)?, judge)
     }
 
     /// Starts a machine that starts itself again before it comes to any steps.
     pub(super) fn boot_that_ends_itself(&self, name: Name, machine: &Machine) -> io::Result<()> {
         let report = self.start(machine, &Steps::default(), &self.monitor())?;
         let ended = report.code == Some(TURNED_OFF[0]) && report.console.contains(RESTARTS);
-        if !ended || report.console.contains("LAB-RESULT") {
+        let waited = report.console.contains(ASKED) && report.took >= SILENCE;
+        if !ended || !waited || report.console.contains("LAB-RESULT") {
             let Boot { console, code, .. } = report;
             return Err(io::Error::other(format!(
-                "{name}: it did not start itself again ({code:?})\n{console}"
+                "{name}: it did not ask, wait and start itself again ({code:?})\n{console}"
             )));
         }
         println!("lab: {name}: started itself again, {:.1} s", report.took.as_secs_f32());
@@ -103,12 +121,18 @@ impl Medium {
         qemu::run(&kernel, arguments, Stdio::null(), limit, Some(monitor))
     }
 
-    fn finish(&self, name: Name, machine: &Machine, steps: &Steps, boot: Boot) -> io::Result<Report> {
+    fn finish(
+        &self,
+        name: Name,
+        machine: &Machine,
+        steps: &Steps,
+        boot: Boot,
+        judge: impl FnOnce(&Report),
+    ) -> io::Result<Report> {
         let took = boot.took;
         let report = Report::read(name.text, boot, steps.names(), TURNED_OFF)?;
-        if report.failed().is_empty() {
-            self.record(name, machine, report.proved(), took)?;
-        }
+        judge(&report);
+        self.record(name, machine, report.proved(), took)?;
         Ok(report)
     }
 
@@ -154,7 +178,8 @@ pub(crate) fn whole(machine: &Machine) -> Vec<String> {
 pub(crate) fn drive(index: usize, file: &Path, format: &str, name: &str) -> [String; 4] {
     [
         "-drive".to_owned(),
-        format!("if=none,id={name},format={format},cache=unsafe,file={}", file.display()),
+        // A full disk is an error in the machine; by itself QEMU would wait for somebody to make room.
+        format!("if=none,id={name},format={format},cache=unsafe,werror=report,file={}", file.display()),
         "-device".to_owned(),
         format!(
             "virtio-blk-pci,drive={name},serial={name},bus=pcie.0,addr=0x{:x},bootindex={}",
@@ -175,10 +200,23 @@ pub(super) fn uefi(variables: &Path) -> [String; 4] {
     ]
 }
 
+/// What a loader is started by, beside what QEMU brings.
+pub(super) fn firmware(loader: Loader) -> io::Result<Vec<Vec<u8>>> {
+    match loader {
+        Loader::Grub => Ok(Vec::new()),
+        Loader::SystemdBoot => {
+            OVMF.iter().map(|file| std::fs::read(file).map_err(|error| missing(file, &error))).collect()
+        }
+    }
+}
+
+fn missing(file: &str, error: &io::Error) -> io::Error {
+    io::Error::other(format!("cannot read {file} (package ovmf): {error}"))
+}
+
 /// The variables of a new machine.
 pub(super) fn new_variables(to: &Path) -> io::Result<()> {
-    let why = |error| io::Error::other(format!("cannot copy {} (package ovmf): {error}", OVMF[1]));
-    std::fs::copy(OVMF[1], to).map(drop).map_err(why)
+    std::fs::copy(OVMF[1], to).map(drop).map_err(|error| missing(OVMF[1], &error))
 }
 
 /// A disk on which only differences to another one are written.

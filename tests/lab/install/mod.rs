@@ -6,6 +6,7 @@
 //! need a user (`partition`, the page) have stand-ins, all others are Calamares' own.
 
 mod cases;
+mod doctor;
 mod installed;
 mod kept;
 pub(crate) mod medium;

@@ -1,10 +1,11 @@
 //! What is set up anew after a revert: on trial, which the loader starts once, and which somebody at the
 //! screen has to keep.
 
-use super::cases::{held, holds, host_entry, passed_through};
+use super::cases::{all_held, holds, host_entry, passed_through};
 use super::installed::Loader;
 use super::medium::{Medium, boot};
 use super::steps::Steps;
+use crate::case::Report;
 use crate::machine::Machine;
 
 /// Somebody who is silent, and somebody who presses a key.
@@ -18,7 +19,8 @@ pub(super) fn goes_back_or_stays(loader: Loader, medium: &Medium, machine: &Mach
     );
     let steps = passed_through(loader, Steps::default()).check("no trial is on", TRIAL, "no");
     let key = boot!(loader, "a trial with a key");
-    held(key, medium.boot_with_a_key(key, machine, &steps));
+    let judge = |report: &Report| all_held(key, report);
+    medium.boot_with_a_key(key, machine, &steps, judge).unwrap_or_else(|error| panic!("{error}"));
     let steps = steps.check("nothing is started once", next(loader), "");
     holds(medium, boot!(loader, "after the key"), machine, &steps);
 }

@@ -117,6 +117,12 @@ fn in_the_host_entry_everything_with_the_host_is_no_failure() {
         (0, "warn".to_owned(), "pass".to_owned())
     );
     assert!(checks.iter().any(|check| check.id == "bound" && check.evidence.contains("nouveau")));
+    // Its image may be the one of before the set-up, without the hook; elsewhere that is a failure.
+    remove(&ground.machine(), "run/neuron/claim");
+    let (code, checks) = doctor(&ground);
+    assert_eq!((code, worst(&checks, "claim")), (0, "pass".to_owned()));
+    crate::machine::line(&ground, "rw quiet intel_iommu=on iommu=pt");
+    assert_eq!(worst(&doctor(&ground).1, "claim"), "fail");
 }
 
 /// There an apply judges nothing: what needs one needs the other entry first.

@@ -35,7 +35,8 @@ fn gpu(document: &Value, one: Function) -> &Value {
 #[test]
 fn with_an_iommu_the_guest_is_claimed_and_without_one_nothing() {
     let here = [HOST, GUEST, AUDIO];
-    let machine = |iommu| set_up(Machine { iommu, ..two_gpus() });
+    // What is a guest in a virtual machine has to be said.
+    let machine = |iommu| set_up(Machine { iommu, ..two_gpus() }).answers(&guest_is(GUEST));
     let on = [(row!("Intel, on"), Iommu::Intel), (row!("AMD, on without a parameter"), Iommu::Amd)].map(
         |(name, iommu)| {
             let case = machine(iommu).says("claimed", GUEST.address);

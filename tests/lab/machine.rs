@@ -181,11 +181,6 @@ impl Machine {
         arguments
     }
 
-    /// Whether a firmware that knows only VGA can show anything.
-    pub(crate) fn has_vga(&self) -> bool {
-        self.functions.iter().any(|function| function.model == Model::Vga)
-    }
-
     /// QEMU's processor. An emulated one says that it is AMD's unless it is told otherwise, and what
     /// is planned for the IOMMU follows from that.
     fn processor(&self) -> &'static str {

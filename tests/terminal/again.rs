@@ -144,6 +144,51 @@ fn nothing_new_is_applied_in_such_a_boot() {
     assert_same(&ground, &before);
 }
 
+/// Answers that a person put in place or changed are nobody's but theirs, and are followed all the same.
+#[test]
+fn with_answers_of_ones_own_it_is_tried_again_as_long_as_they_say_the_same() {
+    let own = |word: &str| format!("schema = 1\n[passthrough]\nextra_parameters = [\"{word}\"]\n");
+    let fresh = || {
+        let ground = with_shell(Scenario::load("grub-trial").unwrap().ground().unwrap());
+        for program in ["grub-editenv", "systemctl"] {
+            stand_in(&ground, program, "");
+        }
+        fs::create_dir_all(ground.target().join("etc/neuron")).unwrap();
+        ground
+    };
+    for (ground, sets) in [(fresh(), 1), (applied("grub-trial"), 1)] {
+        let put = |word: &str| fs::write(ground.target().join(ANSWERS), own(word)).unwrap();
+        put("quiet");
+        ends(&ground, &["apply", "--yes"], 4);
+        assert_eq!(runs(&ground, SET), sets);
+        host_boot(&ground, 1);
+        ends(&ground, &["apply", "--yes"], 4);
+        assert_eq!(runs(&ground, SET), sets + 1);
+        host_boot(&ground, 2);
+        put("splash");
+        assert!(ends(&ground, &["apply", "--yes"], 3).contains("choose the passthrough entry"));
+        put("quiet");
+        ends(&ground, &["apply", "--yes"], 4);
+        assert_eq!(runs(&ground, SET), sets + 2);
+    }
+}
+
+/// A plan that was saved does not say which answers it follows.
+#[test]
+fn what_a_saved_plan_followed_is_not_guessed() {
+    let ground = applied("grub-trial");
+    let other = "schema = 1\n[passthrough]\nextra_parameters = [\"splash\"]\n";
+    let first = fs::read(ground.target().join(ANSWERS)).unwrap();
+    fs::write(ground.target().join(ANSWERS), other).unwrap();
+    let plan = ground.target().join("run/plan.json");
+    fs::create_dir_all(plan.parent().unwrap()).unwrap();
+    fs::write(&plan, ground.run(&["plan", "--json"]).unwrap().stdout).unwrap();
+    ends(&ground, &["apply", "--yes", "--plan", plan.to_str().unwrap()], 4);
+    fs::write(ground.target().join(ANSWERS), &first).unwrap();
+    host_boot(&ground, 1);
+    ends(&ground, &["apply", "--yes"], 3);
+}
+
 /// The answers can still take everything back.
 #[test]
 fn switching_off_goes_on_in_such_a_boot() {

@@ -156,6 +156,17 @@ pub enum Purpose {
     },
 }
 
+/// The answers that a plan follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Follows {
+    /// These.
+    Answers(Box<Answers>),
+    /// Those that were followed last: it decides nothing anew.
+    TheLast,
+    /// A plan that was saved does not say.
+    Unknown,
+}
+
 /// What is to be done, with every step before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -179,6 +190,8 @@ pub struct Plan {
     pub settled: Vec<String>,
     /// Whether it takes effect only after a reboot.
     pub reboot_needed: bool,
+    /// The answers that it follows.
+    pub follows: Follows,
 }
 
 impl Plan {
@@ -250,6 +263,10 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         settled: settled.into_iter().map(|step| step.id).collect(),
         steps,
         reboot_needed,
+        follows: match inputs.purpose {
+            Purpose::SetUp => Follows::Answers(Box::new(inputs.answers.clone())),
+            _ => Follows::TheLast,
+        },
     };
     Plan { id: document::digest(&plan), ..plan }
 }

@@ -29,6 +29,7 @@ mod define;
 mod doctor;
 mod domains;
 mod first_boot;
+mod followed;
 mod guest;
 mod handed;
 mod hugepages;

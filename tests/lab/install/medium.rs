@@ -166,10 +166,6 @@ pub(crate) const TURNED_OFF: [i32; 2] = [0, 0];
 pub(crate) fn whole(machine: &Machine) -> Vec<String> {
     // A second processor costs as much as the first where both are emulated.
     let mut arguments = words("-m 2048 -smp 1");
-    if !machine.has_vga() {
-        // A BIOS without any VGA has its text on the serial port; without that, GRUB has nowhere to write.
-        arguments.extend(words("-machine graphics=off"));
-    }
     arguments.extend(machine.arguments());
     arguments
 }

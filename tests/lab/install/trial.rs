@@ -1,7 +1,8 @@
 //! What is set up anew after a revert: on trial, which the loader starts once, and which somebody at the
 //! screen has to keep.
 
-use super::cases::{all_held, holds, host_entry, passed_through};
+use super::cases::{all_held, holds, holds_and, left_to_the_host, passed_through};
+use super::doctor;
 use super::installed::Loader;
 use super::medium::{Medium, boot};
 use super::steps::Steps;
@@ -11,12 +12,9 @@ use crate::machine::Machine;
 /// Somebody who is silent, and somebody who presses a key.
 pub(super) fn goes_back_or_stays(loader: Loader, medium: &Medium, machine: &Machine) {
     nobody_answers(loader, medium, machine);
-    holds(
-        medium,
-        boot!(loader, "after the silence, and tried again"),
-        machine,
-        &tried_again(loader, gone_back(loader)),
-    );
+    let steps = tried_again(loader, gone_back(loader).then(doctor::ASK));
+    let off = |report: &Report| doctor::finds(report, doctor::SWITCHED_OFF);
+    holds_and(medium, boot!(loader, "after the silence, and tried again"), machine, &steps, off);
     let steps = passed_through(loader, Steps::default()).check("no trial is on", TRIAL, "no");
     let key = boot!(loader, "a trial with a key");
     let judge = |report: &Report| all_held(key, report);
@@ -77,7 +75,8 @@ fn nobody_answers(loader: Loader, medium: &Medium, machine: &Machine) {
 
 /// That is the host entry, from the kernel and the image that were there before it was set up.
 fn gone_back(loader: Loader) -> Steps {
-    let steps = host_entry(loader);
+    let hook = "the hook is not in the image of before the set-up";
+    let steps = left_to_the_host(loader).check(hook, "$(claim result)", "");
     let steps = match loader {
         Loader::Grub => steps.contains("it starts the copies", "$(cat /proc/cmdline)", "neuron-host/kept"),
         Loader::SystemdBoot => {

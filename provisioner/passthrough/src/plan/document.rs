@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
-use super::{Plan, Stage};
+use super::{Follows, Plan, Stage};
 use crate::id::TargetPath;
 use crate::policy::{Assignment, Decision, Identity};
 use crate::step::{Action, FileState, Step};
@@ -130,8 +130,19 @@ pub enum InvalidPlan {
 /// The digest of everything in a plan that has an effect or stands for its reason; 16 hexadecimal
 /// digits are enough to tell plans apart.
 pub(super) fn digest(plan: &Plan) -> String {
-    let Plan { id: _, stage, decision, assignments, host, tokens, copies, steps, settled: _, reboot_needed } =
-        plan;
+    let Plan {
+        id: _,
+        stage,
+        decision,
+        assignments,
+        host,
+        tokens,
+        copies,
+        steps,
+        settled: _,
+        reboot_needed,
+        follows: _,
+    } = plan;
     let covered = (stage, decision, assignments, host, tokens, copies, steps, reboot_needed);
     let text = serde_json::to_string(&covered).unwrap_or_default();
     sha256(&[text.as_bytes()])[..16].to_owned()
@@ -156,6 +167,7 @@ impl PlanDocument {
             steps,
             settled: document.settled,
             reboot_needed: document.reboot_needed,
+            follows: Follows::Unknown,
         };
         let found = digest(&plan);
         if found == plan.id { Ok(plan) } else { Err(InvalidPlan::Changed { given: plan.id, found }) }

@@ -4,7 +4,7 @@
 //! function is with the host. So what was applied is started once more as it is, or not at all.
 
 use super::carry_out::reboot;
-use super::{ProvisionError, runs_without};
+use super::{ProvisionError, followed, runs_without};
 use crate::answers::Answers;
 use crate::apply::{Applied, State, View};
 use crate::boots;
@@ -23,14 +23,20 @@ pub(super) fn purpose(
     answers: &Answers,
 ) -> Result<Purpose, ProvisionError> {
     let is_applied = applied.state == State::Applied && runs_without(machine)?;
-    if !is_applied
-        || written(view, ANSWERS)?.and_then(|text| Answers::parse(&text).ok()).as_ref() != Some(answers)
-    {
+    if !is_applied || !were_followed(view, answers)? {
         return Ok(Purpose::SetUp);
     }
     let is_once = recorded(view)?.is_some_and(|record| record.once.is_some());
     let is_given_back = boots::load(target)?.given_back.is_some();
     Ok(if is_once || is_given_back { Purpose::TryAgain } else { Purpose::SetUp })
+}
+
+/// Whether these answers were followed last. Where an earlier version did that, its own file of them tells.
+fn were_followed(view: &View<'_>, answers: &Answers) -> Result<bool, ProvisionError> {
+    if let Some(are) = followed::are(view, answers)? {
+        return Ok(are);
+    }
+    Ok(written(view, ANSWERS)?.and_then(|text| Answers::parse(&text).ok()).as_ref() == Some(answers))
 }
 
 /// Whether passthrough was started once, or could not be, and is not in force in this boot.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::first_boot::{WISH, supersede};
 use super::kernel_install::{self, ForTheKernelsOfToday};
-use super::{Done, Note, ProvisionError, REFUSAL, keep_reason};
+use super::{Done, Note, ProvisionError, REFUSAL, followed, keep_reason};
 use crate::answers::{Answers, Mode, Override, Passthrough};
 use crate::apply::{
     Applied, ChangedFile, Options, Outcome, Progress, RevertRequest, Reverted, Runner, State, StepOutcome,
@@ -96,6 +96,7 @@ pub fn apply(
     let owed = reboot_owed(&store.view().status()?, now.as_deref());
     if plan.steps.is_empty() {
         forget_refusal(&mut store);
+        followed::keep(&mut store, &plan.follows);
         let applied = store.view().status()?;
         if !applied.files.is_empty() {
             keep_firmware(machine, &mut store);
@@ -122,8 +123,10 @@ pub fn apply(
         note: note.value(),
     };
     let mut runner = ForTheKernelsOfToday::new(machine, target, runner);
+    followed::forget(&mut store, &plan.follows)?;
     let outcome = store.apply(&transaction, &mut runner, progress)?;
     forget_refusal(&mut store);
+    followed::keep(&mut store, &plan.follows);
     keep_firmware(machine, &mut store);
     // What was left to somebody else takes effect at the same reboot.
     let has_acted = outcome.steps.iter().any(|step| step.outcome != StepResult::Unchanged);

@@ -32,15 +32,19 @@ fn install(ground: &Ground, build: &str) {
 
 /// The machine boots this build, with passthrough, and the guard sees it.
 fn start(ground: &Ground, number: u32, build: &str) {
+    start_kernel(ground, number, RELEASE, build);
+}
+
+pub(crate) fn start_kernel(ground: &Ground, number: u32, release: &str, build: &str) {
     boot(ground, number, "claimed");
     let kernel = ground.machine().join("proc/sys/kernel");
-    fs::write(kernel.join("osrelease"), format!("{RELEASE}\n")).unwrap();
+    fs::write(kernel.join("osrelease"), format!("{release}\n")).unwrap();
     fs::write(kernel.join("version"), format!("{build}\n")).unwrap();
     begin(ground);
 }
 
 /// Somebody logs in; what the program says.
-fn log_in(ground: &Ground) -> String {
+pub(crate) fn log_in(ground: &Ground) -> String {
     let (ended, said) = good(ground, &witnesses(ground, LOGIN, 0), 60);
     assert!(ended && said.contains("this boot was good"), "{said}");
     said

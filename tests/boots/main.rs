@@ -7,6 +7,7 @@
 mod copies;
 mod good;
 mod kernels;
+mod unified;
 mod units;
 
 use std::fs;

@@ -18,6 +18,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statvfs::fstatvfs;
+use nix::unistd::{Whence, lseek};
 
 pub use capture::{Capture, CaptureError, Entry};
 
@@ -116,7 +117,18 @@ impl Root {
 
     /// The first `limit` bytes of a file; `None` when there is none. A capture has no such files.
     pub fn read_start(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, ReadError> {
-        self.of_file(path, |fd| contents(open_in(fd, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?, limit))
+        self.read_part(path, 0, limit)
+    }
+
+    /// `limit` bytes of a file, or as many as there are, from an offset on; `None` when there is no file. A
+    /// capture has no such files.
+    pub fn read_part(&self, path: &str, from: u64, limit: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        self.of_file(path, |fd| {
+            let opened = open_in(fd, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
+            // What begins behind the end of a file is empty.
+            lseek(&opened, i64::try_from(from).unwrap_or(i64::MAX), Whence::SeekSet)?;
+            contents(opened, limit)
+        })
     }
 
     /// What changes when somebody writes a regular file: its size and when that was, to the

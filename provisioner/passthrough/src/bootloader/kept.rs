@@ -35,7 +35,7 @@ impl Kept {
 
 /// How the names of copies begin, so that no generator of entries takes one for a kernel. A new pair
 /// goes beside the one in use: the entry changes from whole to whole, whenever the power goes.
-const SLOTS: [&str; 2] = ["kept-", "kept2-"];
+pub(super) const SLOTS: [&str; 2] = ["kept-", "kept2-"];
 
 /// What the boot that was good is known to have started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,10 +51,15 @@ impl Proven {
         let all = own.iter().all(|file| self.files.contains(*file));
         all && own.iter().any(|file| self.kernels.contains(*file))
     }
+
+    /// The same of images with a kernel in each.
+    pub(super) fn shows(&self, images: &[&str]) -> bool {
+        images.iter().all(|image| self.files.contains(*image) && self.kernels.contains(*image))
+    }
 }
 
 /// The copies that lost their modules, while what they are copies of has its own: an update replaced it.
-pub fn lost(target: &Target) -> impl Iterator<Item = &str> {
+pub(super) fn lost(target: &Target) -> impl Iterator<Item = &str> {
     let without = |path: &str| target.without_modules.contains(path);
     let is_replaced = move |copy: &&str| {
         let Some((mount, name)) = copy.split_once(&format!("/{KEPT}/")) else { return false };
@@ -66,7 +71,7 @@ pub fn lost(target: &Target) -> impl Iterator<Item = &str> {
 }
 
 /// What a copy is a copy of, by name: the one in the other slot.
-pub fn counterpart(copy: &TargetPath) -> Option<TargetPath> {
+pub(super) fn counterpart(copy: &TargetPath) -> Option<TargetPath> {
     let other = |(own, other): (&str, &str)| {
         let name = copy.file_name().strip_prefix(own)?;
         format!("{}/{other}{name}", copy.parent()).parse().ok()

@@ -17,7 +17,7 @@ mod this_system;
 mod uki;
 
 pub use host_entry::{HostEntry, NAME as HOST_NAME};
-pub use kept::{Proven, counterpart, lost};
+pub use kept::Proven;
 pub use lines::{CommandLine, Edited, command_lines};
 pub use once::{Once, SET as SET_ONCE};
 
@@ -192,6 +192,17 @@ fn unknown(foreign: &[(&str, String)], parameters: &[String]) -> Finding {
 /// whose entries are files of their own: GRUB's script names what it finds.
 pub fn dead(target: &Target) -> impl Iterator<Item = (&TargetPath, String)> {
     systemd_boot::dead(target)
+}
+
+/// What is kept for host entries, and is without its modules since an update: copies, and images.
+pub fn lost(target: &Target) -> Vec<String> {
+    let images = uki::lost(target).map(|lost| lost.image);
+    kept::lost(target).map(str::to_owned).chain(images).collect()
+}
+
+/// The copy in the other slot, beside which this one was made.
+pub fn counterpart(copy: &TargetPath) -> Option<TargetPath> {
+    kept::counterpart(copy).or_else(|| uki::counterpart(copy))
 }
 
 /// How the target's loader can start the passthrough entry once; an error says why it cannot.

@@ -6,6 +6,7 @@
 
 mod dracut;
 mod host_images;
+mod kept;
 mod once;
 mod room;
 
@@ -14,8 +15,10 @@ use crate::facts::{Running, Target};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, FileState, Step, file_head};
-use crate::text::mkinitcpio_preset::{CommandLineUse, Presets};
+use crate::text::mkinitcpio_preset::{CommandLineUse, Image, Presets};
 use crate::text::{TextError, command_line, kernel_cmdline};
+
+pub(super) use kept::{counterpart, lost};
 
 const PRESETS: &str = "/etc/mkinitcpio.d";
 const SHIPPED: &str = "/usr/lib/kernel/cmdline";
@@ -96,7 +99,7 @@ impl Bootloader for UnifiedImages {
     }
 
     fn host_images(&self, target: &Target) -> Vec<Step> {
-        dracut::host_images(target)
+        lost(target).map(kept::Lost::build).chain(dracut::host_images(target)).collect()
     }
 
     fn once(&self, target: &Target, running: &Running) -> Result<Once, String> {
@@ -110,18 +113,23 @@ impl Bootloader for UnifiedImages {
     }
 
     fn findings(&self, target: &Target) -> Vec<Finding> {
-        self.made_for_host(target).first().map(no_copies).into_iter().collect()
+        let of_presets = host_images::made(target).into_iter();
+        let of_presets = of_presets.filter(|image| !kept::is_kept(target, image.as_str())).map(|image| {
+            let when = "no copy of it is kept until a boot with passthrough was good";
+            no_copies(&image, when)
+        });
+        let when = "no copy of an earlier one is kept: the command line is part of an image";
+        of_presets.chain(dracut::made(target).iter().map(|image| no_copies(image, when))).take(1).collect()
     }
 }
 
-/// A copy of an image would carry the command line with passthrough.
-fn no_copies(image: &TargetPath) -> Finding {
+/// A copy of the other image would carry the command line with passthrough.
+fn no_copies(image: &TargetPath, when: &str) -> Finding {
     Finding::new(
         Code::NoCopies,
         Severity::Info,
         format!(
-            "the image without passthrough, {image}, is built by the program that builds the others, and no copy of \
-             an earlier one is kept: the command line is part of an image"
+            "the image without passthrough, {image}, is built by the program that builds the others, and {when}"
         ),
         "where a build goes wrong, mend it before the next reboot",
     )
@@ -149,6 +157,7 @@ fn by_kernel_install(target: &Target) -> bool {
 pub(super) fn is_built(target: &Target, path: &str) -> bool {
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     dracut::is_built(target, path)
+        || kept::is_copy(target, path)
         || all_presets(target).any(|(_, presets)| {
             presets.images().iter().any(|image| image.unified && name(&image.path) == name(path))
         })

@@ -6,10 +6,9 @@
 
 use super::{BootFiles, Boots};
 use crate::bootloader::Proven;
-use crate::facts::target::is_kept;
+use crate::facts::target::{is_kept, kernel_version};
 use crate::facts::{FactsError, Machine, Target, boot_id};
 use crate::root::{ReadError, Root};
-use crate::text::kernel_image;
 
 /// What lies on the boot partitions now. Where that cannot be read, this boot is counted all the same,
 /// and starts no copies.
@@ -43,8 +42,7 @@ pub fn proven(machine: &Root, target: &Root, boots: &Boots) -> Result<Proven, Re
             continue;
         }
         proven.files.insert(path.clone());
-        let start = target.read_start(path, kernel_image::HEADER)?.unwrap_or_default();
-        if kernel_image::version(&start).is_some_and(|version| is_build(&version, &release, &build)) {
+        if kernel_version(target, path)?.is_some_and(|version| is_build(&version, &release, &build)) {
             proven.kernels.insert(path.clone());
         }
     }

@@ -8,7 +8,7 @@ mod networking;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use images::{KEPT, is_kept};
+pub use images::{KEPT, is_kept, kernel_version};
 pub use kernels::{Kernel, Provides};
 pub use networking::{ByHand, NETWORKD, Named, NetworkService, Networking, OWN, OWN_FIRST, PROFILES, Plain};
 
@@ -158,8 +158,8 @@ pub struct Target {
     /// Files at the top of the places where a boot partition may be mounted, those that entries of
     /// systemd-boot name, and kept copies: their paths and sizes.
     pub boot_files: BTreeMap<String, u64>,
-    /// Kept copies of kernels whose modules are gone, and then every other kernel without modules: an
-    /// update replaced what they are copies of.
+    /// Kept copies of kernels, and unified images of the host's, whose modules are gone, and then every other
+    /// kernel without modules: an update replaced what they are copies of.
     pub without_modules: BTreeSet<String>,
     /// The bytes that are free at those places.
     pub boot_room: BTreeMap<String, u64>,

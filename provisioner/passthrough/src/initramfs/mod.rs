@@ -88,7 +88,8 @@ pub fn kernel_of(argv: &[String]) -> Option<&str> {
     let name = argv.first()?.rsplit('/').next()?;
     let generator = ALL.iter().find(|generator| generator.name() == name)?;
     let option = argv.iter().position(|word| word == generator.kernel_option())?;
-    argv.get(option + 1).map(String::as_str)
+    // mkinitcpio takes the path of a kernel as well: that is whatever lies there.
+    argv.get(option + 1).map(String::as_str).filter(|kernel| !kernel.starts_with('/'))
 }
 
 /// The image of a kernel where kernel-install puts it: beside the kernel, in a folder of its release. On a

@@ -35,7 +35,9 @@ pub(super) fn steps(
         }
         if parameters.host.is_some() {
             let host = loader.host_images(inputs.target).into_iter();
-            rebuilds.extend(host.filter(|build| changed || is_due(inputs, build) || is_new(inputs, build)));
+            rebuilds.extend(host.filter(|build| {
+                changed || is_due(inputs, build) || is_new(inputs, build) || is_lost(inputs, build)
+            }));
             made.extend(loader.made_for_host(inputs.target));
         }
         if steps.is_empty() {
@@ -64,6 +66,12 @@ pub(super) fn steps(
 fn is_new(inputs: &Inputs<'_>, build: &Step) -> bool {
     let Action::Rebuild { outputs, .. } = &build.action else { return false };
     outputs.iter().any(|image| !inputs.ours.copies.contains(image))
+}
+
+/// Whether it makes one anew whose kernel lost its modules.
+fn is_lost(inputs: &Inputs<'_>, build: &Step) -> bool {
+    let Action::Rebuild { outputs, .. } = &build.action else { return false };
+    outputs.iter().any(|image| inputs.target.without_modules.contains(image.as_str()))
 }
 
 /// The copy that a step keeps.

@@ -7,7 +7,7 @@ use crate::bootloader;
 
 pub(super) fn way_back(seen: &Seen<'_>) -> Vec<Finding> {
     asked(seen, |target| {
-        let lost: Vec<&str> = bootloader::lost(target).collect();
+        let lost = bootloader::lost(target);
         let keeps = "it keeps the kernel that is there now";
         let mut findings = Vec::new();
         if !lost.is_empty() {

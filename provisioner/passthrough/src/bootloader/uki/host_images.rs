@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{LoaderError, names_root, once, presets, sources};
+use super::{LoaderError, kept, names_root, once, presets, sources};
 use crate::bootloader::host_entry::{self, HostEntry};
 use crate::bootloader::keeps_root;
 use crate::facts::Target;
@@ -15,8 +15,8 @@ use crate::text::mkinitcpio_preset::{CommandLineUse, Image, Presets};
 use crate::text::{TextError, kernel_cmdline};
 
 const PREFIX: &str = "/etc/mkinitcpio.d/neuron-host-";
-const COMMAND_LINE: &str = "/etc/neuron/host-cmdline";
-const OS_RELEASE: &str = "/etc/neuron/host-os-release";
+pub(super) const COMMAND_LINE: &str = "/etc/neuron/host-cmdline";
+pub(super) const OS_RELEASE: &str = "/etc/neuron/host-os-release";
 /// What a system without a name of its own is called.
 const NAMELESS: &str = "Linux";
 
@@ -26,14 +26,14 @@ pub(super) fn is_ours(path: &TargetPath) -> bool {
 }
 
 /// The image of a preset that the host's is the twin of, and where its command line comes from.
-fn twin(presets: &Presets) -> Result<Option<(CommandLineUse, Image)>, TextError> {
+pub(super) fn twin(presets: &Presets) -> Result<Option<(CommandLineUse, Image)>, TextError> {
     let Some(used) = presets.command_lines()?.into_iter().next() else { return Ok(None) };
     let image = presets.images().into_iter().find(|image| image.preset == used.preset && image.unified);
     Ok(image.map(|image| (used, image)))
 }
 
 /// Where the host's image lies that stands beside this one.
-fn place(beside: &TargetPath, image: &str) -> Option<String> {
+pub(super) fn place(beside: &TargetPath, image: &str) -> Option<String> {
     let stem = beside.file_name().strip_suffix(".preset")?;
     let (folder, _) = image.rsplit_once('/')?;
     Some(format!("{folder}/{}-{stem}.efi", host_entry::NAME))
@@ -72,8 +72,10 @@ pub(super) fn steps(target: &Target, host: &HostEntry) -> Result<Vec<Step>, Load
             steps.push(host_entry::step("host-cmdline", path.clone(), target.state(&path), text));
             steps.extend(os_release(target));
         }
-        if let (true, Some(image)) = (host.is_default, place(path, &image.path)) {
-            is_default.get_or_insert(image);
+        let Some(own) = place(path, &image.path) else { continue };
+        steps.extend(kept::step(target, host, &image.path, &own));
+        if host.is_default {
+            is_default.get_or_insert(own);
         }
     }
     if let Some(image) = is_default {

@@ -35,6 +35,11 @@ pub(super) fn check(target: &Target, made: &[TargetPath]) -> Result<(), LoaderEr
     Ok(())
 }
 
+/// The bytes that are free beside an image.
+pub(super) fn free(target: &Target, image: &str) -> Option<u64> {
+    target.boot_room.get(mount(target, &image.parse().ok()?)).copied()
+}
+
 fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }

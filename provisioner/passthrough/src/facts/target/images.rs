@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{BOOT_MOUNTS, Target};
 use crate::facts::FactsError;
-use crate::root::Root;
+use crate::root::{ReadError, Root};
 use crate::text::{kernel_image, loader_entry};
 
 /// The folder of a boot partition in which copies are kept.
@@ -18,6 +18,21 @@ pub fn is_kept(path: &str) -> bool {
 
 /// The folder of a boot partition in which boot menus look for unified kernel images.
 const UNIFIED: &str = "EFI/Linux";
+
+/// Whether a path is that of a unified image without passthrough that mkinitcpio builds, or of a copy of one.
+fn is_host_image(path: &str) -> bool {
+    path.contains(&format!("/{UNIFIED}/{KEPT}-"))
+}
+
+/// What the kernel in a file says of itself: a kernel, or a unified image with one in it.
+pub fn kernel_version(root: &Root, path: &str) -> Result<Option<String>, ReadError> {
+    let start = root.read_start(path, kernel_image::HEADER)?.unwrap_or_default();
+    let Some(place) = kernel_image::place_in_unified(&start) else {
+        return Ok(kernel_image::version(&start));
+    };
+    let inside = root.read_part(path, place, kernel_image::HEADER)?.unwrap_or_default();
+    Ok(kernel_image::version(&inside))
+}
 
 impl Target {
     /// After the entries were read: they name what boots.
@@ -47,21 +62,22 @@ impl Target {
     }
 
     /// A package manager that updates a kernel takes the modules of the old one away, and a kept copy
-    /// of that finds none of them. Others are read only where there is such a copy, to compare.
+    /// of that finds none of them, nor does an image of the host's with that kernel in it. Others are read only where there is such a copy, to compare.
     fn kernels_without_modules(&mut self, root: &Root) -> Result<(), FactsError> {
         let (kept, others): (Vec<&String>, Vec<&String>) =
-            self.boot_files.keys().partition(|path| is_kept(path));
+            self.boot_files.keys().partition(|path| is_kept(path) || is_host_image(path));
         let mut without = BTreeSet::new();
         for files in [kept, others] {
             for path in files {
-                let start = match root.read_start(path, kernel_image::HEADER) {
-                    Ok(start) => start.unwrap_or_default(),
+                let version = match kernel_version(root, path) {
+                    Ok(version) => version,
                     // Images are often for root's eyes only; whoever may not look changes nothing either.
                     Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => continue,
                     Err(error) => return Err(error.into()),
                 };
-                let has_modules = |release: String| self.kernels.iter().any(|one| one.release == release);
-                if kernel_image::release(&start).is_some_and(|release| !has_modules(release)) {
+                let has_modules = |release: &str| self.kernels.iter().any(|one| one.release == release);
+                let release = version.as_deref().and_then(kernel_image::release_of);
+                if release.is_some_and(|release| !has_modules(release)) {
                     without.insert(path.clone());
                 }
             }

@@ -194,6 +194,11 @@ pub fn dead(target: &Target) -> impl Iterator<Item = (&TargetPath, String)> {
     systemd_boot::dead(target)
 }
 
+/// What is to be said where no boot menu shows the way back.
+pub fn without_menu(target: &Target, running: &Running) -> Option<Finding> {
+    uki::missing(target, running)
+}
+
 /// What is kept for host entries, and is without its modules since an update: copies, and images.
 pub fn lost(target: &Target) -> Vec<String> {
     let images = uki::lost(target).map(|lost| lost.image);

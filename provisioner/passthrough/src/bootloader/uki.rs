@@ -7,6 +7,7 @@
 mod dracut;
 mod host_images;
 mod kept;
+mod menu;
 mod once;
 mod room;
 
@@ -19,6 +20,7 @@ use crate::text::mkinitcpio_preset::{CommandLineUse, Image, Presets};
 use crate::text::{TextError, command_line, kernel_cmdline};
 
 pub(super) use kept::{counterpart, lost};
+pub(super) use menu::missing;
 
 const PRESETS: &str = "/etc/mkinitcpio.d";
 const SHIPPED: &str = "/usr/lib/kernel/cmdline";

@@ -8,6 +8,8 @@ use crate::root::Root;
 
 /// The vendor of systemd's boot loader interface (<https://systemd.io/BOOT_LOADER_INTERFACE>).
 const VENDOR: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+/// The vendor of the variables that the UEFI specification itself defines.
+const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 /// No variable of the interface is longer; what is, is not read.
 const VARIABLE_LIMIT: usize = 64 << 10;
 /// GRUB's environment block, in the folder that `grub-install` makes.
@@ -34,6 +36,8 @@ pub struct Running {
     pub default: Option<String>,
     /// What counts before any default, if it is there and not bad (`LoaderEntryPreferred`).
     pub preferred: Option<String>,
+    /// What the firmware itself can start (`Boot0000` and its like), as text: name and path are in it.
+    pub firmware_options: Vec<String>,
     /// Whether the command line bears GRUB's mark, `BOOT_IMAGE=`.
     pub has_boot_image: bool,
     /// Where GRUB's environment block lies, where the target has one that GRUB would load.
@@ -69,6 +73,7 @@ impl Running {
             selected: texts(machine, "LoaderEntrySelected").into_iter().next(),
             default: texts(machine, "LoaderEntryDefault").into_iter().next(),
             preferred: texts(machine, "LoaderEntryPreferred").into_iter().next(),
+            firmware_options: firmware_options(machine),
             has_boot_image: line.split_whitespace().any(|word| word.starts_with("BOOT_IMAGE=")),
             grub_environment: is_environment(target).then(|| place(machine)).flatten(),
             grub_menu_asks: header.contains("next_entry"),
@@ -82,18 +87,40 @@ pub(super) fn booted_from(machine: &Root) -> Option<String> {
     texts(machine, "LoaderDevicePartUUID").into_iter().next().map(|uuid| uuid.to_lowercase())
 }
 
-/// The value of a variable of the interface. Its file begins with four bytes of attributes.
+const VARIABLES: &str = "sys/firmware/efi/efivars";
+
+/// The value of a variable of the interface.
 fn variable(machine: &Root, name: &str) -> Option<Vec<u8>> {
-    let bytes = machine.read(&format!("sys/firmware/efi/efivars/{name}-{VENDOR}")).ok().flatten()?;
+    value(machine, &format!("{name}-{VENDOR}"))
+}
+
+/// The value of a variable. Its file begins with four bytes of attributes.
+fn value(machine: &Root, name: &str) -> Option<Vec<u8>> {
+    let bytes = machine.read(&format!("{VARIABLES}/{name}")).ok().flatten()?;
     (bytes.len() <= VARIABLE_LIMIT).then(|| bytes.get(4..).map(<[u8]>::to_vec)).flatten()
+}
+
+/// `EFI_LOAD_OPTION`: six bytes, then its name and the path to its program, both in UTF-16. What stands between
+/// them has an even length, and reads as odd characters.
+fn firmware_options(machine: &Root) -> Vec<String> {
+    let is_option = |name: &&String| {
+        let number = name.strip_prefix("Boot").and_then(|rest| rest.strip_suffix(GLOBAL)?.strip_suffix('-'));
+        number.is_some_and(|digits| digits.len() == 4 && digits.chars().all(|c| c.is_ascii_hexdigit()))
+    };
+    let names = machine.list(VARIABLES).ok().flatten().unwrap_or_default();
+    let values = names.iter().filter(is_option).filter_map(|name| value(machine, name));
+    values.map(|bytes| utf16(bytes.get(6..).unwrap_or_default())).collect()
+}
+
+fn utf16(bytes: &[u8]) -> String {
+    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    String::from_utf16_lossy(&units)
 }
 
 /// The texts of a variable, in UTF-16, each with a zero behind it.
 fn texts(machine: &Root, name: &str) -> Vec<String> {
-    let bytes = variable(machine, name).unwrap_or_default();
-    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-    let texts = units.split(|unit| *unit == 0).filter(|text| !text.is_empty());
-    texts.map(String::from_utf16_lossy).collect()
+    let text = utf16(&variable(machine, name).unwrap_or_default());
+    text.split('\0').filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }
 
 /// Whether the target has an environment block, and as a file of its own.
@@ -169,12 +196,25 @@ mod tests {
             let bytes = [&[6, 0, 0, 0], value.as_slice()].concat();
             std::fs::write(folder.join(format!("{name}-{VENDOR}")), bytes).unwrap();
         }
+        // As efibootmgr prints and the firmware keeps them: attributes, length, name, nodes of a path.
+        let option = |name: &str, path: &str| {
+            let node = [&[4, 4, 0, 0], utf16(path).as_slice()].concat();
+            [&[7, 0, 0, 0, 1, 0, 0, 0, 46, 0], utf16(name).as_slice(), &[4, 1, 42, 0], &[0xd8; 38], &node]
+                .concat()
+        };
+        let linux = option("Linux\0", "\\EFI\\Linux\\arch-linux.efi\0");
+        std::fs::write(folder.join(format!("Boot000A-{GLOBAL}")), linux).unwrap();
+        for other in ["BootOrder", "Boot00", "BootCurrent", "BootNext"] {
+            std::fs::write(folder.join(format!("{other}-{GLOBAL}")), [7, 0, 0, 0, 10, 0]).unwrap();
+        }
         let root = Root::directory(dir.path()).unwrap();
         let running = Running::read(&root, &root);
         assert_eq!(running.loader.as_deref(), Some("systemd-boot 256.8"));
         assert_eq!(running.entries, ["arch.conf", "aa-neuron-host-arch.conf"]);
         assert_eq!((running.features, running.default), (0x0f, None));
         assert_eq!(running.preferred.as_deref(), Some("other.conf"));
+        assert_eq!(running.firmware_options.len(), 1);
+        assert!(running.firmware_options[0].contains("\\EFI\\Linux\\arch-linux.efi\0"));
         // Cut off, or of another kind: nothing is known, and nothing breaks.
         std::fs::write(folder.join(format!("LoaderFeatures-{VENDOR}")), [6, 0, 0]).unwrap();
         std::fs::create_dir(folder.join(format!("LoaderEntryDefault-{VENDOR}"))).unwrap();

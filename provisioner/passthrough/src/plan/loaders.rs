@@ -17,6 +17,7 @@ pub(super) fn steps(
     let (loaders, findings) =
         bootloader::detect(inputs.target, &parameters.set).map_err(|finding| vec![finding])?;
     draft.findings.extend(findings);
+    draft.findings.extend(bootloader::without_menu(inputs.target, inputs.running));
     let mut written: Vec<Step> = Vec::new();
     let (mut rebuilds, mut alone, mut made) = (Vec::new(), Vec::new(), Vec::new());
     for loader in loaders {

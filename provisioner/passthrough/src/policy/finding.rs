@@ -151,6 +151,8 @@ codes! {
     OtherLoader,
     /// The boot menu is not shown by itself, and the host entry is in it.
     MenuHidden,
+    /// The firmware starts the system by itself, and no menu holds the host entry.
+    NoBootMenu,
     /// The boot loader starts again what it started last.
     DefaultIsSaved,
     /// The boot partition has no room for copies of the kernel and the initramfs.

@@ -4,6 +4,7 @@ use super::Finding;
 use super::disk::asked;
 use super::seen::Seen;
 use crate::bootloader;
+use crate::facts::Running;
 
 pub(super) fn way_back(seen: &Seen<'_>) -> Vec<Finding> {
     asked(seen, |target| {
@@ -25,6 +26,9 @@ pub(super) fn way_back(seen: &Seen<'_>) -> Vec<Finding> {
                 format!("{}: {keeps}", seen.apply()),
             )
         }));
+        let running = Running::read(seen.machine_root, seen.target_root);
+        let without = bootloader::without_menu(target, &running);
+        findings.extend(without.map(|found| Finding::warn(found.message, found.hint)));
         if findings.is_empty() {
             findings.push(Finding::pass(
                 "what is kept for the entry without passthrough is there, and no kernel of it lost its modules",

@@ -174,6 +174,10 @@ fn passthrough_can_be_switched_off_after_an_update() {
             && !root.path("etc/modprobe.d/vfio.conf").exists()
     );
     assert!(!root.path(&entry(OLD)).exists());
+    assert!(!text(&root, &entry(NEW)).contains("iommu"), "{}", text(&root, &entry(NEW)));
+    assert!(text(&root, &entry(NEW)).contains("root=UUID="));
+    let (code, said) = root.provisioner(&["plan", "--check"]);
+    assert_eq!(code, 0, "{said}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod again;
 mod cut_off;
+mod entries;
 mod looking_glass;
 mod presets;
 mod pty;

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use document::{ActionDocument, ActionKind, InvalidPlan, PlanDocument, StepDocument};
-pub use retire::without_ours;
+pub use retire::{KERNEL_INSTALL, without_ours};
 pub use trial::{Record as TrialRecord, TRIAL};
 
 use crate::answers::{Answers, Mode};
@@ -88,6 +88,9 @@ pub struct Ours {
     /// Programs that failed or were put off, so that what they make is stale. What somebody else
     /// was to run is theirs: an installer's own job does, and once is enough.
     pub due_rebuilds: Vec<Vec<String>>,
+    /// What makes those entries anew that hold parameters of ours and are no files of ours: kernel-install made
+    /// them of what we wrote. Looked for where everything of ours is to go.
+    pub entries_to_make: Vec<Vec<String>>,
     /// Whether passthrough was tried and is not in force, or was given back: who applies then wants
     /// another try.
     pub wants_another_try: bool,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::answers::{Answers, InvalidAnswers};
+use crate::answers::{Answers, InvalidAnswers, Mode};
 use crate::apply::{Applied, ApplyError, Outcome, State, View};
 use crate::bootloader::Proven;
 use crate::boots::{self, Boots};
@@ -389,6 +389,9 @@ fn plan_with(
     ours.wants_another_try = matches!(purpose, Purpose::SetUp | Purpose::TryAgain)
         && (boots::load(target)?.given_back.is_some() || again::is_over(machine, target, &applied)?);
     ours.due_rebuilds.extend(occasion.due);
+    if judgement.decision.mode == Mode::Off {
+        ours.entries_to_make = kernel_install::makes_anew(target, &applied)?;
+    }
     let text = answers_text(&read, source, &answers)?;
     let plan = plan::make(Inputs {
         machine: &facts,

@@ -13,6 +13,9 @@ use crate::text::{
 };
 use crate::{binding, bootloader};
 
+/// What makes entries out of `/etc/kernel/cmdline`.
+pub const KERNEL_INSTALL: &str = "kernel-install";
+
 /// Takes one file of ours back; nothing happens to one that is not ours. What somebody changed
 /// since keeps their change, or is left alone and named where that cannot be told apart.
 pub(super) fn one(inputs: &Inputs<'_>, path: &str, draft: &mut Draft) {
@@ -80,10 +83,26 @@ pub(super) fn everything(inputs: &Inputs<'_>, draft: &mut Draft) {
     }
     let images = images(inputs, draft);
     draft.steps.extend(images);
+    draft.steps.extend(entries(inputs));
     let menus = loaders::rebuilds(inputs, draft);
     draft.steps.extend(menus);
     draft.steps.extend(trial::cleared(inputs));
     draft.in_order();
+}
+
+/// The steps that have entries made anew which others made of what we wrote, and those of them that are due.
+fn entries(inputs: &Inputs<'_>) -> impl Iterator<Item = Step> {
+    let program = |argv: &[String]| argv.first().cloned();
+    let found = &inputs.ours.entries_to_make;
+    let due = inputs.ours.due_rebuilds.iter();
+    let due =
+        due.filter(move |argv| program(argv).as_deref() == Some(KERNEL_INSTALL) && !found.contains(argv));
+    found.iter().chain(due).zip(1..).map(|(argv, number)| Step {
+        id: format!("entry-anew-{number}"),
+        title: "Have kernel-install make an entry anew".to_owned(),
+        because: "it made that one of a command line that held parameters of ours".to_owned(),
+        action: Action::Rebuild { argv: argv.clone(), outputs: Vec::new(), undo: Vec::new() },
+    })
 }
 
 /// Names the files of ours that somebody changed and that this plan writes anew.

@@ -11,11 +11,10 @@ use crate::facts::target::{BOOT_MOUNTS, is_entry};
 use crate::facts::{Machine, Target};
 use crate::id::TargetPath;
 use crate::initramfs;
+use crate::plan::KERNEL_INSTALL as PROGRAM;
 use crate::root::{ReadError, Root};
 use crate::step::{Action, FileState};
 use crate::text::loader_entry::Entry;
-
-const PROGRAM: &str = "kernel-install";
 
 /// Where the set-up stands, without what kernel-install did since.
 pub(super) fn settled(target: &Root, view: &View<'_>) -> Result<Applied, ProvisionError> {
@@ -148,8 +147,20 @@ impl<'a> ForTheKernelsOfToday<'a> {
     }
 }
 
+impl ForTheKernelsOfToday<'_> {
+    /// Whether an entry is to be made of a kernel that is gone: it went with that.
+    fn is_moot_entry(&self, argv: &[String]) -> bool {
+        let [program, verb, _, kernel] = argv else { return false };
+        (program.as_str(), verb.as_str()) == (PROGRAM, "add")
+            && matches!(self.target.exists(kernel), Ok(false))
+    }
+}
+
 impl Runner for ForTheKernelsOfToday<'_> {
     fn run(&mut self, argv: &[String]) -> RunResult {
+        if self.is_moot_entry(argv) {
+            return RunResult::Done;
+        }
         if let Some(at) = self.ahead.iter().position(|build| build == argv) {
             self.ahead.swap_remove(at);
             return RunResult::Done;
@@ -195,11 +206,13 @@ fn builds(target: &Target) -> Vec<Vec<String>> {
 /// What makes the entries anew that were made since, out of an `/etc/kernel/cmdline` that held our
 /// parameters: they are no files of ours, and the parameters would stay in them.
 pub(super) fn makes_anew(target: &Root, applied: &Applied) -> Result<Vec<Vec<String>>, ProvisionError> {
-    // One that was never other than now was found with our parameters in it.
+    let mut files = applied.files.iter();
+    // Taken back it may be already: where an image has to be built first, entries wait for the next run.
+    let was_ours = files.any(|file| file.path.as_str() == KERNEL_CMDLINE);
     let is_ours =
         |path: &str| applied.files.iter().any(|file| file.path.as_str() == path && !file.is_taken_back);
     let mut found = Vec::new();
-    if !is_ours(KERNEL_CMDLINE) || !target.exists(&format!("/usr/bin/{PROGRAM}"))? {
+    if !was_ours || !target.exists(&format!("/usr/bin/{PROGRAM}"))? {
         return Ok(found);
     }
     let machine = target.file_state("/etc/machine-id")?;

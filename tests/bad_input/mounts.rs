@@ -42,7 +42,7 @@ const READ_ONLY: &str = "mount --bind \"$1\" \"$1\"\nmount -o remount,bind,ro \"
 fn full(free: u32) -> String {
     format!(
         "cp -R \"$1\" \"$1.copy\"\n\
-         mount -t tmpfs -o size=$(($(du -sk \"$1.copy\" | cut -f1) + 4096))k none \"$1\"\n\
+         mount -t tmpfs -o size=$(($(du -sk \"$1.copy\" | cut -f1) + 49152))k none \"$1\"\n\
          cp -R \"$1.copy/.\" \"$1/\"\n\
          left=$(df --output=avail -k \"$1\" | tail -n 1)\n\
          head -c $(((left - {free}) * 1024)) /dev/zero >\"$1/var/ballast\"\n"
@@ -108,4 +108,25 @@ fn an_ordinary_user_is_told_to_be_root() {
     assert_eq!(output.code, 1, "{}", output.stderr);
     assert!(output.stderr.contains("root"), "{}", output.stderr);
     same(&before, &ground.tree().unwrap(), false);
+}
+
+/// Two kernels of 1 MiB, each with an image of 6 MiB: the copies of one, room for a build of its image and the
+/// margin are 29 MiB, those of both 36.
+#[test]
+fn room_for_the_copies_of_one_kernel_is_no_room_for_those_of_two() {
+    for (free, kept) in [(32, 1), (40, 2)] {
+        let ground = ground("two-kernels-6.1");
+        let files = "truncate -s 1M \"$1\"/boot/vmlinuz-linux \"$1\"/boot/vmlinuz-linux-lts\n\
+                     truncate -s 6M \"$1\"/boot/initramfs-linux.img \"$1\"/boot/initramfs-linux-lts.img\n";
+        let output = mounted(&ground, &format!("{files}{}", full(free * 1024)), "apply --yes");
+        assert_eq!(output.code, 4, "{free}: {}{}", output.stdout, output.stderr);
+        let after = std::fs::read_to_string(ground.beside("target.after")).unwrap();
+        let copies = |name: &str| after.lines().filter(|line| line.starts_with(name)).count();
+        for name in ["./boot/neuron-host/kept-vmlinuz-linux", "./boot/neuron-host/kept-initramfs-linux"] {
+            assert_eq!(copies(name), kept, "{free}: {after}");
+        }
+        let said = output.stdout.contains("not enough for the copies of every kernel");
+        assert_eq!(said, kept == 1, "{}", output.stdout);
+        assert!(!output.stdout.contains("starts the same kernel and initramfs"), "{}", output.stdout);
+    }
 }

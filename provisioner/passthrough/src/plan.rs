@@ -8,7 +8,7 @@ mod programs;
 mod retire;
 mod trial;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -405,6 +405,7 @@ fn host_entry(inputs: &Inputs<'_>, wanted: &[String]) -> HostEntry {
         originals: inputs.ours.files.iter().filter_map(texts).collect(),
         is_default: inputs.judgement.host_is_default,
         copies: inputs.ours.copies.clone(),
+        unkept: BTreeSet::new(),
         renewal: inputs.renewal.cloned(),
     }
 }

@@ -3,7 +3,7 @@
 //! Its command line is the original one, without a single parameter of ours, and with two that keep
 //! every function with the host, whatever the image holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::kept::Proven;
 use crate::id::TargetPath;
@@ -34,6 +34,8 @@ pub struct HostEntry {
     pub is_default: bool,
     /// The copies of kernels and images that are ours already.
     pub copies: Vec<TargetPath>,
+    /// Files of which no copy is made: beside the other copies there is no room for them.
+    pub unkept: BTreeSet<String>,
     /// After a boot that was good: what is known of it. None in an apply.
     pub renewal: Option<Proven>,
 }

@@ -1,17 +1,18 @@
 //! What host entries start: copies of the kernel and the initramfs that booted last, so that a build
 //! that went wrong does not take the way back with it.
 
+mod room;
+
 use std::collections::BTreeSet;
 
 use super::host_entry::HostEntry;
 use crate::facts::Target;
 use crate::facts::target::{KEPT, is_kept};
 use crate::id::TargetPath;
-use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, Step};
 
-/// Room that is left to a build: image files are written anew before the old ones go.
-pub(super) const SPARE: u64 = 16 << 20;
+pub(super) use room::{SPARE, mount_of, no_room, no_room_for_all, too_many};
+use room::{has_room, new_copy};
 
 /// The copies of a kernel and its images: all of them, or none.
 #[derive(Debug, Default)]
@@ -25,6 +26,11 @@ impl Kept {
     pub(super) fn path<'a>(&'a self, original: &'a str) -> &'a str {
         let copy = self.files.iter().find(|(file, _)| file == original);
         copy.map_or(original, |(_, copy)| copy.as_str())
+    }
+
+    /// Whether it makes a copy of one of these.
+    fn makes_any(&self, files: &BTreeSet<String>) -> bool {
+        self.steps.iter().filter_map(new_copy).any(|(from, _)| files.contains(from.as_str()))
     }
 
     /// The originals and their copies.
@@ -112,7 +118,8 @@ pub(super) fn keep(target: &Target, host: &HostEntry, mount: &str, files: &[Stri
         |slot: &&&str| !own.iter().any(|file| place(mount, slot, file).is_some_and(|path| is_there(&path)));
     let free = SLOTS.iter().filter(|slot| Some(**slot) != present).find(is_empty).copied();
     let copies = |slot: &str| {
-        copies(target, mount, slot, &own, &is_there).filter(|kept| has_room(target, mount, kept))
+        let kept = copies(target, mount, slot, &own, &is_there)?;
+        (has_room(target, mount, &kept) && !kept.makes_any(&host.unkept)).then_some(kept)
     };
     let in_use = || present.and_then(copies).unwrap_or_default();
     match &host.renewal {
@@ -146,49 +153,6 @@ fn copies(
         kept.files.push(((*file).clone(), path));
     }
     Some(kept)
-}
-
-fn has_room(target: &Target, mount: &str, kept: &Kept) -> bool {
-    needed(target, kept) <= target.boot_room.get(mount).copied().unwrap_or(u64::MAX)
-}
-
-/// The bytes that are needed for copies that are still to be made, and for a build afterwards.
-fn needed(target: &Target, kept: &Kept) -> u64 {
-    let size = |file: &str| target.boot_files.get(file).copied().unwrap_or_default();
-    let new = kept.steps.iter().filter(|step| !step.is_settled()).zip(&kept.files);
-    let new: u64 = new.map(|(_, (file, _))| size(file)).sum();
-    let largest = kept.files.iter().map(|(file, _)| size(file)).max().unwrap_or_default();
-    if new == 0 { 0 } else { new + largest + SPARE }
-}
-
-/// What is worth knowing where a boot partition has no room for copies.
-pub(super) fn no_room(target: &Target) -> Option<Finding> {
-    // As much as `needed` would ask for.
-    let needed = |mount: &str| {
-        let is_inside = |path: &str| path.rsplit_once('/').is_some_and(|(folder, _)| folder == mount);
-        let sizes = target.boot_files.iter().filter(|(path, _)| is_inside(path)).map(|(_, size)| *size);
-        let largest = sizes.clone().max()?;
-        Some(sizes.sum::<u64>() + largest + SPARE)
-    };
-    let kept =
-        |mount: &str| target.boot_files.keys().any(|path| path.starts_with(&format!("{mount}/{KEPT}/")));
-    let full = target
-        .boot_room
-        .iter()
-        .find(|(mount, free)| needed(mount).is_some_and(|needed| !kept(mount) && **free < needed));
-    full.map(|(mount, free)| {
-        Finding::new(
-            Code::NoRoomForCopies,
-            Severity::Warning,
-            format!(
-                "{mount} has only {} MiB free, so the entry without passthrough starts the same kernel and \
-                 initramfs as the other one",
-                free >> 20
-            ),
-            "make room there, then run `neuron-provisioner apply` again: it keeps copies of its own",
-        )
-        .in_file(mount)
-    })
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub use kept::Proven;
 pub use lines::{CommandLine, Edited, command_lines};
 pub use once::{Once, SET as SET_ONCE};
 
+use std::collections::BTreeSet;
+
 use crate::facts::{Running, Target};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
@@ -192,6 +194,13 @@ fn unknown(foreign: &[(&str, String)], parameters: &[String]) -> Finding {
 /// whose entries are files of their own: GRUB's script names what it finds.
 pub fn dead(target: &Target) -> impl Iterator<Item = (&TargetPath, String)> {
     systemd_boot::dead(target)
+}
+
+/// The files that are not copied, since the copies of all kernels do not fit, and what is to be said of them.
+pub fn too_many_copies(target: &Target, steps: &[Step]) -> (BTreeSet<String>, Vec<Finding>) {
+    let refused = kept::too_many(target, steps);
+    let findings = refused.iter().map(|(mount, files)| kept::no_room_for_all(target, mount, files)).collect();
+    (refused.into_values().flatten().collect(), findings)
 }
 
 /// What is to be said where no boot menu shows the way back.

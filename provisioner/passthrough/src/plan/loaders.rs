@@ -1,14 +1,38 @@
 //! Kernel parameters, in every loader that the target has.
 
 use super::{Draft, Inputs, is_due, retire, unusable};
-use crate::bootloader::{self, Bootloader, LoaderError, Parameters};
+use crate::bootloader::{self, Bootloader, HostEntry, LoaderError, Parameters};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
 use crate::step::{Action, Step};
 use crate::text::command_line::{self, displaced};
 
-/// The steps that set the parameters, and those that make menus anew where something changed.
+/// The steps that set the parameters, and those that make menus anew where something changed. Where the copies
+/// for the host entries fit for each kernel, but not for all, those that are too many are left out.
 pub(super) fn steps(
+    inputs: &Inputs<'_>,
+    parameters: &Parameters,
+    draft: &mut Draft,
+) -> Result<(), Vec<Finding>> {
+    let mut tried = draft.clone();
+    with_all_copies(inputs, parameters, &mut tried)?;
+    let (unkept, mut findings) = bootloader::too_many_copies(inputs.target, &tried.steps);
+    match &parameters.host {
+        Some(host) if !unkept.is_empty() => {
+            let host = Some(HostEntry { unkept, ..host.clone() });
+            with_all_copies(inputs, &Parameters { host, ..parameters.clone() }, draft)?;
+            // This says it of some kernels, and so better than what is said of the partition.
+            let is_same =
+                |one: &Finding, other: &Finding| (one.code, &one.subject) == (other.code, &other.subject);
+            draft.findings.retain(|one| !findings.iter().any(|better| is_same(one, better)));
+            draft.findings.append(&mut findings);
+        }
+        _ => *draft = tried,
+    }
+    Ok(())
+}
+
+fn with_all_copies(
     inputs: &Inputs<'_>,
     parameters: &Parameters,
     draft: &mut Draft,

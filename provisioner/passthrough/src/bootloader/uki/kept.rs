@@ -42,7 +42,9 @@ pub(super) fn step(target: &Target, host: &HostEntry, twin: &str, image: &str) -
     let present = places.iter().find(|path| is_there(path) && !is_lost(path));
     let free = places.iter().find(|path| Some(*path) != present && !is_there(path));
     let is_proven = host.renewal.as_ref().is_some_and(|proven| proven.shows(&[twin, image]));
-    let new = free.filter(|_| is_proven && has_room(target, image)).map(|path| (path, false));
+    let new = free
+        .filter(|_| is_proven && has_room(target, image) && !host.unkept.contains(image))
+        .map(|path| (path, false));
     let (path, is_there) = new.or(present.map(|path| (path, true)))?;
     Some(Step {
         id: format!("keep-{}", image.rsplit('/').next()?),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::LoaderError;
-use crate::bootloader::kept::SPARE;
+use crate::bootloader::kept::{SPARE, mount_of};
 use crate::facts::Target;
 use crate::id::TargetPath;
 
@@ -13,7 +13,7 @@ pub(super) fn check(target: &Target, made: &[TargetPath]) -> Result<(), LoaderEr
     let mut needed: BTreeMap<&str, u64> = BTreeMap::new();
     for image in made.iter().filter(|image| !target.boot_files.contains_key(image.as_str())) {
         let beside = target.boot_files.iter().filter(|(path, _)| folder(path) == image.parent());
-        *needed.entry(mount(target, image)).or_default() +=
+        *needed.entry(mount_of(target, image)).or_default() +=
             beside.map(|(_, size)| *size).max().unwrap_or_default();
     }
     for (mount, images) in needed.into_iter().filter(|(_, images)| *images > 0) {
@@ -37,18 +37,11 @@ pub(super) fn check(target: &Target, made: &[TargetPath]) -> Result<(), LoaderEr
 
 /// The bytes that are free beside an image.
 pub(super) fn free(target: &Target, image: &str) -> Option<u64> {
-    target.boot_room.get(mount(target, &image.parse().ok()?)).copied()
+    target.boot_room.get(mount_of(target, &image.parse().ok()?)).copied()
 }
 
 fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
-}
-
-/// The boot partition of an image.
-fn mount<'a>(target: &'a Target, image: &TargetPath) -> &'a str {
-    let holds = |mount: &&String| image.as_str().starts_with(&format!("{mount}/"));
-    let mounts = target.boot_room.keys().filter(holds);
-    mounts.max_by_key(|mount| mount.len()).map_or("", String::as_str)
 }
 
 #[cfg(test)]

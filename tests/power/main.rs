@@ -5,6 +5,7 @@
 //! such a look would find a forgotten flush is shown by leaving out each of them in turn.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails right there")]
 
+mod fat_order;
 mod judge;
 mod killed;
 mod loss;

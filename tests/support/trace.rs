@@ -100,8 +100,8 @@ impl Call {
 pub fn site(calls: &[Call], at: usize) -> String {
     let about = calls[at].arguments.split(['<', '>']).nth(1).unwrap_or_default();
     let before = &calls[..at];
-    let change = before.iter().rev().find(|call| !call.is_flush());
-    let change = change.map_or("", |call| call.name.as_str());
+    let changed = before.iter().rev().find(|call| !call.is_flush());
+    let change = changed.map_or("", |call| call.name.as_str());
     let is_state = about.starts_with("/var/lib/neuron-provisioner");
     let whose = if is_state { "of our own" } else { "of the target" };
     if about.ends_with("/journal.jsonl") {
@@ -126,7 +126,7 @@ pub fn site(calls: &[Call], at: usize) -> String {
     if name.starts_with(".unfinished") || name.contains(".neuron-") {
         return format!("a new file {whose}");
     }
-    let is_renamed = before.last().is_some_and(|call| call.arguments.contains(&format!("\"{name}\"")));
+    let is_renamed = changed.is_some_and(|call| call.arguments.contains(&format!("\"{name}\"")));
     if change.starts_with("renameat") && is_renamed {
         return format!("a file {whose} after its rename");
     }

@@ -5,7 +5,7 @@
 //! starts, and is ours until a later apply or revert has built the image.
 
 use super::command::{RunResult, Runner, command_line};
-use super::content::Fingerprint;
+use super::content::{Content, Fingerprint};
 use super::error::{ApplyError, DAMAGED_FAT, Failure};
 use super::execute::Course;
 use super::journal::{Intent, Record};
@@ -330,11 +330,16 @@ impl Store<'_> {
         let Intent { path, real, before, after, temporary, directories, copy, .. } = intent;
         self.remove_temporary(real, temporary)?;
         let keeps = self.tree().keeps(real)?;
-        let present = self.tree().read(real)?.content.fingerprint();
+        let found = self.tree().read(real)?.content;
+        let present = found.fingerprint();
         if !present.same(before, keeps) {
             // What derived output of ours holds is nobody's edit.
             let is_derived = *copy && matches!(present, Fingerprint::Regular { .. });
-            if !is_derived && !present.same(after, keeps) {
+            // A new name of a FAT, whose temporary one was on the disk as well: a repair emptied it.
+            let is_emptied = !keeps.mode
+                && *before == Fingerprint::Absent
+                && matches!(&found, Content::Regular { bytes, .. } if bytes.is_empty());
+            if !is_derived && !is_emptied && !present.same(after, keeps) {
                 return Err(ApplyError::Changed { path: path.clone() });
             }
             let content = self.view().content_of(before)?;

@@ -82,6 +82,11 @@ impl Hand<'_> {
         self.perform(&format!("fsync {name}"), || nix::unistd::fsync(&file))?;
         self.rename(place, temporary)?;
         if place.fat {
+            if old.is_some() {
+                // The temporary name goes from the disk before the other one leads to the same clusters: of two
+                // such names `fsck.fat -a` empties the second. A name that is new would be empty meanwhile.
+                self.sync_directory(&place.directory, name)?;
+            }
             self.perform(&format!("fsync {name} again"), || nix::unistd::fsync(&file))?;
             self.perform(&format!("syncfs of {name}"), || syncfs(&file))?;
             self.flush_disk(&place.directory, name)?;

@@ -184,3 +184,51 @@ fn the_order_of_flushes_is_the_one_that_survives_power_loss() {
         assert_eq!(verbs, wanted);
     }
 }
+
+/// Of two names with the same clusters a repair empties one: the temporary name has to be gone before. A name
+/// that is new would be empty meanwhile.
+#[test]
+fn on_fat_the_directory_is_flushed_before_a_name_that_is_there_leads_to_its_new_content() {
+    let target = Target::new();
+    let before = contents_of(&target.snapshot());
+    let strike = Strike::never();
+    let seen = Rc::clone(&strike.seen);
+    work(&target, What::Apply, true, strike).unwrap().unwrap();
+    let done: Vec<String> =
+        seen.borrow().iter().filter_map(|point| point.strip_prefix("after ").map(str::to_owned)).collect();
+    let mut kinds = [0, 0];
+    for (at, point) in done.iter().enumerate() {
+        let Some(name) = point.strip_prefix("fsync ").and_then(|rest| rest.strip_suffix(" again")) else {
+            continue;
+        };
+        let was_there = before.keys().any(|path| path.rsplit('/').next() == Some(name));
+        let (rename, flush) = (format!("rename {name}"), format!("fsync directory of {name}"));
+        let wanted = if was_there { vec![&rename, &flush] } else { vec![&rename] };
+        let found: Vec<&String> = done[..at].iter().rev().take(wanted.len()).rev().collect();
+        assert_eq!(found, wanted, "{name}");
+        kinds[usize::from(was_there)] += 1;
+    }
+    assert!(kinds.iter().all(|kind| *kind > 0), "{kinds:?}");
+}
+
+/// A power cut, and then a repair of the FAT that emptied the new name (ADR 10).
+#[test]
+fn a_new_file_that_a_repair_emptied_is_made_again_on_fat_and_is_somebodys_elsewhere() {
+    let Trees { before, after } = trees(true);
+    let is_new = |path: &&String| !before.iter().any(|(known, _)| known == *path);
+    let new =
+        after.iter().map(|(path, _)| path).filter(is_new).find(|path| path.starts_with("etc/")).unwrap();
+    let name = new.rsplit('/').next().unwrap();
+    for (fat, point) in [(true, format!("after fsync {name} again")), (false, format!("after rename {name}"))]
+    {
+        let points = (0..).map(|at| run(What::Apply, fat, at, Then::Kill));
+        let Run { target, .. } =
+            points.take_while(|run| run.points > 0).find(|run| run.point == point).unwrap();
+        let file = target.at(new);
+        assert!(!std::fs::read(&file).unwrap().is_empty());
+        std::fs::write(&file, "").unwrap();
+        let again = work(&target, What::Apply, fat, Strike::never()).unwrap();
+        assert_eq!(again.is_ok(), fat, "{again:?}");
+        assert_eq!(std::fs::read(&file).unwrap().is_empty(), !fat);
+    }
+}

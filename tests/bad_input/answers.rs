@@ -5,7 +5,7 @@ use std::fs;
 use super::{fails, ground};
 
 /// The text, the line that the message names, and words of it: the value, and what would be right.
-const WRONG: [(&str, Option<u32>, &[&str]); 13] = [
+const WRONG: [(&str, Option<u32>, &[&str]); 18] = [
     ("[passthrough\n", Some(1), &[]),
     ("schema = 1\n\n[passthrough]\nmode = \"auto\n", Some(4), &[]),
     ("[passthrough]\nmod = \"off\"\n", Some(2), &["`mod`", "did you mean `mode`?"]),
@@ -19,7 +19,14 @@ const WRONG: [(&str, Option<u32>, &[&str]); 13] = [
     ("[passthrough]\nallow = [\"only-gpus\"]\n", Some(2), &["did you mean `only-gpu`?"]),
     ("[passthrough]\nextra_parameters = [\"a b\"]\n", Some(2), &["`a b`"]),
     ("schema = 2\n", Some(1), &["schema 2", "schema = 1"]),
+    ("[vm.'a\"&b']\n", Some(1), &["`a\\\"&b`", NO_NAME, "at most 50 letters"]),
+    ("schema = 1\n[vm.\"a\\nb\"]\n", Some(2), &["`a\\nb`", NO_NAME]),
+    ("[vm.a]\n\n[vm.'../b']\nkind = \"linux\"\n", Some(3), &["`../b`", NO_NAME]),
+    ("[vm.7]\n", Some(1), &["`7`", NO_NAME, "no number alone"]),
+    ("[vm.11111111-2222-4333-8444-555555555555]\n", Some(1), &[NO_NAME, "no UUID"]),
 ];
+
+const NO_NAME: &str = "cannot be the name";
 
 #[test]
 fn every_mistake_is_named_with_its_file_and_line() {
@@ -34,8 +41,13 @@ fn every_mistake_is_named_with_its_file_and_line() {
         fails(&ground, &["plan", "--answers", &path], 2, &words);
         fails(&ground, &["validate", &path], 2, &words);
     }
-    fs::write(&given, "").unwrap();
-    assert_eq!(ground.run(&["validate", &path]).unwrap().code, 0, "an empty file is valid");
+    let long = "a".repeat(300);
+    fs::write(&given, format!("[vm.{long}]\n")).unwrap();
+    fails(&ground, &["validate", &path], 2, &["line 1", NO_NAME]);
+    for fine in [String::new(), format!("[vm.{}]\n[vm.\"win-11.x_y+z\"]\n", &long[..50])] {
+        fs::write(&given, fine).unwrap();
+        assert_eq!(ground.run(&["validate", &path]).unwrap().code, 0, "the control");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod amend;
 mod choice;
 mod form;
+mod name;
 mod parse;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use choice::{CpuPinning, Gpus, HostGpu, VmGpus};
+pub use name::{VM_NAMES, is_vm_name};
 pub use parse::{InvalidAnswers, nearest};
 
 use crate::id::{FunctionName, PciAddress};
@@ -37,6 +39,7 @@ pub struct Answers {
     /// The shared memory that brings the guest's picture to the host.
     pub looking_glass: LookingGlass,
     /// The virtual machines, by domain name.
+    #[schemars(extend("propertyNames" = name::schema()))]
     pub vm: BTreeMap<String, Vm>,
     /// The guest's sound.
     pub audio: Audio,

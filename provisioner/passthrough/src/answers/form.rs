@@ -251,3 +251,16 @@ pub(super) fn begin_of(text: &str, path: &[String]) -> Option<usize> {
     }
     Some(value.span().start)
 }
+
+/// Where the last of these keys, each in the table of the one before, stands first in a text.
+pub(super) fn begin_of_key(text: &str, keys: &[&str]) -> Option<usize> {
+    let (last, above) = keys.split_last()?;
+    let document = DeTable::parse(text).ok()?;
+    let mut table = document.get_ref();
+    for name in above {
+        let (_, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+        let DeValue::Table(below) = value.get_ref() else { return None };
+        table = below;
+    }
+    table.keys().find(|key| key.get_ref() == last).map(|key| key.span().start)
+}

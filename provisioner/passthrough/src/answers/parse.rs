@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Answers, SCHEMA, Vm, form};
+use super::{Answers, SCHEMA, VM_NAMES, Vm, form, is_vm_name};
 use crate::text::command_line;
 
 static RESOLUTION: LazyLock<Option<Regex>> =
@@ -49,7 +49,7 @@ impl Answers {
             let path = begin.map(|begin| form::path_at(text, begin)).unwrap_or_default();
             InvalidAnswers::new(begin.map(line_at), error.message()).at(&path)
         })?;
-        answers.checked(|needle| text.lines().position(|line| line.contains(needle)).map(|index| index + 1))
+        answers.checked(|keys| form::begin_of_key(text, keys).map(line_at))
     }
 
     /// Takes answers that another format holds (a Calamares configuration), as a JSON value.
@@ -92,34 +92,40 @@ impl Answers {
         Ok(text)
     }
 
-    /// The rules that the types alone do not keep. `line_of` finds a text in the file.
-    fn checked(self, line_of: impl Fn(&str) -> Option<usize>) -> Result<Self, InvalidAnswers> {
-        let wrong = |needle: &str, message: String, hint: &str| {
-            Err(InvalidAnswers { line: line_of(needle), message, hint: Some(hint.to_owned()) })
+    /// The rules that the types alone do not keep. `line_of` finds a key in the file, by the keys down to it.
+    fn checked(self, line_of: impl Fn(&[&str]) -> Option<usize>) -> Result<Self, InvalidAnswers> {
+        let wrong = |keys: &[&str], message: String, hint: &str| {
+            Err(InvalidAnswers { line: line_of(keys), message, hint: Some(hint.to_owned()) })
         };
         if self.schema != SCHEMA {
             let message = format!("`schema`: schema {} is not known", self.schema);
-            return wrong("schema", message, "this program reads schema = 1");
+            return wrong(&["schema"], message, "this program reads schema = 1");
         }
         if let Err(error) = command_line::check(&self.passthrough.extra_parameters) {
             let message = format!("`extra_parameters`: {error}");
-            return wrong("extra_parameters", message, "write each parameter as its own string");
+            let keys = ["passthrough", "extra_parameters"];
+            return wrong(&keys, message, "write each parameter as its own string");
         }
         let resolution = &self.looking_glass.resolution;
         if !RESOLUTION.as_ref().is_some_and(|form| form.is_match(resolution)) {
             let message = format!("`resolution`: `{resolution}` is not WIDTHxHEIGHT");
-            return wrong("resolution", message, "write it like \"2560x1440\"");
+            return wrong(&["looking_glass", "resolution"], message, "write it like \"2560x1440\"");
         }
         let size = self.looking_glass.size_mib;
         if size > 0 && !size.is_power_of_two() {
             let message = format!("size_mib = {size}: the size must be a power of two");
-            return wrong("size_mib", message, "leave size_mib = 0, or use a power of two like 64");
+            let hint = "leave size_mib = 0, or use a power of two like 64";
+            return wrong(&["looking_glass", "size_mib"], message, hint);
         }
         let is_name = |name: &String| USER.as_ref().is_some_and(|form| form.is_match(name)) && name != "root";
         if let Some(user) = self.looking_glass.users.iter().find(|name| !is_name(name)) {
             let message = format!("users: `{}` is no ordinary user's name", user.escape_debug());
             let hint = "name those who sit at this machine, like [\"vera\"]; the client does not run as root";
-            return wrong("users", message, hint);
+            return wrong(&["looking_glass", "users"], message, hint);
+        }
+        if let Some(name) = self.vm.keys().find(|name| !is_vm_name(name)) {
+            let message = format!("`vm`: `{}` cannot be the name of a virtual machine", name.escape_debug());
+            return wrong(&["vm", name], message, VM_NAMES);
         }
         Ok(self)
     }
@@ -227,6 +233,10 @@ mod tests {
             ("[looking_glass]\nusers = [\"vera kvm -\\nf+ /etc/passwd\"]\n", 2, "`vera kvm", ""),
             ("[looking_glass]\nusers = [\"root\"]\n", 2, "`root`", "as root"),
             ("[looking_glass]\nusers = [\"\"]\n", 2, "``", ""),
+            ("[vm.a]\n\n[vm.\"a b\"]\n", 3, "`vm`: `a b` cannot be the name", "at most 50 letters"),
+            ("# vm.7\n[vm.7.network]\nkind = \"nat\"\n", 2, "`7`", "no number alone"),
+            ("vm.a.vcpus = 2\nvm.\"a\\nb\".vcpus = 2\n", 2, "`a\\nb`", ""),
+            ("# resolution\n[looking_glass]\nresolution = \"big\"\n", 3, "`big`", ""),
             ("[passthrough\n", 1, "", "KEY = VALUE"),
         ] {
             let error = Answers::parse(text).unwrap_err();

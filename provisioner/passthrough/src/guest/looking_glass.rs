@@ -9,10 +9,6 @@ mod faults;
 mod files;
 mod live;
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 pub use faults::{Fault, faults, size};
 pub use files::{
     CLIENT_INI, KVMFR_OPTIONS, TMPFILES, UDEV_RULE, WHOLE, is_ours_by_head, is_own, steps, without_head,
@@ -29,25 +25,6 @@ use crate::text::accounts;
 
 /// What AppArmor lets QEMU do, where it is in use.
 const APPARMOR: &str = "/etc/apparmor.d/abstractions/libvirt-qemu";
-/// Names of virtual machines: libvirt takes more, but names of files are made from them.
-static NAME: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,49}$").ok());
-
-/// Whether this can be the name of a virtual machine.
-///
-/// virsh takes a number for the one of a machine that runs, and 32 hexadecimal digits, hyphens or not, for
-/// a UUID, before it looks for a name: whoever types such a name there would reach another machine.
-pub fn is_vm_name(name: &str) -> bool {
-    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
-    let digits: Vec<u8> = name.bytes().filter(|byte| *byte != b'-').collect();
-    let is_uuid = digits.len() == 32 && digits.iter().all(u8::is_ascii_hexdigit);
-    !is_number && !is_uuid && NAME.as_ref().is_some_and(|form| form.is_match(name))
-}
-
-/// What can be the name of a virtual machine, for a person.
-pub const VM_NAMES: &str =
-    "use at most 50 letters, digits and _ . + -, a letter or digit first; no number alone, and no UUID";
-
 /// Where the memory comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Means {
@@ -131,7 +108,7 @@ pub fn memories(answers: &Answers, means: Means) -> Vec<Memory> {
     if !answers.looking_glass.enable {
         return Vec::new();
     }
-    let vms: Vec<&String> = with_picture(answers).filter(|name| is_vm_name(name)).collect();
+    let vms: Vec<&String> = with_picture(answers).collect();
     let path = |at: usize, name: &str| match means {
         Means::File => format!("{FOLDER}/{name}"),
         Means::Kvmfr => format!("/dev/kvmfr{at}"),
@@ -146,24 +123,6 @@ pub fn memories(answers: &Answers, means: Means) -> Vec<Memory> {
         Memory { vm: Some((*vm).clone()), path: path(at, &name), name }
     };
     vms.iter().enumerate().map(memory).collect()
-}
-
-/// The virtual machines that get no memory because of their names.
-pub fn unnamed(answers: &Answers) -> Vec<Finding> {
-    if !answers.looking_glass.enable {
-        return Vec::new();
-    }
-    let finding = |name: &String| {
-        Finding::new(
-            Code::LookingGlassMemory,
-            Severity::Warning,
-            format!(
-                "[vm.{name}] gets no memory for its picture: `{name}` cannot be the name of a virtual machine"
-            ),
-            format!("give the table another name: {VM_NAMES}"),
-        )
-    };
-    with_picture(answers).filter(|name| !is_vm_name(name)).map(finding).collect()
 }
 
 /// What is worth knowing before it is written.
@@ -284,29 +243,6 @@ mod tests {
                 assert_eq!(size_mib(&answers), Ok(wanted), "{resolution} {is_hdr}");
             }
         }
-    }
-
-    #[test]
-    fn what_virsh_takes_for_something_else_is_no_name() {
-        for name in ["3", "007", "11111111-2222-4333-8444-555555555555", &"aB0".repeat(11)[..32]] {
-            assert!(!is_vm_name(name), "{name}");
-        }
-        for name in ["win3", "3a", "11111111-2222-4333-8444-55555555555", &"ab0".repeat(11), "10.0"] {
-            assert!(is_vm_name(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_machine_that_gets_no_memory_because_of_its_name_is_told() {
-        let text = "[vm.7]\n[vm.games]\n[vm.8]\nkind = \"linux\"\n[vm.9]\ngpus = \"none\"\n";
-        let mut answers = Answers::parse(text).unwrap();
-        let told = unnamed(&answers);
-        assert_eq!(told.len(), 1);
-        assert!(told[0].message.starts_with("[vm.7] ") && told[0].severity == Severity::Warning);
-        let made = memories(&answers, Means::File);
-        assert_eq!(made.iter().map(|memory| memory.vm.as_deref()).collect::<Vec<_>>(), [Some("games")]);
-        answers.looking_glass.enable = false;
-        assert!(unnamed(&answers).is_empty());
     }
 
     #[test]

@@ -8,9 +8,6 @@ use crate::policy::Finding;
 /// What the answers want; what is of another kind, or not wanted any more, goes.
 pub(super) fn steps(inputs: &Inputs<'_>, draft: &mut Draft) -> Result<(), Vec<Finding>> {
     let gives_away = !inputs.judgement.decision.bind.is_empty();
-    if gives_away {
-        draft.findings.extend(looking_glass::unnamed(inputs.answers));
-    }
     let Some(wanted) = Wanted::of(inputs.answers, inputs.target).filter(|_| gives_away) else {
         retire(inputs, draft);
         return Ok(());

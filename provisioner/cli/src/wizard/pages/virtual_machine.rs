@@ -1,7 +1,6 @@
 //! The virtual machine: which, its name, its share of memory and processors.
 
-use neuron_passthrough::answers::VmKind;
-use neuron_passthrough::guest::looking_glass::{VM_NAMES, is_vm_name};
+use neuron_passthrough::answers::{VM_NAMES, VmKind, is_vm_name};
 
 use super::{Step, Taken, has_machine, is_on, whole};
 use crate::wizard::{Answer, BACK, Draft, Question, Seen};

@@ -41,14 +41,6 @@ pub(super) fn no_such_machine(inputs: &Inputs<'_>) -> Problem {
 /// Everything that the answers or the host have against it.
 pub(super) fn problems(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
     let mut found = Vec::new();
-    if !looking_glass::is_vm_name(inputs.name) {
-        found.push(Problem {
-            key: format!("vm.{}", inputs.name.escape_default()),
-            why: "this cannot be the name of a virtual machine".to_owned(),
-            hint: looking_glass::VM_NAMES.to_owned(),
-        });
-        return found;
-    }
     host(inputs, vm, &mut found);
     files(inputs.name, vm, &mut found);
     devices(inputs, vm, &mut found);

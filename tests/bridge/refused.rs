@@ -45,10 +45,21 @@ fn answers_and_services_that_do_not_go_together() {
     let usual = || answers("br0", "enp5s0");
     let two = "[vm.a]\n[vm.a.network]\nkind = \"bridge\"\nbridge_port = \"enp5s0\"\n\
                [vm.b]\n[vm.b.network]\nkind = \"bridge\"\nbridge = \"br1\"\nbridge_port = \"enp5s0\"\n";
-    let cases: [(&[&str], String, &str); 10] = [
+    let cases: [(&[&str], String, &str); 17] = [
         (&[], usual(), "neither NetworkManager nor systemd-networkd starts"),
         (&[MANAGER, NETWORKD], usual(), "both start with this system"),
         (&[MANAGER], usual(), MADE),
+        (&[MANAGER, "dhcpcd"], usual(), "dhcpcd.service starts with this system beside NetworkManager"),
+        (
+            &[NETWORKD, "dhcpcd@enp5s0"],
+            usual(),
+            "dhcpcd@enp5s0.service starts with this system beside systemd-networkd",
+        ),
+        (&[MANAGER, "dhcpcd@br0"], usual(), "would bring enp5s0 or br0 up as well"),
+        (&[MANAGER, "connman"], usual(), "connman.service starts with this system"),
+        (&[MANAGER, "netctl@office"], usual(), "netctl@office.service starts with this system"),
+        (&[MANAGER, "dhcpcd@wlan0", "netctl-auto@wlan0"], usual(), MADE),
+        (&["connman"], usual(), "neither NetworkManager nor systemd-networkd starts"),
         (&[MANAGER], answers("br0", "eth9"), "there is no interface eth9"),
         (&[MANAGER], answers("br0", "../.."), "are to be names of interfaces"),
         (&[MANAGER], answers("a b", "enp5s0"), "are to be names of interfaces"),
@@ -60,6 +71,16 @@ fn answers_and_services_that_do_not_go_together() {
     ];
     for (services, text, wanted) in cases {
         refused_or_not(&ground(services), &text, wanted);
+    }
+}
+
+#[test]
+fn a_service_that_is_masked_starts_nothing() {
+    for (unit, mask) in [("dhcpcd", "dhcpcd"), ("dhcpcd@enp5s0", "dhcpcd@"), (NETWORKD, NETWORKD)] {
+        let ground = ground(&[MANAGER, unit]);
+        refused_or_not(&ground, &answers("br0", "enp5s0"), "with this system");
+        symlink("/dev/null", ground.target().join(format!("etc/systemd/system/{mask}.service"))).unwrap();
+        refused_or_not(&ground, &answers("br0", "enp5s0"), MADE);
     }
 }
 

@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use images::{KEPT, is_kept, kernel_version};
 pub use kernels::{Kernel, Provides};
-pub use networking::{ByHand, NETWORKD, Named, NetworkService, Networking, OWN, OWN_FIRST, PROFILES, Plain};
+pub use networking::{
+    ByHand, NETWORKD, Named, NetworkService, Networking, OWN, OWN_FIRST, Other, PROFILES, Plain,
+};
 
 use super::{FactsError, Machine};
 use crate::id::TargetPath;

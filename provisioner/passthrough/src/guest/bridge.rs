@@ -11,6 +11,7 @@ use regex::Regex;
 pub use files::of;
 
 use crate::answers::{Answers, Mode, Network, NetworkKind};
+use crate::facts::target::NetworkService;
 use crate::facts::{Port, Target};
 use crate::id::TargetPath;
 use crate::policy::{Code, Finding, Severity};
@@ -162,9 +163,34 @@ fn one(name: &str, port: &str, ground: Ground<'_>) -> Result<Vec<Step>, Refusal>
             return refuse(why, "disable the one that is not wanted, or make the bridge by hand");
         }
     };
+    by_another_service(service, name, port, ground)?;
     let steps = files::steps(service, name, port, &there.mac, ground.target);
     by_others(name, port, &steps, ground)?;
     Ok(steps)
+}
+
+/// Whether another service would take the card or the bridge as well.
+fn by_another_service(
+    service: NetworkService,
+    name: &str,
+    port: &str,
+    ground: Ground<'_>,
+) -> Result<(), Refusal> {
+    let mut others = ground.target.networking.others.iter();
+    match others.find(|other| other.may_concern(port) || other.may_concern(name)) {
+        None => Ok(()),
+        Some(other) => Err((
+            format!(
+                "{} starts with this system beside {}, and would bring {port} or {name} up as well",
+                other.unit,
+                service.name()
+            ),
+            format!(
+                "`systemctl disable {}`, as root, if it is not what brings the network up; or {BY_HAND}",
+                other.unit
+            ),
+        )),
+    }
 }
 
 /// The card, where the machine's interfaces allow it.

@@ -8,8 +8,11 @@ mod ifupdown;
 mod manager;
 mod netplan;
 mod networkd;
+mod others;
 
 use std::collections::BTreeMap;
+
+pub use others::Other;
 
 use crate::facts::FactsError;
 use crate::root::{ReadError, Root};
@@ -49,6 +52,8 @@ impl NetworkService {
 pub struct Networking {
     /// The services that start with the system.
     pub services: Vec<NetworkService>,
+    /// Others that start with the system, and make no bridge here.
+    pub others: Vec<Other>,
     /// What somebody set.
     pub by_hand: Vec<ByHand>,
     /// The interfaces that files call by their whole name.
@@ -128,10 +133,11 @@ impl Networking {
         let mut seen = Self::default();
         let services = [NetworkService::NetworkManager, NetworkService::Networkd];
         for service in services {
-            if root.exists(&format!("{WANTED}/{}.service", service.name()))? {
+            if starts(root, &format!("{}.service", service.name()))? {
                 seen.services.push(service);
             }
         }
+        others::read(root, &mut seen)?;
         match seen.read_all(root) {
             Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => {
                 seen.closed = Some(error.path);
@@ -161,6 +167,17 @@ impl Networking {
         let by_hand = ByHand { path: path.to_owned(), names: None, has_altnames: false, why: why.to_owned() };
         self.by_hand.push(by_hand);
     }
+}
+
+/// Whether systemd starts a unit with the system: it is wanted, and not masked.
+fn starts(root: &Root, unit: &str) -> Result<bool, ReadError> {
+    let is_masked = |unit: &str| {
+        let link = root.read_link(&format!("/etc/systemd/system/{unit}"))?;
+        Ok(link.is_some_and(|link| link == "/dev/null"))
+    };
+    let template = unit.split_once('@').map(|(name, _)| format!("{name}@.service"));
+    let is_off = is_masked(unit)? || template.map_or(Ok(false), |template| is_masked(&template))?;
+    Ok(!is_off && root.exists(&format!("{WANTED}/{unit}"))?)
 }
 
 /// The files that may be ours there.

@@ -5,6 +5,7 @@ use std::fs;
 
 use neuron_passthrough::provision;
 use neuron_passthrough::root::Root;
+use neuron_tests::machine::in_use;
 use neuron_tests::program;
 use neuron_tests::scenario::Ground;
 use neuron_tests::tree::diff;
@@ -95,6 +96,21 @@ fn nobody_is_asked_without_something_to_give_or_in_the_entry_without_passthrough
     assert!(!asks(&off));
     fs::write(&line, old).unwrap();
     assert!(asks(&off), "the control");
+}
+
+/// What an apply would refuse is nothing that could be asked about: here the host's last keyboard hangs on the
+/// card's own USB controller.
+#[test]
+fn nobody_is_asked_where_the_host_would_lose_what_it_uses() {
+    let ground = asking(MACHINE);
+    let machine = ground.machine();
+    in_use::keyboard(&machine, Some("0000:01:00.2"), "input3").unwrap();
+    in_use::without_keyboard(&machine).unwrap();
+    assert!(!asks(&ground));
+    assert_eq!(ground.run(&["apply", "--yes"]).unwrap().code, 3);
+    let ground = asking(MACHINE);
+    in_use::keyboard(&ground.machine(), Some("0000:01:00.2"), "input3").unwrap();
+    assert!(asks(&ground), "the control: the host has another one");
 }
 
 #[test]

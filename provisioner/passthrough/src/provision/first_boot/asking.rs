@@ -7,10 +7,10 @@
 use super::{Due, FirstBoot, digest, due};
 use crate::answers::Answers;
 use crate::apply::{Options, Store};
-use crate::facts::{Machine, Target};
+use crate::facts::Target;
 use crate::plan::{ANSWERS, Stage};
 use crate::policy::{self, Verdict};
-use crate::provision::{ProvisionError, Source, Standing, answers, plan, status};
+use crate::provision::{ProvisionError, Source, Standing, answers, inspect, plan, status};
 use crate::root::Root;
 
 /// The file by which an image says that its systems ask at their first boot.
@@ -91,10 +91,10 @@ fn unasked(machine: &Root, target: &Root) -> Result<Option<Standing>, ProvisionE
     Ok(is_open.then_some(status.standing))
 }
 
+/// Whether what a plan is made of lets anything go: the wizard offers nothing else.
 fn has_something_to_give(machine: &Root, target: &Root) -> Result<bool, ProvisionError> {
-    let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
     let answers = Answers::default();
-    let judgement = policy::judge(&facts, &answers);
+    let (facts, judgement) = inspect(machine, Some(target), &answers)?;
     let judgement = policy::target::judge(judgement, &facts, &answers, &Target::read(target, &facts)?);
     Ok(judgement.decision.verdict != Verdict::Refused)
 }

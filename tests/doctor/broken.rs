@@ -11,8 +11,8 @@ use neuron_tests::scenario::Ground;
 use serde_json::Value;
 
 use crate::machine::{
-    DISK, DOMAIN, DOMAINS, GUESTS, HOST, Hook, IMAGE, LOADER, MEMORY, OURS, bind, claim, doctor, healthy,
-    line, memory, put, remove, text, worst,
+    DISK, DOMAIN, DOMAINS, GUESTS, HOST, Hook, IMAGE, KVM, LOADER, MEMORY, OURS, bind, claim, doctor,
+    healthy, line, memory, put, remove, text, worst,
 };
 
 /// One way in which it is not as it should be.
@@ -354,6 +354,16 @@ const ALL: &[Broken] = &[
     broken("domain-devices", "it gets what the host keeps", "fail", |ground| {
         edited(ground, "bus='0x01' slot='0x00' function='0x3'", "bus='0x00' slot='0x1f' function='0x6'");
     }),
+    broken("domain-kvm", "the firmware has it off", "fail", |ground| remove(&ground.machine(), KVM)),
+    broken("domain-kvm", "QEMU is not in its group", "fail", |ground| {
+        replace(ground, "etc/passwd", "libvirt-qemu:x:994:", "libvirt-qemu:x:994:1");
+    }),
+    broken("domain-kvm", "it is root's alone", "fail", |ground| {
+        fs::set_permissions(ground.machine().join(KVM), fs::Permissions::from_mode(0o600)).unwrap();
+    }),
+    broken("domain-kvm", "nothing tells as whom QEMU runs", "unknown", |ground| {
+        replace(ground, "etc/passwd", "libvirt-qemu:", "other:");
+    }),
     broken("domain-disk", "it is not there", "fail", |ground| remove(&ground.target(), DISK)),
     broken("domain-disk", "another machine runs on it", "fail", |ground| {
         uses_disk(ground, "qemu-system-x86\n", "/usr/bin/qemu-system-x86_64\0-name\0guest=other\0");
@@ -403,8 +413,8 @@ const ALL: &[Broken] = &[
 ];
 
 /// What is asked only of a domain that can be read.
-const NEEDS: [&str; 5] =
-    ["domain-devices", "domain-disk", "domain-firmware", "domain-network", "domain-memory"];
+const NEEDS: [&str; 6] =
+    ["domain-devices", "domain-kvm", "domain-disk", "domain-firmware", "domain-network", "domain-memory"];
 
 fn between(text: &str, before: &str, behind: &str) -> String {
     text.split(before).nth(1).unwrap().split(behind).next().unwrap().to_owned()

@@ -23,6 +23,7 @@ const ANSWERS: &str = "[looking_glass]\nusers = [\"vera\"]\n[vm.windows11]\nmemo
 pub(crate) const DOMAIN: &str = "etc/libvirt/qemu/windows11.xml";
 pub(crate) const DOMAINS: &str = "var/lib/neuron-provisioner/domains.json";
 pub(crate) const DISK: &str = "var/lib/libvirt/images/windows11.qcow2";
+pub(crate) const KVM: &str = "dev/kvm";
 pub(crate) const LOADER: &str = "usr/share/edk2/x64/OVMF_CODE.secboot.4m.fd";
 const HOOK: &str = "usr/lib/initcpio/install/neuron-vfio";
 const BOOTED: &str = "22222222-2222-4222-8222-222222222222";
@@ -106,6 +107,9 @@ fn domain(ground: &Ground) {
     put(&machine, "proc/meminfo", "MemTotal:       33554432 kB\nMemAvailable:   30000000 kB\n");
     put(&machine, "run/libvirt/network/default.xml", "<networkstatus/>\n");
     put(&target, "etc/libvirt/qemu/networks/autostart/default.xml", "<network/>\n");
+    put(&machine, KVM, "");
+    fs::set_permissions(machine.join(KVM), fs::Permissions::from_mode(0o660)).unwrap();
+    chown(machine.join(KVM), None, Some(numbers().1)).unwrap();
     put(&target, DISK, "");
     put(&target, LOADER, "");
     put(&target, "usr/bin/swtpm", "");
@@ -141,7 +145,10 @@ fn numbers() -> (u32, u32) {
 
 fn people(ground: &Ground) {
     let (vera, kvm) = numbers();
-    let passwd = format!("root:x:0:0::/root:/usr/bin/bash\nvera:x:{vera}:100::/home/vera:/usr/bin/bash\n");
+    let passwd = format!(
+        "root:x:0:0::/root:/usr/bin/bash\nvera:x:{vera}:100::/home/vera:/usr/bin/bash\n\
+         libvirt-qemu:x:994:{kvm}::/:/usr/bin/nologin\n"
+    );
     put(&ground.target(), "etc/passwd", &passwd);
     put(
         &ground.target(),

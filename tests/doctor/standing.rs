@@ -38,7 +38,7 @@ fn after_a_revert_the_reboot_is_asked_for_and_then_nothing_is_left() {
     let ground = healthy(Hook::Ran);
     assert_eq!(ground.run(&["revert", "--yes"]).unwrap().code, 4);
     // Domains are taken back on the system that runs only.
-    let domains = ["set-up", "domain", "domain-devices", "domain-disk", "domain-firmware"];
+    let domains = ["set-up", "domain", "domain-devices", "domain-kvm", "domain-disk", "domain-firmware"];
     let more = ["domain-network", "domain-memory"];
     assert_eq!(ids(&doctor(&ground).1), [&domains[..], &more].concat());
     remove(&ground.target(), DOMAINS);

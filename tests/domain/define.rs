@@ -377,3 +377,28 @@ fn without_libvirt_nothing_is_done() {
     assert!(asked.stderr.contains("nobody is there to ask"), "{}", asked.stderr);
     assert!(!desk.disk().exists());
 }
+
+/// libvirt starts a QEMU to find out what it can do, and waits for minutes where that may not use the
+/// virtualization: it is not asked.
+#[test]
+fn virtualization_that_qemu_may_not_use_is_told_at_once() {
+    let (daemon, desk) = (daemon(), Desk::new());
+    as_new(&daemon);
+    let target = desk.bench.ground.target();
+    desk.bench.put_machine("dev/kvm", "");
+    fs::write(target.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nlibvirt-qemu:x:994:994::/:/bin/sh\n")
+        .unwrap();
+    let answers = desk.answers("kept-out", "gpus = \"none\"\n");
+    let mode = |mode| {
+        let device = desk.bench.ground.machine().join("dev/kvm");
+        fs::set_permissions(device, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0o660);
+    let output = desk.define(&daemon, &answers, &[]);
+    assert_code(&output, 3);
+    assert!(output.stderr.contains("libvirt runs QEMU as libvirt-qemu"), "{}", output.stderr);
+    assert!(output.stderr.contains("hint: as root, `udevadm"), "{}", output.stderr);
+    assert!(!daemon.virsh(&["list", "--all", "--name"]).unwrap().contains("kept-out"));
+    mode(0o666);
+    assert_code(&desk.define(&daemon, &answers, &[]), 0);
+}

@@ -61,7 +61,7 @@ fn what_was_defined_is_found_as_it_is_and_what_changes_is_told() {
     fs::create_dir_all(image.parent().unwrap()).unwrap();
     fs::write(&image, "").unwrap();
     let healthy = checks(&daemon, &desk);
-    assert_eq!((healthy.len(), trouble(&healthy)), (6, Vec::new()), "{healthy:?}");
+    assert_eq!((healthy.len(), trouble(&healthy)), (7, Vec::new()), "{healthy:?}");
 
     daemon.virsh(&["desc", "seen", "--config", "--title", "mine"]).unwrap();
     let edited = trouble(&checks(&daemon, &desk));

@@ -15,6 +15,13 @@ use program::Program;
 /// The libvirt of the running system.
 pub const SYSTEM: &str = "qemu:///system";
 
+/// Whether a connection URI leads to the libvirt of the running system.
+pub fn is_of_this_system(uri: &str) -> bool {
+    let Some((scheme, rest)) = uri.split_once("://") else { return false };
+    let path = rest.split('?').next().unwrap_or_default();
+    ["qemu", "qemu+unix"].contains(&scheme) && path == "/system"
+}
+
 /// Why libvirt did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LibvirtError {

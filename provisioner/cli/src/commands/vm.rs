@@ -8,6 +8,7 @@ use neuron_passthrough::guest::capabilities::Capabilities;
 use neuron_passthrough::guest::domain::Problem;
 use neuron_passthrough::libvirt::{FirmwareState, Libvirt, SYSTEM};
 use neuron_passthrough::provision::{self, Undefinition};
+use neuron_passthrough::root::Root;
 
 use crate::args::{Common, DefineOptions, GuideOptions, RenderOptions, UndefineOptions, VmVerb};
 use crate::commands::consent;
@@ -29,7 +30,7 @@ pub(crate) fn run(common: &Common, verb: &VmVerb) -> Result<ExitCode, Failure> {
 /// `vm render`: its XML.
 fn print(common: &Common, options: &RenderOptions) -> Result<ExitCode, Failure> {
     let (machine, target) = (roots::machine(common)?, roots::target(common)?);
-    let capabilities = capabilities(options)?;
+    let capabilities = capabilities(&machine, &target, options)?;
     let source = roots::source(common, &target)?;
     let domain = provision::domain(&machine, &target, &source, options.name.as_deref(), &capabilities)?;
     if common.json {
@@ -61,13 +62,13 @@ fn narrate_notes(common: &Common, notes: &[Problem]) {
 }
 
 /// What libvirt can do: it is asked, unless somebody kept an answer.
-fn capabilities(options: &RenderOptions) -> Result<Capabilities, Failure> {
+fn capabilities(machine: &Root, target: &Root, options: &RenderOptions) -> Result<Capabilities, Failure> {
     if let Some(path) = &options.capabilities {
         let problem = |problem| Failure::Capabilities { path: path.clone(), problem };
         return Capabilities::parse(&Given::open(path)?.read()?).map_err(problem);
     }
     let uri = options.connection.connect.as_deref().unwrap_or(SYSTEM);
-    Ok(provision::capabilities(&Libvirt::at(uri))?)
+    Ok(provision::capabilities(machine, target, &Libvirt::at(uri))?)
 }
 
 /// `vm define`: it is defined, with all that it needs.

@@ -44,6 +44,8 @@ pub struct Existing {
     pub kept: Kept,
     /// Whether we defined it.
     pub is_ours: bool,
+    /// Whether its processor is the host's, which the kernel's virtualization lets it use.
+    pub needs_kvm: bool,
     /// The files of its disks, media apart.
     pub disks: Vec<String>,
     /// The host's PCI functions that it gets.
@@ -91,6 +93,7 @@ impl Existing {
             is_ours: metadata.is_some_and(|metadata| {
                 metadata.children().any(|node| node.tag_name().namespace() == Some(NAMESPACE))
             }),
+            needs_kvm: root.attribute("type") == Some("kvm"),
             disks: disks
                 .filter_map(|node| descend(node, &["source"])?.attribute("file").map(str::to_owned))
                 .collect(),
@@ -183,6 +186,7 @@ mod tests {
                     machine: Some("pc-q35-9.1".to_owned()),
                 },
                 is_ours: true,
+                needs_kvm: true,
                 disks: vec!["/srv/a.qcow2".to_owned()],
                 functions: vec!["0000:0a:00.1".parse().unwrap()],
                 firmware: vec!["/usr/share/x/code.fd".to_owned(), "/usr/share/x/vars.fd".to_owned()],
@@ -193,6 +197,8 @@ mod tests {
                 hugepage_kib: Some(1 << 20),
             }
         );
+        let emulated = Existing::parse(&DOMAIN.replace("type='kvm'", "type='qemu'")).unwrap();
+        assert!(!emulated.needs_kvm);
         let spread = Existing::parse(&DOMAIN.replace("nodeset='1'", "nodeset='0-1'")).unwrap();
         assert_eq!(spread.node, None);
         let foreign = Existing::parse(&DOMAIN.replace("neuronos", "other").replace("q35", "i440fx")).unwrap();

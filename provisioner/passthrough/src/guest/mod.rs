@@ -9,6 +9,7 @@ pub mod guide;
 pub mod hugepages;
 pub mod looking_glass;
 mod pinning;
+pub mod qemu;
 pub mod sound;
 mod templates;
 

@@ -12,10 +12,14 @@ use super::guest::{refused, render};
 use super::{ProvisionError, Source, answers};
 use crate::answers::{NetworkKind, Vm, VmKind};
 use crate::apply::{Options, StepOutcome, StepResult, Store};
+use crate::facts::Kvm;
 use crate::guest::capabilities::{Capabilities, InvalidCapabilities};
 use crate::guest::domain::Domain;
 use crate::guest::existing::Existing;
-use crate::libvirt::{FirmwareState, Image, ImageError, Libvirt, LibvirtError, has_program};
+use crate::guest::qemu::Account;
+use crate::libvirt::{
+    FirmwareState, Image, ImageError, Libvirt, LibvirtError, has_program, is_of_this_system,
+};
 use crate::root::Root;
 use crate::verify::in_full;
 
@@ -139,7 +143,7 @@ pub fn prepare_definition(
     let name = name.to_owned();
     let record = Domains::load(target)?;
     record.of_same_libvirt(&name, libvirt)?;
-    let capabilities = capabilities(libvirt)?;
+    let capabilities = capabilities(machine, target, libvirt)?;
     let there = libvirt.domain(&name)?;
     let existing = there.as_deref().map(|xml| read(&name, xml)).transpose()?;
     let kept = existing.as_ref().map(|existing| &existing.kept);
@@ -316,13 +320,36 @@ pub(super) fn read(name: &str, xml: &str) -> Result<Existing, ProvisionError> {
     })
 }
 
-/// What libvirt can do.
-pub fn capabilities(libvirt: &Libvirt) -> Result<Capabilities, ProvisionError> {
+/// What libvirt can do. It is not asked where it would try for minutes: it starts a QEMU to find out.
+pub fn capabilities(
+    machine: &Root,
+    target: &Root,
+    libvirt: &Libvirt,
+) -> Result<Capabilities, ProvisionError> {
+    if let Some((why, hint)) = kept_out(machine, target, libvirt)? {
+        return Err(refused("vm".to_owned(), why, hint));
+    }
     let text = libvirt.capabilities()?;
     Capabilities::parse(&text).map_err(|problem: InvalidCapabilities| {
         let attempt = "understand what libvirt can do".to_owned();
         ProvisionError::Libvirt(LibvirtError::Said { attempt, said: problem.to_string() })
     })
+}
+
+/// Why QEMU cannot use the virtualization of the system whose libvirt is asked, and what to do about it.
+fn kept_out(
+    machine: &Root,
+    target: &Root,
+    libvirt: &Libvirt,
+) -> Result<Option<(String, String)>, ProvisionError> {
+    if !is_of_this_system(libvirt.uri()) {
+        return Ok(None);
+    }
+    match Kvm::read(machine, target) {
+        // Where the user stands in a file of root's, it is libvirt itself that tells.
+        Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => Ok(None),
+        read => Ok(read?.and_then(|kvm| Account::of(&kvm).ok()?.kept_out(&kvm))),
+    }
 }
 
 /// The network of `kind = "nat"` has to be up, also after the next boot.

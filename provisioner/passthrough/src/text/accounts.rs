@@ -35,6 +35,14 @@ pub fn is_member(passwd: &str, groups: &str, name: &str, of: &str) -> bool {
     own || members.split(',').any(|member| member.trim() == name)
 }
 
+/// The numbers of all groups that a user belongs to.
+pub fn groups_of(passwd: &str, groups: &str, name: &str) -> Vec<u32> {
+    let own = user(passwd, name).map(|user| user.gid);
+    let names = groups.lines().filter_map(|line| line.split(':').next());
+    let of = names.filter(|group| is_member(passwd, groups, name, group));
+    own.into_iter().chain(of.filter_map(|of| group(groups, of))).collect()
+}
+
 /// The fields of the line that begins with a name. The first such line counts, as for the C library.
 fn line_of<'a>(text: &'a str, name: &str) -> Option<Vec<&'a str>> {
     let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
@@ -82,5 +90,7 @@ mod tests {
         ] {
             assert_eq!(is_member(PASSWD, GROUPS, name, of), is, "{name} {of}");
         }
+        assert_eq!(groups_of(PASSWD, GROUPS, "vera"), [1000, 992]);
+        assert_eq!(groups_of(PASSWD, GROUPS, "nobody"), []);
     }
 }

@@ -1,5 +1,5 @@
 //! libvirt's `qemu.conf`: the devices that every QEMU may open (`cgroup_device_acl`), and as whom it runs
-//! (`user`).
+//! (`user`, `group`).
 //!
 //! The form is that of libvirt's `virConfParse`: statements `name = value`, parted by line ends or `;`,
 //! a value being a number, a string, or a list over several lines without comments in it.
@@ -47,19 +47,37 @@ pub fn devices(text: &str) -> Result<Option<Vec<String>>, TextError> {
 
 /// As whom QEMU runs; `None` where libvirt's own choice is in force. libvirt follows the first line.
 pub fn user(text: &str) -> Result<Option<String>, TextError> {
+    named(text, "user")
+}
+
+/// As which group QEMU runs; `None` where libvirt's own choice is in force.
+pub fn group(text: &str) -> Result<Option<String>, TextError> {
+    named(text, "group")
+}
+
+fn named(text: &str, key: &str) -> Result<Option<String>, TextError> {
     let mut reader = Reader { text, at: 0 };
     while let Some((line, name)) = reader.name()? {
-        if name != "user" {
+        if name != key {
             reader.value()?;
             continue;
         }
         reader.skip(is_blank);
-        let Some(user) = reader.string()? else {
+        let Some(value) = reader.string()? else {
             return Err(TextError::at(line, name, "is no name; write it like `user = \"vera\"`"));
         };
-        return Ok(Some(user.to_owned()));
+        return Ok(Some(value.to_owned()));
     }
     Ok(None)
+}
+
+/// libvirt's own choice for a key, which the file that it brings shows in a comment.
+pub fn own_choice<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let shown = |line: &'a str| {
+        let value = line.strip_prefix('#')?.strip_prefix(key)?.trim_start().strip_prefix('=')?.trim();
+        value.strip_prefix('"')?.strip_suffix('"')
+    };
+    text.lines().find_map(shown)
 }
 
 /// Adds devices to the list, where they are not in it. Where there is no list, one that holds what is

@@ -3,6 +3,7 @@
 //! libvirt is not asked: what it keeps below `/etc/libvirt` and `/run/libvirt` is read. Only root may,
 //! so for others all of it is unknown.
 
+mod kvm;
 mod needs;
 
 use super::seen::{List, Seen};
@@ -11,6 +12,7 @@ use crate::guest::existing::{Existing, is_same};
 use crate::id::PciAddress;
 use crate::text::vfio_devices::Recorded as Function;
 
+pub(super) use kvm::kvm;
 pub(super) use needs::{disk, firmware, memory, network};
 
 /// Where libvirt keeps its domains.

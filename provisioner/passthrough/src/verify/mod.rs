@@ -28,6 +28,7 @@ pub(crate) use seen::in_full;
 use crate::answers::Answers;
 use crate::binding::VFIO_CONF;
 use crate::id::TargetPath;
+use crate::libvirt::is_of_this_system;
 use crate::plan::ANSWERS;
 use crate::policy::{Decision, Verdict};
 use crate::root::Root;
@@ -117,6 +118,7 @@ pub const ALL: &[Question] = &[
     Question { id: "looking-glass-release", look: looking_glass::releases },
     Question { id: "domain", look: domain::domain },
     Question { id: "domain-devices", look: domain::devices },
+    Question { id: "domain-kvm", look: domain::kvm },
     Question { id: "domain-disk", look: domain::disk },
     Question { id: "domain-firmware", look: domain::firmware },
     Question { id: "domain-network", look: domain::network },
@@ -204,9 +206,7 @@ pub struct KnownDomain {
 impl KnownDomain {
     /// Whether the libvirt of the running system has it, whose files are looked at.
     fn is_local(&self) -> bool {
-        let Some((scheme, rest)) = self.connect.split_once("://") else { return false };
-        let path = rest.split('?').next().unwrap_or_default();
-        ["qemu", "qemu+unix"].contains(&scheme) && path == "/system"
+        is_of_this_system(&self.connect)
     }
 }
 

@@ -143,6 +143,18 @@ fn who_runs_qemu_is_read_as_libvirt_reads_it() {
     for text in ["user = 1000\n", "user = [ \"vera\" ]\n", "user = \"vera\n", "user vera\n"] {
         assert!(user(text).is_err(), "{text}");
     }
+    assert_eq!(group("user = \"vera\"\ngroup = \"kvm\"\n").unwrap().as_deref(), Some("kvm"));
+    assert_eq!(group("user = \"vera\"\n").unwrap(), None);
+    assert!(group("group = 36\n").is_err());
+}
+
+#[test]
+fn what_libvirt_chooses_itself_is_in_a_comment() {
+    assert_eq!(own_choice(SHIPPED, "user"), Some("libvirt-qemu"));
+    assert_eq!(own_choice(SHIPPED, "group"), None);
+    let examples = "#       user = \"qemu\"   # A user named \"qemu\"\n#\n# user = \"vera\"\n";
+    assert_eq!(own_choice(examples, "user"), None, "those are examples");
+    assert_eq!(own_choice(&format!("{examples}#user = \"nobody\"\n"), "user"), Some("nobody"));
 }
 
 proptest! {

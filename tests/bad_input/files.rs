@@ -184,7 +184,7 @@ fn a_directory_where_a_file_should_be_is_not_touched() {
 fn a_record_of_domains_that_cannot_be_understood_keeps_no_revert_from_going_on() {
     let ground = ground("arch-grub");
     works(&ground);
-    for text in ["{", r#"{"schema":"neuron-domains/2","defined":{},"networks":[]}"#] {
+    for text in ["{", r#"{"schema":"neuron-domains/3","defined":{},"networks":[]}"#] {
         let before = ground.tree().unwrap();
         assert_eq!(ground.run(&["apply", "--yes"]).unwrap().code, 4);
         let record = ground.target().join("var/lib/neuron-provisioner/domains.json");

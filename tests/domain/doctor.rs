@@ -11,7 +11,7 @@ use neuron_passthrough::root::Root;
 
 use crate::Bench;
 use crate::daemon::{Daemon, daemon};
-use crate::define::{Desk, as_new, assert_code, document};
+use crate::define::{Desk, as_new, assert_code, document, open_to_qemu};
 use crate::pairs::{OPTIONS, answers};
 
 /// Copies into a root what libvirt and its firmware have of this folder.
@@ -54,6 +54,7 @@ fn what_was_defined_is_found_as_it_is_and_what_changes_is_told() {
         copy(&daemon, folder, &target);
     }
     fs::write(target.join("usr/bin/swtpm"), "").unwrap();
+    open_to_qemu(&desk, 0o666);
     assert_code(&desk.run(&daemon, &answers, &["apply", "--yes"]), 4);
     assert_code(&desk.define(&daemon, &answers, &[]), 0);
     // The disk is outside of the target.

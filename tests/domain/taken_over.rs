@@ -189,3 +189,64 @@ fn what_bears_another_name_or_another_uuid_is_left_and_not_forgotten() {
     assert_eq!(all_of(&daemon, "theirs"), before);
     daemon.virsh(&["undefine", "another"]).unwrap();
 }
+
+/// Where the libvirt that has it is gone, that is said with the way out, and only then it can be forgotten.
+#[test]
+fn a_libvirt_that_is_gone_is_named_and_forgotten() {
+    let (daemon, desk) = (daemon(), Desk::new());
+    as_new(&daemon);
+    theirs(&daemon, &desk, "kept");
+    let before = all_of(&daemon, "kept");
+    let answers = desk.answers("kept", LINUX);
+    assert_code(&desk.define(&daemon, &answers, &["--replace"]), 0);
+    let file = state(&desk).join("domains.json");
+    let record = fs::read_to_string(&file).unwrap();
+    let run = |words: &[&str]| desk.run(&daemon, &answers, words);
+    let answering = run(&["vm", "undefine", "kept", "--yes", "--forget"]);
+    assert_code(&answering, 3);
+    assert!(answering.stderr.contains("leave --forget out"), "{}", answering.stderr);
+    let gone = record.replace("libvirt-sock", "no-such-sock");
+    assert_ne!(gone, record);
+    fs::write(&file, &gone).unwrap();
+    for verb in ["define", "undefine"] {
+        let output = run(&["vm", verb, "kept", "--yes"]);
+        assert_code(&output, 3);
+        let said = output.stderr.replace("\n       ", " ");
+        for words in
+            ["no-such-sock, which has `kept`, does not answer", "systemctl", "vm undefine kept --forget"]
+        {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    }
+    let reverted = run(&["revert", "--yes", "--json"]);
+    assert_eq!(steps(&reverted), ["vm-kept deferred"], "{}{}", reverted.stdout, reverted.stderr);
+    assert!(reverted.stdout.contains("vm undefine --forget"), "{}", reverted.stdout);
+    assert_eq!(fs::read_to_string(&file).unwrap(), gone, "nothing was forgotten unasked");
+    let forgotten = run(&["vm", "undefine", "--yes", "--json", "--forget"]);
+    assert_code(&forgotten, 0);
+    assert_eq!(steps(&forgotten), ["backup done", "domain done"]);
+    assert!(!file.exists());
+    let uuid = crate::libvirt::between(&before, "<uuid>", "</uuid>");
+    let kept = fs::read_to_string(state(&desk).join(format!("domain-{uuid}.xml"))).unwrap();
+    assert!(kept.contains("geheim"), "{kept}");
+    assert!(is_ours(&daemon, "kept"), "it is there all the same");
+    assert_code(&run(&["vm", "undefine", "--yes", "--forget"]), 0);
+}
+
+/// A record that was written before networks had a libvirt.
+#[test]
+fn an_older_record_is_followed() {
+    let (daemon, desk) = (daemon(), Desk::new());
+    as_new(&daemon);
+    assert_code(&desk.define(&daemon, &desk.answers("old", LINUX), &[]), 0);
+    let file = state(&desk).join("domains.json");
+    let mut record: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(record["networks"], serde_json::json!([{ "connect": CONNECT, "name": "default" }]));
+    record["schema"] = "neuron-domains/1".into();
+    record["networks"] = serde_json::json!(["default"]);
+    fs::write(&file, record.to_string()).unwrap();
+    let undefined = desk.undefine(&daemon, &[]);
+    assert_code(&undefined, 0);
+    assert_eq!(steps(&undefined), ["domain done", "network-autostart reverted"]);
+    assert!(!file.exists());
+}

@@ -357,6 +357,9 @@ pub(crate) struct UndefineOptions {
     /// Delete what its firmware and its TPM remember as well: a disk that is sealed to them opens no more
     #[arg(long)]
     pub(crate) forget_firmware: bool,
+    /// Only forget it, where the libvirt that has it is gone for good: one that answers takes it back
+    #[arg(long, conflicts_with_all = ["forget_firmware", "connect"])]
+    pub(crate) forget: bool,
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,

@@ -111,6 +111,7 @@ impl Failure {
                 ProvisionError::Refused(_)
                 | ProvisionError::Untrusted { .. }
                 | ProvisionError::Libvirt(_)
+                | ProvisionError::LibvirtGone { .. }
                 | ProvisionError::DomainNotAsWritten { is_foreign: true, .. }
                 | ProvisionError::OtherDomain { .. }
                 | ProvisionError::Domain(DomainError::Refused(_)),
@@ -263,6 +264,18 @@ impl Failure {
                 "if libvirt is not running: `{}`; what it says about itself is in `journalctl -b -t libvirtd -t virtqemud`",
                 roots::how_to_start_libvirt()
             )],
+            Self::Provision(ProvisionError::LibvirtGone { name, said, .. }) => {
+                let back = match said {
+                    LibvirtError::Missing { .. } => "install libvirt and its client again".to_owned(),
+                    LibvirtError::Said { .. } => {
+                        format!("if it is this system's, `{}`", roots::how_to_start_libvirt())
+                    }
+                };
+                vec![
+                    format!("{back}; then do this once more"),
+                    format!("if it is gone for good: `neuron-provisioner vm undefine {name} --forget`"),
+                ]
+            }
             Self::Provision(ProvisionError::DomainNotAsWritten { is_foreign: true, .. }) => vec![
                 "choose another name for the table of the answers; or `vm define --replace` takes it over and keeps \
                  what it was"

@@ -1179,7 +1179,7 @@ _neuron__provisioner() {
             return 0
             ;;
         neuron__subcmd__provisioner__subcmd__vm__subcmd__undefine)
-            opts="-y -q -v -h -V --connect --forget-firmware --yes --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
+            opts="-y -q -v -h -V --connect --forget-firmware --forget --yes --machine-root --target-root --answers --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -222,6 +222,7 @@ complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm
 always\t'Always'
 never\t'Never'"
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l forget-firmware -d 'Delete what its firmware and its TPM remember as well: a disk that is sealed to them opens no more'
+complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l forget -d 'Only forget it, where the libvirt that has it is gone for good: one that answers takes it back'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -s y -l yes -d 'Do not ask'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -l json -d 'Print the result as JSON'
 complete -c neuron-provisioner -n "__fish_neuron_provisioner_using_subcommand vm; and __fish_seen_subcommand_from undefine" -s q -l quiet -d 'Print nothing but results and errors'

@@ -30,6 +30,7 @@ mod doctor;
 mod domains;
 mod first_boot;
 mod followed;
+mod forget;
 mod guest;
 mod handed;
 mod hugepages;
@@ -49,6 +50,7 @@ pub use first_boot::{
     AskedAbout, Asking, Due, FIRST_BOOT, FirstBoot, FirstBootOutcome, WISH, Work, asking, due, keep_wish,
     leave_questions, let_go,
 };
+pub use forget::{Forgetting, forget, prepare_forgetting};
 pub use guest::{domain, guide, named};
 pub use handed::handed;
 pub use looking_glass::{GlassState, LookingGlass, MemoryNow, looking_glass};
@@ -122,6 +124,16 @@ pub enum ProvisionError {
     /// libvirt did not answer, or refused.
     #[error(transparent)]
     Libvirt(#[from] LibvirtError),
+    /// The libvirt that has a domain of ours did not answer.
+    #[error("the libvirt at {connect}, which has `{name}`, does not answer: {said}")]
+    LibvirtGone {
+        /// The domain.
+        name: String,
+        /// The libvirt.
+        connect: String,
+        /// What came of asking it.
+        said: LibvirtError,
+    },
     /// A disk image could not be looked at.
     #[error(transparent)]
     Image(ImageError),

@@ -103,6 +103,9 @@ fn define(common: &Common, options: &DefineOptions) -> Result<ExitCode, Failure>
 fn undefine(common: &Common, options: &UndefineOptions) -> Result<ExitCode, Failure> {
     let target = roots::target(common)?;
     let name = options.name.as_deref();
+    if options.forget {
+        return forget(common, &target, options);
+    }
     let libvirt = roots::libvirt(common, &options.connection, &target, name)?;
     let Some(undefinition) = provision::prepare_undefinition(&target, name, &libvirt)? else {
         return finish(common, Vec::new(), "");
@@ -116,6 +119,24 @@ fn undefine(common: &Common, options: &UndefineOptions) -> Result<ExitCode, Fail
     }
     let steps = provision::undefine(&target, &libvirt, &undefinition, state)?;
     finish(common, steps, "")
+}
+
+/// `vm undefine --forget`: nobody is left to take it back.
+fn forget(common: &Common, target: &Root, options: &UndefineOptions) -> Result<ExitCode, Failure> {
+    let Some(forgetting) = provision::prepare_forgetting(target, options.name.as_deref())? else {
+        return finish(common, Vec::new(), "");
+    };
+    if !common.json && !common.quiet {
+        let sentences = [
+            format!("the domain `{}` of the libvirt at {} is forgotten", forgetting.name, forgetting.connect),
+            "if that libvirt comes back, it has the domain, which is yours then".to_owned(),
+        ];
+        render::print(&listed("This would be done:", &sentences))?;
+    }
+    if !options.yes {
+        consent::ask("Do this now?", "use --yes")?;
+    }
+    finish(common, provision::forget(target, forgetting)?, "")
 }
 
 /// What taking a domain back means, in sentences.

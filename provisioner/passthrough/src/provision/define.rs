@@ -7,7 +7,7 @@ mod files;
 
 use std::path::Path;
 
-use super::domains::{Defined, Domains, Former, back_up};
+use super::domains::{Defined, Domains, Former, Network, back_up};
 use super::guest::{refused, render};
 use super::{ProvisionError, Source, answers};
 use crate::answers::{NetworkKind, Vm, VmKind};
@@ -84,7 +84,8 @@ impl Definition {
         let Self { domain, acts, record, capabilities, former, .. } = self;
         let mut record = record.clone();
         if acts.contains(&Act::LetNetworkComeUp) {
-            record.networks.push(DEFAULT_NETWORK.to_owned());
+            let connect = libvirt.uri().to_owned();
+            record.networks.insert(Network { connect, name: DEFAULT_NETWORK.to_owned() });
         }
         let defined = Defined {
             connect: libvirt.uri().to_owned(),
@@ -143,8 +144,8 @@ pub fn prepare_definition(
     let name = name.to_owned();
     let record = Domains::load(target)?;
     record.of_same_libvirt(&name, libvirt)?;
+    let there = libvirt.domain(&name).map_err(|said| record.unanswered(&name, said))?;
     let capabilities = capabilities(machine, target, libvirt)?;
-    let there = libvirt.domain(&name)?;
     let existing = there.as_deref().map(|xml| read(&name, xml)).transpose()?;
     let kept = existing.as_ref().map(|existing| &existing.kept);
     let domain = render(machine, target, &answers, &name, &capabilities, kept)?;

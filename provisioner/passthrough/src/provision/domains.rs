@@ -1,6 +1,6 @@
 //! The domains that we defined, as the state directory remembers them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,12 +9,14 @@ use super::guest::refused;
 use crate::apply::{Options, Store, View};
 use crate::guest::capabilities::Capabilities;
 use crate::guest::existing::is_same;
-use crate::libvirt::Libvirt;
+use crate::libvirt::{Libvirt, LibvirtError, SYSTEM};
 use crate::root::Root;
 
 /// The file in the state directory.
 const DOMAINS: &str = "domains.json";
-const SCHEMA: &str = "neuron-domains/1";
+const SCHEMA: &str = "neuron-domains/2";
+/// The form before, in which networks were names alone.
+const FIRST: &str = "neuron-domains/1";
 
 /// Everything that was defined and not taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +26,33 @@ pub(super) struct Domains {
     /// By name.
     pub(super) defined: BTreeMap<String, Defined>,
     /// Networks that come up with the host because a domain needs it.
-    pub(super) networks: Vec<String>,
+    pub(super) networks: BTreeSet<Network>,
+}
+
+/// A network of a libvirt's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Network {
+    /// The libvirt that has it.
+    pub(super) connect: String,
+    /// Its name.
+    pub(super) name: String,
+}
+
+/// What every form of the file has.
+#[derive(Debug, Deserialize)]
+struct Head {
+    schema: String,
+}
+
+/// The first form of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct First {
+    #[serde(rename = "schema")]
+    _schema: String,
+    defined: BTreeMap<String, Defined>,
+    networks: Vec<String>,
 }
 
 /// One domain that we defined.
@@ -57,7 +85,19 @@ pub(super) struct Former {
 
 impl Default for Domains {
     fn default() -> Self {
-        Self { schema: SCHEMA.to_owned(), defined: BTreeMap::new(), networks: Vec::new() }
+        Self { schema: SCHEMA.to_owned(), defined: BTreeMap::new(), networks: BTreeSet::new() }
+    }
+}
+
+impl From<First> for Domains {
+    /// Networks of which nobody noted the libvirt are that one's which has all domains; of several, the one
+    /// of the running system.
+    fn from(first: First) -> Self {
+        let has: BTreeSet<&String> = first.defined.values().map(|known| &known.connect).collect();
+        let connect = has.first().filter(|_| has.len() == 1).map_or(SYSTEM, |connect| connect.as_str());
+        let connect = connect.to_owned();
+        let networks = first.networks.into_iter().map(|name| Network { connect: connect.clone(), name });
+        Self { networks: networks.collect(), defined: first.defined, ..Self::default() }
     }
 }
 
@@ -66,12 +106,36 @@ impl Domains {
     /// somebody else's.
     pub(super) fn load(target: &Root) -> Result<Self, ProvisionError> {
         let Some(bytes) = View::open(target)?.read_state_file(DOMAINS)? else { return Ok(Self::default()) };
-        let broken = |problem: String| ProvisionError::Domains(problem);
-        let read: Self = serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
-        if read.schema != SCHEMA {
-            return Err(broken(format!("its schema is `{}`, expected `{SCHEMA}`", read.schema)));
+        Self::parse(&bytes).map_err(ProvisionError::Domains)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let wrong = |error: serde_json::Error| error.to_string();
+        let head: Head = serde_json::from_slice(bytes).map_err(wrong)?;
+        match head.schema.as_str() {
+            SCHEMA => serde_json::from_slice(bytes).map_err(wrong),
+            FIRST => serde_json::from_slice::<First>(bytes).map(Self::from).map_err(wrong),
+            other => Err(format!("its schema is `{other}`, expected `{SCHEMA}`")),
         }
-        Ok(read)
+    }
+
+    /// Takes out the networks that no domain of their libvirt needs any more.
+    pub(super) fn take_unneeded(&mut self) -> Vec<Network> {
+        let defined = &self.defined;
+        let is_needed = |network: &Network| defined.values().any(|known| known.connect == network.connect);
+        let (needed, unneeded) = std::mem::take(&mut self.networks).into_iter().partition(is_needed);
+        self.networks = needed;
+        BTreeSet::into_iter(unneeded).collect()
+    }
+
+    /// What it means that a libvirt did not answer: the one that has a domain of ours may be gone.
+    pub(super) fn unanswered(&self, name: &str, said: LibvirtError) -> ProvisionError {
+        match self.defined.get(name) {
+            Some(known) => {
+                ProvisionError::LibvirtGone { name: name.to_owned(), connect: known.connect.clone(), said }
+            }
+            None => ProvisionError::Libvirt(said),
+        }
     }
 
     /// Remembers it; nothing that is worth it leaves no file.
@@ -133,6 +197,58 @@ pub(super) fn back_up(target: &Root, uuid: &str, xml: &str) -> Result<String, Pr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A record as it was before networks had a libvirt, with domains in these.
+    fn first(connects: &[&str]) -> Domains {
+        let one = |(at, connect): (usize, &&str)| {
+            let capabilities = "<domainCapabilities><domain>kvm</domain><machine>q35</machine><vcpu max='1'/>\
+                                </domainCapabilities>";
+            let capabilities = Capabilities::parse(capabilities).unwrap();
+            let known = serde_json::json!({
+                "connect": connect, "uuid": "1-2", "rendered": "", "understood": null,
+                "capabilities": capabilities, "former": null,
+            });
+            (format!("vm{at}"), known)
+        };
+        let defined: serde_json::Map<String, serde_json::Value> =
+            connects.iter().enumerate().map(one).collect();
+        let record = serde_json::json!({ "schema": "neuron-domains/1", "defined": defined, "networks": ["default", "default"] });
+        Domains::parse(record.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn networks_of_an_older_record_get_the_libvirt_that_had_the_domains() {
+        for (connects, wanted) in [
+            (&["qemu+ssh://a/system", "qemu+ssh://a/system"][..], "qemu+ssh://a/system"),
+            (&["qemu+ssh://a/system", "qemu+ssh://b/system"], SYSTEM),
+            (&[], SYSTEM),
+        ] {
+            let read = first(connects);
+            let network = Network { connect: wanted.to_owned(), name: "default".to_owned() };
+            assert_eq!(read.networks, BTreeSet::from([network]), "{connects:?}");
+            let written = serde_json::to_vec(&read).unwrap();
+            assert_eq!(Domains::parse(&written).unwrap(), read, "and is read again");
+        }
+        for wrong in [
+            r#"{"schema":"neuron-domains/3","defined":{},"networks":[]}"#,
+            r#"{"schema":"neuron-domains/2","defined":{},"networks":["default"]}"#,
+            r#"{"schema":"neuron-domains/1","defined":{},"networks":[{"connect":"a","name":"b"}]}"#,
+            "{}",
+        ] {
+            assert!(Domains::parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_network_goes_back_with_the_last_domain_of_its_libvirt() {
+        let mut record = first(&["qemu+ssh://a/system"]);
+        let other = Network { connect: SYSTEM.to_owned(), name: "default".to_owned() };
+        record.networks.insert(other.clone());
+        assert_eq!(record.take_unneeded(), [other]);
+        assert!(record.take_unneeded().is_empty(), "the other one's domain is still there");
+        record.defined.clear();
+        assert_eq!(record.take_unneeded().len(), 1);
+    }
 
     #[test]
     fn what_was_kept_is_never_written_over() {

@@ -1,10 +1,8 @@
 //! A domain that we defined is taken back; its disks stay.
 
-use std::collections::BTreeSet;
-
 use super::ProvisionError;
 use super::define::{DefineError, outcome, read};
-use super::domains::{Domains, back_up};
+use super::domains::{Domains, Network, back_up};
 use super::guest::refused;
 use crate::apply::{StepOutcome, StepResult};
 use crate::guest::existing::is_same;
@@ -39,19 +37,9 @@ pub fn prepare_undefinition(
     libvirt: &Libvirt,
 ) -> Result<Option<Undefinition>, ProvisionError> {
     let record = Domains::load(target)?;
-    let names: Vec<&String> = record.defined.keys().collect();
-    let name = match (name, names.as_slice()) {
-        (Some(name), _) => name.to_owned(),
-        (None, [name]) => (*name).clone(),
-        (None, []) => return Ok(None),
-        (None, names) => {
-            let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-            let why = format!("{} virtual machines are defined", names.len());
-            return Err(refused("vm".to_owned(), why, format!("say which: {}", names.join(", "))));
-        }
-    };
+    let Some(name) = named(&record, name)? else { return Ok(None) };
     record.of_same_libvirt(&name, libvirt)?;
-    let now = libvirt.domain(&name)?;
+    let now = libvirt.domain(&name).map_err(|said| record.unanswered(&name, said))?;
     let Some(known) = record.defined.get(&name) else {
         if now.is_none() {
             return Ok(None);
@@ -88,6 +76,19 @@ pub fn prepare_undefinition(
         name,
         now,
     }))
+}
+
+/// The domain that is meant: without a name, the only one that we defined; `None` where there is none.
+pub(super) fn named(record: &Domains, name: Option<&str>) -> Result<Option<String>, ProvisionError> {
+    let names: Vec<&str> = record.defined.keys().map(String::as_str).collect();
+    match (name, names.as_slice()) {
+        (Some(name), _) | (None, &[name]) => Ok(Some(name.to_owned())),
+        (None, []) => Ok(None),
+        (None, names) => {
+            let why = format!("{} virtual machines are defined", names.len());
+            Err(refused("vm".to_owned(), why, format!("say which: {}", names.join(", "))))
+        }
+    }
 }
 
 /// Takes a domain back. Disks stay; what its firmware and TPM remember stays unless somebody asks.
@@ -127,15 +128,13 @@ pub fn undefine(
         left.extend(as_before.err().map(|error| in_full(&error)));
     }
     record.defined.remove(name);
-    if record.defined.is_empty() {
-        for network in std::mem::take(&mut record.networks).into_iter().collect::<BTreeSet<_>>() {
-            match no_longer_automatic(libvirt, &network) {
-                Ok(false) => {}
-                Ok(true) => steps.push(outcome("network-autostart", StepResult::Reverted, None)),
-                Err(error) => {
-                    left.push(in_full(&error));
-                    record.networks.push(network);
-                }
+    for network in record.take_unneeded() {
+        match no_longer_automatic(&network) {
+            Ok(false) => {}
+            Ok(true) => steps.push(outcome("network-autostart", StepResult::Reverted, None)),
+            Err(error) => {
+                left.push(in_full(&error));
+                record.networks.insert(network);
             }
         }
     }
@@ -153,10 +152,11 @@ fn untouched(error: &LibvirtError, steps: &[StepOutcome]) -> DefineError {
 }
 
 /// Whether a network came up with the host, and does no more.
-fn no_longer_automatic(libvirt: &Libvirt, network: &str) -> Result<bool, LibvirtError> {
-    let is_automatic = libvirt.network(network)?.is_some_and(|network| network.is_automatic);
+fn no_longer_automatic(Network { connect, name }: &Network) -> Result<bool, LibvirtError> {
+    let libvirt = Libvirt::at(connect);
+    let is_automatic = libvirt.network(name)?.is_some_and(|network| network.is_automatic);
     if is_automatic {
-        libvirt.set_network_automatic(network, false)?;
+        libvirt.set_network_automatic(name, false)?;
     }
     Ok(is_automatic)
 }

@@ -46,7 +46,9 @@ impl Domains {
                 match provision::prepare_undefinition(target, Some(&name), &libvirt) {
                     Ok(Some(undefinition)) => Ok((libvirt, undefinition)),
                     Ok(None) => continue,
-                    Err(ProvisionError::Libvirt(error)) => Err(error.to_string()),
+                    Err(error @ ProvisionError::LibvirtGone { .. }) => {
+                        Err(format!("{error} (`vm undefine --forget` forgets it if that is gone for good)"))
+                    }
                     Err(
                         error @ (ProvisionError::DomainNotAsWritten { .. }
                         | ProvisionError::OtherDomain { .. }),

@@ -51,7 +51,7 @@ pub use first_boot::{
     leave_questions, let_go,
 };
 pub use forget::{Forgetting, forget, prepare_forgetting};
-pub use guest::{domain, guide, named};
+pub use guest::{domain, gpus as gpus_of, guide, named};
 pub use handed::handed;
 pub use looking_glass::{GlassState, LookingGlass, MemoryNow, looking_glass};
 pub use refusal::{REFUSAL, keep_reason, unreadable};

@@ -6,11 +6,12 @@ use std::fmt;
 use neuron_passthrough::answers::Answers;
 use neuron_passthrough::facts::{self, Machine, Target, Topology};
 use neuron_passthrough::guest::domain::Proposal;
-use neuron_passthrough::id::PciId;
+use neuron_passthrough::id::{PciAddress, PciId};
 use neuron_passthrough::policy::{self, Gpu, GpuKind, Judgement};
 use neuron_passthrough::provision::{self, Standing};
 use neuron_passthrough::root::Root;
 
+use super::Draft;
 use crate::failure::Failure;
 use crate::render::{card_name, plain};
 
@@ -52,8 +53,10 @@ pub(crate) struct Seen<'a> {
     pub(crate) target: Target,
     /// Where the set-up stands.
     pub(crate) standing: Standing,
-    /// What a virtual machine would get.
-    pub(crate) proposal: Proposal,
+    /// Its processors and memory, of which a virtual machine gets some.
+    topology: Topology,
+    /// The NUMA nodes of its GPUs, where it has several.
+    nodes: BTreeMap<PciAddress, u32>,
     /// People who use the system.
     pub(crate) people: Vec<String>,
     /// Installation media.
@@ -87,10 +90,9 @@ impl<'a> Seen<'a> {
         let facts =
             Machine::read_for(machine, Some(target), present).map_err(provision::ProvisionError::Machine)?;
         let read = Target::read(target, &facts)?;
-        let topology = Topology::read(machine)?;
         // A capture does not hold it: nothing is decided by it.
-        let has_network = machine.descriptor().is_some();
-        let interface = if has_network { facts::default_interface(machine)? } else { None };
+        let is_whole = machine.descriptor().is_some();
+        let interface = if is_whole { facts::default_interface(machine)? } else { None };
         let wired = match &interface {
             Some(name) => {
                 facts::Port::read(machine, name)?.filter(|port| port.is_wired).map(|_| name.clone())
@@ -100,12 +102,13 @@ impl<'a> Seen<'a> {
         let ids: Vec<PciId> = facts.gpus().filter_map(|function| function.id).collect();
         Ok(Self {
             standing: provision::status(machine, target)?.standing,
-            proposal: Proposal::of(&topology, None),
+            topology: Topology::read(machine)?,
+            nodes: if is_whole { nodes(machine, &facts)? } else { BTreeMap::new() },
             people: facts::people(target)?,
             media: media(target)?,
             interface,
             wired,
-            bridges: if has_network { bridges(machine)? } else { Vec::new() },
+            bridges: if is_whole { bridges(machine)? } else { Vec::new() },
             names: facts::names(system, &ids),
             files: target,
             machine: facts,
@@ -117,6 +120,21 @@ impl<'a> Seen<'a> {
     pub(crate) fn judge(&self, answers: &Answers) -> Judgement {
         let judgement = policy::judge(&self.machine, answers);
         policy::target::judge(judgement, &self.machine, answers, &self.target)
+    }
+
+    /// What the virtual machine that is being described would get: near its first GPU.
+    pub(crate) fn proposal(&self, draft: &Draft) -> Proposal {
+        let pinning = draft.vm().map(|vm| vm.cpu_pinning).unwrap_or_default();
+        Proposal::of(&self.topology, self.node(draft), pinning)
+    }
+
+    /// The NUMA node of its first GPU; none where it gets none, or where the answers do not fit the machine,
+    /// which is told where they are followed.
+    fn node(&self, draft: &Draft) -> Option<u32> {
+        let (name, vm) = (draft.name.as_ref()?, draft.vm()?);
+        let judgement = self.judge(&draft.answers);
+        let gpus = provision::gpus_of(&judgement, &draft.answers, name, vm).ok()?;
+        self.nodes.get(gpus.first()?.first()?).copied()
     }
 
     /// What a GPU is called, with its address.
@@ -134,6 +152,14 @@ impl<'a> Seen<'a> {
     pub(crate) fn is_set_up(&self) -> bool {
         !matches!(self.standing, Standing::Unconfigured | Standing::Reverted)
     }
+}
+
+fn nodes(machine: &Root, facts: &Machine) -> Result<BTreeMap<PciAddress, u32>, Failure> {
+    let mut found = BTreeMap::new();
+    for gpu in facts.gpus() {
+        found.extend(facts::numa_node(machine, gpu.address)?.map(|node| (gpu.address, node)));
+    }
+    Ok(found)
 }
 
 /// ISO files in the places where people put them, at most some dozen.
@@ -159,4 +185,50 @@ fn bridges(machine: &Root) -> Result<Vec<String>, Failure> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use neuron_tests::scenario::Ground;
+
+    use super::*;
+
+    /// Two NUMA nodes, of 8 processors and 16 GiB, and of 4 processors and 12 GiB, with the card on this one.
+    fn on_node(node: u32) -> Ground {
+        let ground = Ground::new("made-rtx-usbc-igpu", "arch-grub").unwrap();
+        let put = |path: &str, text: String| neuron_tests::write(&ground.machine().join(path), text).unwrap();
+        put("sys/devices/system/cpu/online", "0-11\n".to_owned());
+        put("proc/meminfo", format!("MemTotal: {} kB\n", 28 << 20));
+        for (number, processors, gib) in [(0, 0..8, 16), (1, 8..12, 12)] {
+            let folder = format!("sys/devices/system/node/node{number}");
+            let last = processors.end - 1;
+            put(&format!("{folder}/cpulist"), format!("{}-{last}\n", processors.start));
+            put(&format!("{folder}/meminfo"), format!("Node {number} MemTotal: {} kB\n", gib << 20));
+            for processor in processors {
+                let base = format!("sys/devices/system/cpu/cpu{processor}");
+                put(&format!("{base}/topology/thread_siblings_list"), format!("{processor}\n"));
+            }
+        }
+        put("sys/bus/pci/devices/0000:01:00.0/numa_node", format!("{node}\n"));
+        ground
+    }
+
+    #[test]
+    fn what_is_proposed_lies_on_the_node_of_the_card() {
+        for (node, more, memory, most_vcpus) in [
+            (0, "", (14_336, 14_336), 7),
+            (1, "", (10_240, 10_240), 3),
+            (1, "gpus = \"none\"\n", (14_336, 14_336), 7),
+            (1, "cpu_pinning = \"off\"\n", (14_336, 24_576), 12),
+        ] {
+            let ground = on_node(node);
+            let [machine, target] =
+                [ground.machine(), ground.target()].map(|path| Root::directory(&path).unwrap());
+            let seen = Seen::read(&machine, &target, &machine, &Answers::default()).unwrap();
+            let draft = Draft::new(Answers::parse(&format!("[vm.a]\n{more}")).unwrap());
+            let proposal = seen.proposal(&draft);
+            assert_eq!(proposal.memory_mib, Some(memory), "{node} {more}");
+            assert_eq!(proposal.vcpus.map(|(_, most)| most), Some(most_vcpus), "{node} {more}");
+        }
+    }
 }

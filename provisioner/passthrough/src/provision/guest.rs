@@ -172,8 +172,8 @@ fn only(answers: &Answers) -> Result<String, ProvisionError> {
     }
 }
 
-/// The GPUs of a virtual machine, each with its companions.
-pub(super) fn gpus(
+/// The GPUs of a virtual machine, each with its companions, display function first.
+pub fn gpus(
     judgement: &Judgement,
     answers: &Answers,
     name: &str,

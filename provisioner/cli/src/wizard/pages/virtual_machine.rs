@@ -58,7 +58,7 @@ fn take(_: &Seen<'_>, draft: &mut Draft, answer: &Answer) -> Result<Taken, Strin
 
 fn ask_memory(seen: &Seen<'_>, draft: &Draft) -> Question {
     let asked = draft.vm().map_or(0, |vm| vm.memory_mib);
-    let Some((usual, most)) = seen.proposal.memory_mib else {
+    let Some((usual, most)) = seen.proposal(draft).memory_mib else {
         let proposed = if asked == 0 { 8192 } else { asked };
         return Question::line("Memory in GiB", (proposed / 1024).to_string())
             .text("This computer does not tell how much memory it has; half of it is a good measure.");
@@ -72,9 +72,9 @@ fn ask_memory(seen: &Seen<'_>, draft: &Draft) -> Question {
 }
 
 fn take_memory(seen: &Seen<'_>, draft: &mut Draft, answer: &Answer) -> Result<Taken, String> {
-    let most = seen.proposal.memory_mib.map_or(4096, |(_, most)| most / 1024);
+    let most = seen.proposal(draft).memory_mib.map_or(4096, |(_, most)| most / 1024);
     let gib = whole(answer.line(), 1, most)?;
-    let usual = seen.proposal.memory_mib.is_some_and(|(usual, _)| usual == gib * 1024);
+    let usual = seen.proposal(draft).memory_mib.is_some_and(|(usual, _)| usual == gib * 1024);
     if let Some(vm) = draft.vm_mut()
         // What is not a whole number of GiB was written by hand, and is proposed rounded.
         && (vm.memory_mib / 1024 != gib || vm.memory_mib == 0)
@@ -86,7 +86,7 @@ fn take_memory(seen: &Seen<'_>, draft: &mut Draft, answer: &Answer) -> Result<Ta
 
 fn ask_processors(seen: &Seen<'_>, draft: &Draft) -> Question {
     let asked = draft.vm().map_or(0, |vm| vm.vcpus);
-    let Some((usual, most)) = seen.proposal.vcpus else {
+    let Some((usual, most)) = seen.proposal(draft).vcpus else {
         let proposed = if asked == 0 { 4 } else { asked };
         return Question::line("Processors", proposed.to_string())
             .text("This computer does not tell how many processors it has; leave it some.");
@@ -98,9 +98,9 @@ fn ask_processors(seen: &Seen<'_>, draft: &Draft) -> Question {
 }
 
 fn take_processors(seen: &Seen<'_>, draft: &mut Draft, answer: &Answer) -> Result<Taken, String> {
-    let most = seen.proposal.vcpus.map_or(512, |(_, most)| most);
+    let most = seen.proposal(draft).vcpus.map_or(512, |(_, most)| most);
     let wanted = u32::try_from(whole(answer.line(), 1, most.into())?).unwrap_or(most);
-    let usual = seen.proposal.vcpus.is_some_and(|(usual, _)| usual == wanted);
+    let usual = seen.proposal(draft).vcpus.is_some_and(|(usual, _)| usual == wanted);
     if let Some(vm) = draft.vm_mut()
         && vm.vcpus != wanted
     {

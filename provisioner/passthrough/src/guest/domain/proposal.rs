@@ -2,6 +2,7 @@
 
 use super::pinning::{self, Wanted};
 use super::{HOST_MEMORY, NODE_MEMORY};
+use crate::answers::CpuPinning;
 use crate::facts::Topology;
 
 /// Half of the host's memory in whole GiB, with something left for the host; in MiB. `node` is the one to
@@ -28,9 +29,9 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    /// Reads it off a machine, for a GPU at this NUMA node.
-    pub fn of(topology: &Topology, node: Option<u32>) -> Self {
-        let pinned = |vcpus| pinning::pin(topology, Wanted { vcpus, node, ..Wanted::default() });
+    /// Reads it off a machine, for a GPU at this NUMA node and cores that are chosen so.
+    pub fn of(topology: &Topology, node: Option<u32>, pinning: CpuPinning) -> Self {
+        let pinned = |vcpus| pinning::pin(topology, Wanted { vcpus, pinning, node });
         let usual = pinned(0).ok();
         let bound = usual.as_ref().and_then(|usual| usual.node);
         let memory_mib = memory_mib(topology, bound).zip(most_memory_mib(topology, bound));
@@ -59,15 +60,18 @@ mod tests {
         };
         let topology =
             Topology { cores: (0..4).map(core).collect(), memory_mib: Some(32_000), ..Topology::default() };
-        let proposal = Proposal::of(&topology, None);
+        let of = |topology: &Topology, node| Proposal::of(topology, node, CpuPinning::Auto);
+        let proposal = of(&topology, None);
         assert_eq!(proposal.memory_mib, Some((15_360, 27_904)));
         assert_eq!(proposal.vcpus, Some((6, 6)), "the core of processor 0 stays with the host");
-        assert_eq!(Proposal::of(&Topology::default(), None), Proposal::default());
+        assert_eq!(of(&Topology::default(), None), Proposal::default());
         // On a node of its own there is no more than that has.
         let mut two = topology;
         two.cores.iter_mut().skip(2).for_each(|core| core.node = 1);
         two.node_memory_mib = [(0, 20_000), (1, 12_000)].into();
-        assert_eq!(Proposal::of(&two, Some(1)).memory_mib, Some((9_216, 9_952)));
-        assert_eq!(Proposal::of(&two, Some(0)).memory_mib, Some((15_360, 17_952)));
+        assert_eq!(of(&two, Some(1)).memory_mib, Some((9_216, 9_952)));
+        assert_eq!(of(&two, Some(0)).memory_mib, Some((15_360, 17_952)));
+        let anywhere = Proposal::of(&two, Some(1), CpuPinning::Off);
+        assert_eq!(anywhere.memory_mib, Some((15_360, 27_904)), "what is not pinned is bound to no node");
     }
 }

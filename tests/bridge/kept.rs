@@ -99,6 +99,45 @@ fn nothing_that_is_kept_up_hangs_on_a_bridge() {
     }
 }
 
+/// Whoever edited a bridge has decided: nothing is to be seen to, before and after an apply.
+#[test]
+fn a_bridge_that_somebody_changed_is_no_drift() {
+    for service in [MANAGER, NETWORKD] {
+        let ground = with_bridge(service);
+        let standing = || {
+            let output = run(&ground, &usual(), &["status", "--json"]);
+            let status: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+            (status["state"].as_str().unwrap().to_owned(), status["drifted"].as_array().unwrap().len())
+        };
+        let files = || {
+            let output = run(&ground, &usual(), &["doctor", "--json"]);
+            let report: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+            let all = report["checks"].as_array().unwrap().iter();
+            let all = all.filter(|check| check["id"] == "files" && check["status"] != "pass");
+            all.map(|check| check["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let (before, _) = standing();
+        assert_ne!(before, "drifted");
+        let path = edit(&ground, service);
+        assert_eq!(
+            (standing(), files()),
+            ((before.clone(), 1), vec![]),
+            "{service}: it is named all the same"
+        );
+        let shown = run(&ground, &usual(), &["status"]).stdout;
+        let is_told = |line: &str| line.contains(&path) && line.ends_with("changed, and left as it is");
+        assert!(shown.lines().any(is_told), "{shown}");
+        assert_eq!(run(&ground, &usual(), &["apply", "--yes"]).code, 0);
+        assert_eq!(standing(), (before, 1));
+        // The control: what is gone is made anew, and another file of ours is not theirs.
+        fs::remove_file(ground.target().join(&path)).unwrap();
+        assert_eq!((standing(), files()), (("drifted".to_owned(), 1), vec!["fail".to_owned()]));
+        assert_eq!(run(&ground, &usual(), &["apply", "--yes"]).code, 4);
+        write(&ground.target().join("etc/neuron/vfio-devices"), "# mine\n").unwrap();
+        assert_eq!(standing(), ("drifted".to_owned(), 1));
+    }
+}
+
 #[test]
 fn a_bridge_that_somebody_changed_is_left_whole_and_named() {
     for service in [MANAGER, NETWORKD] {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use console::style;
+use neuron_passthrough::guest::bridge;
 use neuron_passthrough::provision::{self, FirstBootOutcome, Standing, TrialStage};
 
 use crate::args::Common;
@@ -126,8 +127,11 @@ pub(crate) fn text(report: &StatusReport) -> String {
     }
     let width = report.files.iter().map(|path| path.as_str().len()).max().unwrap_or_default();
     for path in &report.files {
-        let mark =
-            if report.drifted.contains(path) { style("changed").red() } else { style("in place").green() };
+        let mark = match (report.drifted.contains(path), bridge::of(path.as_str())) {
+            (false, _) => style("in place").green(),
+            (true, None) => style("changed").red(),
+            (true, Some(_)) => style("changed, and left as it is").yellow(),
+        };
         let _ = writeln!(out, "  {:width$}  {mark}", path.as_str());
     }
     for path in report.drifted.iter().filter(|path| !report.files.contains(path)) {

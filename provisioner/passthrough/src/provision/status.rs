@@ -8,7 +8,7 @@ use super::{
 };
 use crate::apply::{Applied, Operation, State, View};
 use crate::facts::boot_id;
-use crate::guest::looking_glass;
+use crate::guest::{bridge, looking_glass};
 use crate::id::TargetPath;
 use crate::plan::{ANSWERS, TRIAL};
 use crate::policy::Verdict;
@@ -34,7 +34,8 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
     if matches!(applied.state, State::Unconfigured | State::Reverted) {
         drifted.extend(orphans(target)?);
     }
-    let mut standing = standing(&applied, &ours, &drifted, owed, busy);
+    let is_drifted = self::is_drifted(target, &drifted)?;
+    let mut standing = standing(&applied, &ours, is_drifted, owed, busy);
     let not_in_force = if matches!(standing, Standing::Active | Standing::Pending | Standing::Trial) && !busy
     {
         verify::not_in_force(machine, target, &recorded(machine, target, &view, &applied)?)
@@ -66,6 +67,17 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
         refusal: refusal.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
         first_boot: FirstBoot::shown(target)?,
     })
+}
+
+/// Whether what somebody changed is a thing to see to. A bridge that was edited is not: nothing of ours hangs
+/// on it, and every apply leaves it as it is. One of which a file is gone is made anew by the next one.
+fn is_drifted(target: &Root, drifted: &[TargetPath]) -> Result<bool, ProvisionError> {
+    for path in drifted {
+        if bridge::of(path.as_str()).is_none() || !target.exists(path.as_str())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the last thing that was done is a revert that is not whole.
@@ -115,7 +127,7 @@ pub(super) fn orphans(target: &Root) -> Result<Vec<TargetPath>, ProvisionError> 
 fn standing(
     applied: &Applied,
     ours: &[TargetPath],
-    drifted: &[TargetPath],
+    is_drifted: bool,
     reboot_owed: bool,
     busy: bool,
 ) -> Standing {
@@ -127,7 +139,7 @@ fn standing(
     match applied.state {
         _ if busy => Standing::Pending,
         State::Interrupted => Standing::Drifted,
-        _ if !drifted.is_empty() => Standing::Drifted,
+        _ if is_drifted => Standing::Drifted,
         _ if !applied.rebuilds_due.is_empty() => Standing::Pending,
         State::Unconfigured => Standing::Unconfigured,
         State::Reverted => Standing::Reverted,

@@ -3,6 +3,7 @@
 use super::seen::{Boot, Seen};
 use super::{Finding, Reboot, Status, disk};
 use crate::facts::firmware_version;
+use crate::guest::bridge;
 use crate::policy::{Decision, Severity};
 
 const APPLY: &str = "run `neuron-provisioner apply` as root";
@@ -139,6 +140,9 @@ pub(super) fn files(seen: &Seen<'_>) -> Vec<Finding> {
             Ok(false) => {
                 Finding::fail(format!("{path} is gone"), format!("{}: it writes the file anew", seen.apply()))
             }
+            Ok(true) if bridge::of(path.as_str()).is_some() => Finding::pass(format!(
+                "{path} was changed since it was written: what makes its bridge is left as it is"
+            )),
             Ok(true) => Finding::warn(
                 format!("{path} was changed since it was written"),
                 "`neuron-provisioner plan` shows what apply would make of it; `revert` keeps the change",

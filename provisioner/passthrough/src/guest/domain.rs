@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::capabilities::Capabilities;
 use super::existing::{Kept, NAMESPACE};
 use super::looking_glass::{self, Means};
-use super::pinning::{self, Pinning, Wanted};
+use super::pinning::{self, Pinning};
+use super::subject::Subject;
 use super::templates::{self, TemplateError};
-use crate::answers::{Answers, AudioBackend, Display, Hugepages, NetworkKind, Vm, VmKind};
-use crate::facts::{CpuVendor, Topology};
+use crate::answers::{AudioBackend, Display, Hugepages, NetworkKind, Vm, VmKind};
+use crate::facts::CpuVendor;
 use crate::id::PciAddress;
 use crate::text::digest::sha256;
 
@@ -59,24 +60,16 @@ pub const NODE_MEMORY: u64 = 2048;
 /// Everything that a domain is made from.
 #[derive(Debug, Clone)]
 pub struct Inputs<'a> {
-    /// Its name: the name of the table in the answers.
-    pub name: &'a str,
-    /// All answers.
-    pub answers: &'a Answers,
+    /// The machine, and the host that it is made for.
+    pub subject: Subject<'a>,
     /// Its GPUs, each with its functions, display function first.
     pub gpus: &'a [Vec<PciAddress>],
     /// What else it gets of the host's PCI functions.
     pub devices: &'a [PciAddress],
-    /// The host's processors and memory.
-    pub topology: &'a Topology,
     /// Who made the processors.
     pub cpu_vendor: CpuVendor,
-    /// The NUMA node of its first GPU.
-    pub node: Option<u32>,
     /// What libvirt can do.
     pub capabilities: &'a Capabilities,
-    /// The interface of the default route, for `macvtap`.
-    pub default_interface: Option<&'a str>,
     /// A secret of this system, so that no two systems make equal ids.
     pub seed: &'a [u8],
     /// What stays the same, where libvirt has the domain already.
@@ -85,12 +78,8 @@ pub struct Inputs<'a> {
     pub has_bridge: Option<bool>,
     /// Whether libvirt knows USB devices by their port.
     pub knows_usb_ports: bool,
-    /// Where Looking Glass's memory comes from.
-    pub means: Means,
     /// Where QEMU finds `PipeWire`, or why it would not; only where the answers want that.
     pub pipewire: Option<&'a Result<String, Problem>>,
-    /// Templates of the user, by name.
-    pub templates: &'a [(String, String)],
 }
 
 /// A domain.
@@ -142,17 +131,16 @@ pub fn disk_format(path: &str) -> &'static str {
     if is_raw { "raw" } else { "qcow2" }
 }
 
-/// Makes the domain of the virtual machine `inputs.name`.
+/// Makes the domain of the virtual machine `inputs.subject.name`.
 pub fn make(inputs: &Inputs<'_>) -> Result<Domain, DomainError> {
-    let Some(vm) = inputs.answers.vm.get(inputs.name) else {
+    let Some(vm) = inputs.subject.vm() else {
         return Err(DomainError::Refused(vec![check::no_such_machine(inputs)]));
     };
     let mut problems = check::problems(inputs, vm);
-    let wanted = Wanted { vcpus: vm.vcpus, pinning: vm.cpu_pinning, node: inputs.node };
-    let pinning = match pinning::pin(inputs.topology, wanted) {
+    let pinning = match pinning::pin(inputs.subject.topology, inputs.subject.processors(vm)) {
         Ok(pinning) => Some(pinning),
         Err(error) => {
-            problems.push(check::pinning(inputs.name, &error));
+            problems.push(check::pinning(inputs.subject.name, &error));
             None
         }
     };
@@ -162,9 +150,13 @@ pub fn make(inputs: &Inputs<'_>) -> Result<Domain, DomainError> {
         return Err(DomainError::Refused(problems));
     };
     let values = values(inputs, vm, &pinning, memory);
-    let xml = templates::render(&format!("{}-passthrough.xml.j2", kind(vm.kind)), inputs.templates, values)?;
+    let xml = templates::render(
+        &format!("{}-passthrough.xml.j2", kind(vm.kind)),
+        inputs.subject.templates,
+        values,
+    )?;
     Ok(Domain {
-        name: inputs.name.to_owned(),
+        name: inputs.subject.name.to_owned(),
         uuid: identity(inputs).uuid,
         xml: format!("{}\n", xml.trim_end()),
         notes: check::notes(inputs, vm),
@@ -300,7 +292,7 @@ fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> V
     Values {
         domain: Head {
             r#type: &capabilities.domain_type,
-            name: inputs.name,
+            name: inputs.subject.name,
             uuid: identity.uuid,
             kind: kind(vm.kind),
             machine: inputs.kept.and_then(|kept| kept.machine.as_deref()).unwrap_or(&capabilities.machine),
@@ -317,14 +309,15 @@ fn values<'a>(inputs: &Inputs<'a>, vm: &'a Vm, pinning: &Pinning, mib: u64) -> V
         usb_devices: vm.usb_devices.iter().filter_map(|name| usb_device(name)).collect(),
         network: Network {
             kind: vm.network.kind,
-            source: check::network_source(inputs, vm),
+            source: inputs.subject.interface(vm),
             mode: vm.network.macvtap_mode,
             mac: identity.mac,
         },
         tpm: vm.kind == VmKind::Windows11,
         evdev: &vm.evdev,
         display: vm.display,
-        spice_audio: inputs.answers.audio.backend == AudioBackend::Spice && vm.display == Display::Spice,
+        spice_audio: inputs.subject.answers.audio.backend == AudioBackend::Spice
+            && vm.display == Display::Spice,
         pipewire: inputs.pipewire.and_then(|found| found.as_deref().ok()),
         video: check::video(inputs, vm),
         shared_memory: shared_memory(inputs),
@@ -389,10 +382,9 @@ fn shared_memory(inputs: &Inputs<'_>) -> Option<SharedMemory> {
     if inputs.gpus.is_empty() {
         return None;
     }
-    let mib = looking_glass::size_mib(&inputs.answers.looking_glass).ok()?;
-    let mut memories = looking_glass::memories(inputs.answers, inputs.means).into_iter();
-    let memory = memories.find(|memory| memory.vm.as_deref() == Some(inputs.name))?;
-    let device = (inputs.means == Means::Kvmfr).then_some(memory.path);
+    let mib = looking_glass::size_mib(&inputs.subject.answers.looking_glass).ok()?;
+    let memory = inputs.subject.memory()?;
+    let device = (inputs.subject.means == Means::Kvmfr).then_some(memory.path);
     Some(SharedMemory { name: memory.name, mib, device, bytes: u64::from(mib) << 20 })
 }
 
@@ -405,7 +397,7 @@ struct Identity {
 /// The same for the same name on the same system, and on no other system; that of a domain that is
 /// there stays.
 fn identity(inputs: &Inputs<'_>) -> Identity {
-    let hex = sha256(&[inputs.seed, &[0], inputs.name.as_bytes()]);
+    let hex = sha256(&[inputs.seed, &[0], inputs.subject.name.as_bytes()]);
     // Version 8 (custom) and variant 1 of RFC 9562; 52:54:00 is QEMU's own prefix.
     let uuid = format!("{}-{}-8{}-a{}-{}", &hex[0..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]);
     let mac = format!("52:54:00:{}:{}:{}", &hex[32..34], &hex[34..36], &hex[36..38]);

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::domain::{DomainError, Problem};
 use super::looking_glass::{self, Means};
-use super::pinning::{self, Wanted};
+use super::pinning;
+use super::subject::Subject;
 use super::templates;
-use crate::answers::{Answers, AudioBackend, Display, NetworkKind, Vm, VmKind};
-use crate::facts::Topology;
+use crate::answers::{AudioBackend, Display, NetworkKind, Vm, VmKind};
 use crate::id::PciId;
 
 /// The release of Looking Glass that is meant where nothing tells which client the host has.
@@ -16,24 +16,12 @@ const RELEASE: &str = "B7";
 /// Everything that a guide is made from.
 #[derive(Debug, Clone)]
 pub struct Inputs<'a> {
-    /// The machine's name.
-    pub name: &'a str,
-    /// All answers.
-    pub answers: &'a Answers,
+    /// The machine, and the host that it is made for.
+    pub subject: Subject<'a>,
     /// Its GPUs, each with its functions, display function first.
     pub gpus: &'a [Vec<PciId>],
-    /// The host's processors.
-    pub topology: &'a Topology,
-    /// The NUMA node of its first GPU.
-    pub node: Option<u32>,
-    /// Where Looking Glass's memory comes from.
-    pub means: Means,
     /// The release of the host's client.
     pub release: Option<&'a str>,
-    /// The interface of the default route, for `macvtap`.
-    pub default_interface: Option<&'a str>,
-    /// Templates of the user, by name.
-    pub templates: &'a [(String, String)],
 }
 
 /// What the template sees.
@@ -77,23 +65,28 @@ struct Memory<'a> {
 
 /// Makes the guide, as Markdown.
 pub fn make(inputs: &Inputs<'_>) -> Result<String, DomainError> {
-    let Some(vm) = inputs.answers.vm.get(inputs.name) else {
-        return Err(refused(inputs.name, "there is no such table in the answers", "see [vm.NAME] there"));
+    let Some(vm) = inputs.subject.vm() else {
+        return Err(refused(
+            inputs.subject.name,
+            "there is no such table in the answers",
+            "see [vm.NAME] there",
+        ));
     };
     let (system, driver_folder) = match vm.kind {
         VmKind::Windows11 => ("Windows 11", "w11"),
         VmKind::Windows10 => ("Windows 10", "w10"),
         VmKind::Linux => {
             let why = "the guide is for Windows: Linux has all drivers but the GPU's";
-            return Err(refused(inputs.name, why, "install the GPU's driver as on any computer"));
+            return Err(refused(inputs.subject.name, why, "install the GPU's driver as on any computer"));
         }
     };
-    let wanted = Wanted { vcpus: vm.vcpus, pinning: vm.cpu_pinning, node: inputs.node };
-    let vcpus = pinning::pin(inputs.topology, wanted)
-        .map_err(|error| refused(inputs.name, &error.to_string(), "see `neuron-provisioner vm render`"))?
+    let vcpus = pinning::pin(inputs.subject.topology, inputs.subject.processors(vm))
+        .map_err(|error| {
+            refused(inputs.subject.name, &error.to_string(), "see `neuron-provisioner vm render`")
+        })?
         .vcpus();
     let values = Values {
-        name: inputs.name,
+        name: inputs.subject.name,
         system,
         install_iso: &vm.install_iso,
         virtio_iso: &vm.virtio_iso,
@@ -105,10 +98,10 @@ pub fn make(inputs: &Inputs<'_>) -> Result<String, DomainError> {
         viewer: vm.display != Display::None,
         gpus: inputs.gpus.iter().filter_map(|functions| gpu(functions)).collect(),
         memory: memory(inputs)?,
-        sound: inputs.answers.audio.backend,
+        sound: inputs.subject.answers.audio.backend,
         receiver: receiver(inputs, vm),
     };
-    Ok(templates::render("guide-windows.md.j2", inputs.templates, values)?)
+    Ok(templates::render("guide-windows.md.j2", inputs.subject.templates, values)?)
 }
 
 fn refused(name: &str, why: &str, hint: &str) -> DomainError {
@@ -137,15 +130,12 @@ fn memory<'a>(inputs: &Inputs<'a>) -> Result<Option<Memory<'a>>, DomainError> {
     if inputs.gpus.is_empty() {
         return Ok(None);
     }
-    let settings = &inputs.answers.looking_glass;
-    let mut memories = looking_glass::memories(inputs.answers, inputs.means).into_iter();
-    let Some(memory) = memories.find(|memory| memory.vm.as_deref() == Some(inputs.name)) else {
-        return Ok(None);
-    };
+    let settings = &inputs.subject.answers.looking_glass;
+    let Some(memory) = inputs.subject.memory() else { return Ok(None) };
     let mib = looking_glass::size_mib(settings)
-        .map_err(|why| refused(inputs.name, &why, "mend it below [looking_glass]"))?;
+        .map_err(|why| refused(inputs.subject.name, &why, "mend it below [looking_glass]"))?;
     let owner = settings.users.first().map_or("root", String::as_str);
-    let (stat_format, stat) = match inputs.means {
+    let (stat_format, stat) = match inputs.subject.means {
         Means::Kvmfr => ("%U %G %a", format!("root {} 660", looking_glass::GROUP)),
         Means::File => {
             ("%U %G %a %s", format!("{owner} {} 660 {}", looking_glass::GROUP, u64::from(mib) << 20))
@@ -171,11 +161,6 @@ fn memory<'a>(inputs: &Inputs<'a>) -> Result<Option<Memory<'a>>, DomainError> {
 fn receiver<'a>(inputs: &Inputs<'a>, vm: &'a Vm) -> &'a str {
     match vm.network.kind {
         NetworkKind::Nat => "virbr0",
-        NetworkKind::Bridge => &vm.network.bridge,
-        NetworkKind::Macvtap if vm.network.interface.is_empty() => {
-            inputs.default_interface.unwrap_or_default()
-        }
-        NetworkKind::Macvtap => &vm.network.interface,
-        NetworkKind::User => "",
+        NetworkKind::Bridge | NetworkKind::Macvtap | NetworkKind::User => inputs.subject.interface(vm),
     }
 }

@@ -11,7 +11,9 @@ pub mod looking_glass;
 mod pinning;
 pub mod qemu;
 pub mod sound;
+mod subject;
 mod templates;
 
 pub use pinning::PinningError;
+pub use subject::Subject;
 pub use templates::TemplateError;

@@ -6,10 +6,10 @@ use crate::facts::{
     Client, Machine, Target, Topology, default_interface, is_bridge, knows_usb_ports, numa_node, release,
 };
 use crate::guest::capabilities::Capabilities;
-use crate::guest::domain::{self, Domain, DomainError, Inputs, Problem};
+use crate::guest::domain::{self, Domain, DomainError, Problem};
 use crate::guest::existing::Kept;
-use crate::guest::{guide, looking_glass, sound};
-use crate::id::PciAddress;
+use crate::guest::{Subject, guide, looking_glass, sound};
+use crate::id::{PciAddress, PciId};
 use crate::policy::{self, GpuRole, Judgement, Verdict};
 use crate::root::Root;
 
@@ -49,32 +49,21 @@ pub(super) fn render(
     capabilities: &Capabilities,
     kept: Option<&Kept>,
 ) -> Result<Domain, ProvisionError> {
-    let facts = Machine::read_for(machine, Some(target), answers).map_err(ProvisionError::Machine)?;
-    let Own { gpus, devices } = own(&facts, answers, name)?;
-    let node = node(machine, &gpus)?;
-    let topology = Topology::read(machine).map_err(ProvisionError::Machine)?;
-    let default_interface = default_interface(machine).map_err(ProvisionError::Machine)?;
+    let read = Read::of(machine, target, answers, name)?;
     let seed = seed(target)?;
-    let read = Target::read(target, &facts)?;
     let pipewire =
-        (answers.audio.backend == AudioBackend::Pipewire).then(|| sound::runtime_dir(answers, &read));
-    let made = domain::make(&Inputs {
-        name,
-        answers,
-        gpus: &gpus,
-        devices: &devices,
-        topology: &topology,
-        cpu_vendor: facts.cpu.vendor,
-        node,
+        (answers.audio.backend == AudioBackend::Pipewire).then(|| sound::runtime_dir(answers, &read.target));
+    let made = domain::make(&domain::Inputs {
+        subject: read.subject(name, answers),
+        gpus: &read.own.gpus,
+        devices: &read.own.devices,
+        cpu_vendor: read.machine.cpu.vendor,
         capabilities,
-        default_interface: default_interface.as_deref(),
         seed: seed.as_bytes(),
         kept,
         has_bridge: has_bridge(machine, answers.vm.get(name))?,
         knows_usb_ports: knows_usb_ports(target)?,
-        means: looking_glass::means(&answers.looking_glass, &read.kernels),
         pipewire: pipewire.as_ref(),
-        templates: &templates(target)?,
     });
     Ok(made?)
 }
@@ -88,27 +77,59 @@ pub fn guide(
 ) -> Result<(String, String), ProvisionError> {
     let answers = super::answers(target, source)?;
     let name = name.map_or_else(|| only(&answers), |name| Ok(name.to_owned()))?;
-    let facts = Machine::read_for(machine, Some(target), &answers).map_err(ProvisionError::Machine)?;
-    let Own { gpus, .. } = own(&facts, &answers, &name)?;
-    let id = |address: &PciAddress| facts.functions.get(address).and_then(|function| function.id);
-    let ids: Vec<Vec<_>> = gpus.iter().map(|functions| functions.iter().filter_map(id).collect()).collect();
-    let kernels = Target::read(target, &facts)?.kernels;
+    let read = Read::of(machine, target, &answers, &name)?;
+    let id = |address: &PciAddress| read.machine.functions.get(address).and_then(|function| function.id);
+    let ids = read.own.gpus.iter().map(|functions| functions.iter().filter_map(id).collect());
+    let ids: Vec<Vec<PciId>> = ids.collect();
     let client = match Client::read(target)? {
         Client::Version(version) => release(&version),
         Client::Absent | Client::Untold => None,
     };
     let text = guide::make(&guide::Inputs {
-        name: &name,
-        answers: &answers,
+        subject: read.subject(&name, &answers),
         gpus: &ids,
-        topology: &Topology::read(machine).map_err(ProvisionError::Machine)?,
-        node: node(machine, &gpus)?,
-        means: looking_glass::means(&answers.looking_glass, &kernels),
         release: client.as_deref(),
-        default_interface: default_interface(machine).map_err(ProvisionError::Machine)?.as_deref(),
-        templates: &templates(target)?,
     })?;
     Ok((name, text))
+}
+
+/// What is read of machine and target for a virtual machine of the answers.
+struct Read {
+    machine: Machine,
+    target: Target,
+    own: Own,
+    topology: Topology,
+    node: Option<u32>,
+    default_interface: Option<String>,
+    templates: Vec<(String, String)>,
+}
+
+impl Read {
+    fn of(machine: &Root, target: &Root, answers: &Answers, name: &str) -> Result<Self, ProvisionError> {
+        let facts = Machine::read_for(machine, Some(target), answers).map_err(ProvisionError::Machine)?;
+        let own = own(&facts, answers, name)?;
+        Ok(Self {
+            topology: Topology::read(machine).map_err(ProvisionError::Machine)?,
+            node: node(machine, &own.gpus)?,
+            default_interface: default_interface(machine).map_err(ProvisionError::Machine)?,
+            target: Target::read(target, &facts)?,
+            templates: templates(target)?,
+            machine: facts,
+            own,
+        })
+    }
+
+    fn subject<'a>(&'a self, name: &'a str, answers: &'a Answers) -> Subject<'a> {
+        Subject {
+            name,
+            answers,
+            topology: &self.topology,
+            node: self.node,
+            means: looking_glass::means(&answers.looking_glass, &self.target.kernels),
+            default_interface: self.default_interface.as_deref(),
+            templates: &self.templates,
+        }
+    }
 }
 
 /// What of the host is a virtual machine's own.

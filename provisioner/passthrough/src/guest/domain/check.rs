@@ -25,14 +25,14 @@ fn problem(name: &str, key: &str, why: impl Into<String>, hint: impl Into<String
 }
 
 pub(super) fn no_such_machine(inputs: &Inputs<'_>) -> Problem {
-    let names: Vec<&str> = inputs.answers.vm.keys().map(String::as_str).collect();
+    let names: Vec<&str> = inputs.subject.answers.vm.keys().map(String::as_str).collect();
     let hint = if names.is_empty() {
-        format!("add a table [vm.{}] to the answers", inputs.name)
+        format!("add a table [vm.{}] to the answers", inputs.subject.name)
     } else {
         format!("the answers have: {}", names.join(", "))
     };
     Problem {
-        key: format!("vm.{}", inputs.name),
+        key: format!("vm.{}", inputs.subject.name),
         why: "there is no such table in the answers".to_owned(),
         hint,
     }
@@ -42,7 +42,7 @@ pub(super) fn no_such_machine(inputs: &Inputs<'_>) -> Problem {
 pub(super) fn problems(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
     let mut found = Vec::new();
     host(inputs, vm, &mut found);
-    files(inputs.name, vm, &mut found);
+    files(inputs.subject.name, vm, &mut found);
     devices(inputs, vm, &mut found);
     sound(inputs, vm, &mut found);
     pipewire(inputs, vm, &mut found);
@@ -54,7 +54,7 @@ fn host(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
     let capabilities = inputs.capabilities;
     let mut lacks = |key: &str, is_there: bool, why: &str, hint: &str| {
         if !is_there {
-            found.push(problem(inputs.name, key, why, hint));
+            found.push(problem(inputs.subject.name, key, why, hint));
         }
     };
     lacks("kind", capabilities.has_efi, "libvirt finds no UEFI firmware", "install edk2-ovmf");
@@ -86,17 +86,18 @@ fn host(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
     if vm.vcpus > capabilities.most_vcpus {
         let why =
             format!("{} processors are more than the {} that QEMU can do", vm.vcpus, capabilities.most_vcpus);
-        found.push(problem(inputs.name, "vcpus", why, "ask for fewer"));
+        found.push(problem(inputs.subject.name, "vcpus", why, "ask for fewer"));
     }
     if vm.display == Display::None && inputs.gpus.is_empty() {
         let why = "without a GPU and without a display nobody could see it";
-        found.push(problem(inputs.name, "display", why, "set display = \"spice\", or give it a GPU"));
+        found.push(problem(inputs.subject.name, "display", why, "set display = \"spice\", or give it a GPU"));
     }
-    let without_spice = inputs.answers.audio.backend == AudioBackend::Spice && vm.display != Display::Spice;
+    let without_spice =
+        inputs.subject.answers.audio.backend == AudioBackend::Spice && vm.display != Display::Spice;
     if without_spice {
         let why = "sound by SPICE needs a SPICE display";
         found.push(problem(
-            inputs.name,
+            inputs.subject.name,
             "display",
             why,
             "set display = \"spice\", or [audio] backend = \"none\"",
@@ -130,7 +131,7 @@ fn files(name: &str, vm: &Vm, found: &mut Vec<Problem>) {
 }
 
 fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
-    let name = inputs.name;
+    let name = inputs.subject.name;
     for device in vm.usb_devices.iter().filter(|device| !matches(&USB_ID, device)) {
         let is_port = matches(&USB_PORT, device);
         if is_port && !inputs.knows_usb_ports {
@@ -149,7 +150,7 @@ fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
         found.push(problem(name, "evdev", why, "write the name that `ls /dev/input/by-id` shows"));
     }
     if !matches!(vm.network.kind, NetworkKind::Nat | NetworkKind::User) {
-        let source = network_source(inputs, vm);
+        let source = inputs.subject.interface(vm);
         if !bridge::is_interface_name(source) {
             let key =
                 if vm.network.kind == NetworkKind::Bridge { "network.bridge" } else { "network.interface" };
@@ -157,7 +158,12 @@ fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
             found.push(problem(name, key, why, "write the name that `ip link` shows"));
         } else if vm.network.kind == NetworkKind::Bridge && inputs.has_bridge == Some(false) {
             let why = format!("there is no bridge `{source}` on this machine");
-            found.push(problem(name, "network.bridge", why, bridge::hint(inputs.answers, &vm.network)));
+            found.push(problem(
+                name,
+                "network.bridge",
+                why,
+                bridge::hint(inputs.subject.answers, &vm.network),
+            ));
         }
     }
     if inputs.gpus.len() > 1 && !vm.rom_file.is_empty() {
@@ -170,7 +176,7 @@ fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
         let why = "more than 8 functions do not fit into one slot";
         found.push(problem(name, "gpus", why, "name fewer in the answers"));
     }
-    if let Err(why) = looking_glass::size_mib(&inputs.answers.looking_glass) {
+    if let Err(why) = looking_glass::size_mib(&inputs.subject.answers.looking_glass) {
         found.push(Problem {
             key: "looking_glass".to_owned(),
             why,
@@ -181,7 +187,7 @@ fn devices(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
 
 /// Sound that would not be heard.
 fn sound(inputs: &Inputs<'_>, vm: &Vm, found: &mut Vec<Problem>) {
-    let audio = inputs.answers.audio.backend;
+    let audio = inputs.subject.answers.audio.backend;
     if audio == AudioBackend::Scream && matches!(vm.network.kind, NetworkKind::User | NetworkKind::Macvtap) {
         let kind = if vm.network.kind == NetworkKind::User { "user" } else { "macvtap" };
         found.push(Problem {
@@ -234,12 +240,12 @@ pub(super) fn memory(
     node: Option<u32>,
     found: &mut Vec<Problem>,
 ) -> Option<u64> {
-    let topology = inputs.topology;
+    let topology = inputs.subject.topology;
     let proposed = super::proposed_memory_mib(topology, node);
     let Some((proposed, most)) = proposed.zip(super::most_memory_mib(topology, node)) else {
         let why = "the machine does not tell how much memory it has";
         found.push(problem(
-            inputs.name,
+            inputs.subject.name,
             "memory_mib",
             why,
             "give the root of a running system as --machine-root",
@@ -258,14 +264,14 @@ pub(super) fn memory(
             }
         };
         let why = format!("{wanted} MiB: between 1024 and {most} can be given away, {stay}");
-        found.push(problem(inputs.name, "memory_mib", why, hint));
+        found.push(problem(inputs.subject.name, "memory_mib", why, hint));
         return None;
     }
     let page = vm.hugepages.mib().max(1);
     if wanted % page != 0 {
         let why = format!("{wanted} MiB is no multiple of {page} MiB, the size of its pages");
         let hint = format!("set memory_mib = {}", wanted / page * page);
-        found.push(problem(inputs.name, "memory_mib", why, hint));
+        found.push(problem(inputs.subject.name, "memory_mib", why, hint));
         return None;
     }
     Some(wanted)
@@ -276,16 +282,22 @@ pub(super) fn notes(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
     let mut notes = Vec::new();
     if vm.disk.is_none() {
         let hint = "add disk = { path = \"/var/lib/libvirt/images/NAME.qcow2\" }";
-        notes.push(problem(inputs.name, "disk", "there is no disk, so nothing can be installed", hint));
+        notes.push(problem(
+            inputs.subject.name,
+            "disk",
+            "there is no disk, so nothing can be installed",
+            hint,
+        ));
     }
     if vm.kind != VmKind::Linux && !vm.install_iso.is_empty() && vm.virtio_iso.is_empty() {
         let why = "the installer of Windows sees no virtio disk without its drivers";
-        notes.push(problem(inputs.name, "virtio_iso", why, "name the ISO of the virtio drivers"));
+        notes.push(problem(inputs.subject.name, "virtio_iso", why, "name the ISO of the virtio drivers"));
     }
-    if vm.display == Display::None && inputs.answers.looking_glass.enable && vm.kind != VmKind::Linux {
+    if vm.display == Display::None && inputs.subject.answers.looking_glass.enable && vm.kind != VmKind::Linux
+    {
         let why = "Looking Glass has no keyboard and mouse without SPICE";
         let hint = "set display = \"spice\", or hand keyboard and mouse over with evdev or usb_devices";
-        notes.push(problem(inputs.name, "display", why, hint));
+        notes.push(problem(inputs.subject.name, "display", why, hint));
     }
     if inputs.pipewire.is_some() {
         let why =
@@ -296,7 +308,12 @@ pub(super) fn notes(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
         notes.push(Problem { key, why: why.to_owned(), hint: hint.to_owned() });
     }
     if inputs.gpus.is_empty() && vm.gpus != VmGpus::None {
-        notes.push(problem(inputs.name, "gpus", "it gets no GPU", "see `neuron-provisioner inspect`"));
+        notes.push(problem(
+            inputs.subject.name,
+            "gpus",
+            "it gets no GPU",
+            "see `neuron-provisioner inspect`",
+        ));
     }
     if vm.kind != VmKind::Linux
         && inputs.capabilities.domain_type == "kvm"
@@ -304,11 +321,11 @@ pub(super) fn notes(inputs: &Inputs<'_>, vm: &Vm) -> Vec<Problem> {
     {
         let why = "libvirt cannot say which Hyper-V enlightenments QEMU has, so it gets the three oldest";
         let hint = "QEMU tells them since 8.0; with that Windows gets more of them, and runs faster";
-        notes.push(problem(inputs.name, "kind", why, hint));
+        notes.push(problem(inputs.subject.name, "kind", why, hint));
     }
     if inputs.capabilities.domain_type != "kvm" {
         let why = "there is no KVM here: the processor would be emulated, which is very slow";
-        notes.push(problem(inputs.name, "kind", why, "turn virtualization on in the firmware"));
+        notes.push(problem(inputs.subject.name, "kind", why, "turn virtualization on in the firmware"));
     }
     notes
 }
@@ -318,17 +335,6 @@ pub(super) fn cpu_mode(capabilities: &Capabilities) -> Option<&'static str> {
     ["host-passthrough", "maximum", "host-model"]
         .into_iter()
         .find(|mode| capabilities.cpu_modes.contains(*mode))
-}
-
-pub(super) fn network_source<'a>(inputs: &Inputs<'a>, vm: &'a Vm) -> &'a str {
-    match vm.network.kind {
-        NetworkKind::Bridge => &vm.network.bridge,
-        NetworkKind::Macvtap if vm.network.interface.is_empty() => {
-            inputs.default_interface.unwrap_or_default()
-        }
-        NetworkKind::Macvtap => &vm.network.interface,
-        NetworkKind::Nat | NetworkKind::User => "",
-    }
 }
 
 /// The emulated display adapter: one that the guest has a driver for before anything is installed.

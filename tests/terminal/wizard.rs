@@ -22,7 +22,7 @@ const HUGE: (u16, u16) = (400, 120);
 
 /// The questions where everything is proposed and nothing chosen, in order. The one with two turns
 /// is marked first, and left then.
-const QUESTIONS: [&str; 18] = [
+const QUESTIONS: [&str; 19] = [
     "Shall we set up GPU passthrough",
     "Which graphics card goes to the virtual machine?",
     "How does this computer start from now on?",
@@ -40,6 +40,7 @@ const QUESTIONS: [&str; 18] = [
     "The ISO file to install from",
     "The ISO file with the VirtIO drivers",
     "How does it reach the network?",
+    "Which other devices go along, whole?",
     "Write this?",
 ];
 

@@ -38,10 +38,12 @@ const OTHERWISE: Said = &[
     (QUESTIONS[15], "none"),
     (QUESTIONS[16], "2"),
     ("The bridge", "br7"),
+    (QUESTIONS[17], "1"),
+    (QUESTIONS[17], "3"),
 ];
 
 /// What has to stand in the answers then.
-const KEPT: [&str; 10] = [
+const KEPT: [&str; 11] = [
     "guest_gpus = [\"1002:67df\"]",
     "host_gpu = \"10de:13c2\"",
     "default_entry = \"host\"",
@@ -52,6 +54,7 @@ const KEPT: [&str; 10] = [
     "size_gib = 64",
     "vcpus = 6",
     "bridge = \"br7\"",
+    "usb_controllers = [\"0000:0a:00.3\"]",
 ];
 
 /// The answers on another system of the same kind: the same plan to the last byte, and the same tree.

@@ -162,6 +162,7 @@ fn what_cannot_be_is_said_and_asked_again() {
     talk.choose("How does it reach the network?", 1, 0);
     talk.answer("The bridge", "no bridge\n");
     talk.answer("no name of a network interface", "br7\n");
+    talk.answer(QUESTIONS[17], "\n");
     let end = talk.agree();
     assert_eq!(end.code, 4, "{}", end.screen);
     let kept = answers(&ground);

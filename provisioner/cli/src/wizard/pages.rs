@@ -3,6 +3,7 @@
 
 mod begin;
 mod card;
+mod devices;
 mod disk;
 mod host;
 mod looking_glass;
@@ -50,6 +51,7 @@ const ALL: &[(&str, &[Step])] = &[
     ("The virtual machine", virtual_machine::STEPS),
     ("Disk and installation media", disk::STEPS),
     ("Network", network::STEPS),
+    ("Devices beside the card", devices::STEPS),
 ];
 
 /// The title of the last page.

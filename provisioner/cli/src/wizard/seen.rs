@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use neuron_passthrough::answers::Answers;
-use neuron_passthrough::facts::{self, Machine, Target, Topology};
+use neuron_passthrough::facts::{self, Machine, PciFunction, Target, Topology};
 use neuron_passthrough::guest::domain::Proposal;
 use neuron_passthrough::id::{PciAddress, PciId};
 use neuron_passthrough::policy::{self, Gpu, GpuKind, Judgement};
@@ -67,7 +67,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) wired: Option<String>,
     /// Bridges.
     pub(crate) bridges: Vec<String>,
-    /// What people call the GPUs.
+    /// What people call the functions.
     pub(crate) names: BTreeMap<PciId, String>,
     /// The target's files.
     pub(crate) files: &'a dyn Files,
@@ -87,11 +87,15 @@ impl<'a> Seen<'a> {
         system: &Root,
         present: &Answers,
     ) -> Result<Self, Failure> {
-        let facts =
-            Machine::read_for(machine, Some(target), present).map_err(provision::ProvisionError::Machine)?;
+        let is_whole = machine.descriptor().is_some();
+        let facts = if is_whole {
+            Machine::read_to_choose(machine, Some(target))
+        } else {
+            Machine::read_for(machine, Some(target), present)
+        };
+        let facts = facts.map_err(provision::ProvisionError::Machine)?;
         let read = Target::read(target, &facts)?;
         // A capture does not hold it: nothing is decided by it.
-        let is_whole = machine.descriptor().is_some();
         let interface = if is_whole { facts::default_interface(machine)? } else { None };
         let wired = match &interface {
             Some(name) => {
@@ -99,7 +103,7 @@ impl<'a> Seen<'a> {
             }
             None => None,
         };
-        let ids: Vec<PciId> = facts.gpus().filter_map(|function| function.id).collect();
+        let ids: Vec<PciId> = facts.functions.values().filter_map(|function| function.id).collect();
         Ok(Self {
             standing: provision::status(machine, target)?.standing,
             topology: Topology::read(machine)?,
@@ -146,6 +150,18 @@ impl<'a> Seen<'a> {
             (_, None) => "graphics card".to_owned(),
         });
         format!("{name} ({})", gpu.address)
+    }
+
+    /// What a device is called, with its address, in so many characters.
+    pub(crate) fn device(&self, function: &PciFunction, width: usize) -> String {
+        let (noun, address) = (function.class.noun(), function.address);
+        let name = function.id.and_then(|id| self.names.get(&id)).map(|name| plain(name));
+        let whole = name.map(|name| format!("{noun} {name} ({address})"));
+        let fitting = whole.filter(|whole| whole.chars().count() <= width);
+        fitting.unwrap_or_else(|| match function.id {
+            Some(id) => format!("{noun} {id} ({address})"),
+            None => format!("{noun} ({address})"),
+        })
     }
 
     /// Whether something of ours is there.

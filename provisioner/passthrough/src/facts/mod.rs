@@ -119,7 +119,26 @@ impl Machine {
         also: &[PciAddress],
     ) -> Result<Self, FactsError> {
         let named: Vec<FunctionName> = answers.devices().map(|device| device.name).collect();
-        let (mut machine, near) = Self::read_all(root, also, &named)?;
+        Self::read_named(root, target, also, &named)
+    }
+
+    /// The same with everything in full that somebody could name for a virtual machine: for whoever asks
+    /// which it is to be. A capture does not hold that.
+    pub fn read_to_choose(root: &Root, target: Option<&Root>) -> Result<Self, FactsError> {
+        let all = Self::read(root)?.functions;
+        let others = all.values().filter(|function| !function.class.is_bridge());
+        let names: Vec<FunctionName> =
+            others.map(|function| FunctionName::Address(function.address)).collect();
+        Self::read_named(root, target, &[], &names)
+    }
+
+    fn read_named(
+        root: &Root,
+        target: Option<&Root>,
+        also: &[PciAddress],
+        named: &[FunctionName],
+    ) -> Result<Self, FactsError> {
+        let (mut machine, near) = Self::read_all(root, also, named)?;
         let may_matter = |address: &PciAddress| {
             let function = machine.functions.get(address);
             function.is_some_and(|function| !function.class.is_bridge() && !function.class.is_of_a_picture())

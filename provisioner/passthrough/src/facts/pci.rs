@@ -46,6 +46,11 @@ impl Class {
         matches!(self.kind(), 0x0403 | 0x0c03 | 0x0c80)
     }
 
+    /// A controller of USB ports.
+    pub fn is_usb_controller(self) -> bool {
+        self.kind() == 0x0c03
+    }
+
     /// Whether it is a GPU or sound: the host runs from neither, nor does anybody reach it through one.
     pub fn is_of_a_picture(self) -> bool {
         self.is_display() || self.is_audio()

@@ -8,8 +8,6 @@ use crate::answers::{Answers, Device, PCI_DEVICES, USB_CONTROLLERS, Vm, VmGpus};
 use crate::facts::{Machine, PciFunction};
 use crate::id::{FunctionName, PciAddress};
 
-pub(super) const USB_CONTROLLER: u16 = 0x0c03;
-
 /// The functions that a machine of the answers is to get beside its GPUs, in the order of the answers.
 /// Names that a ready judgement let through are each of one function.
 pub fn devices_of(machine: &Machine, vm: &Vm) -> Vec<PciAddress> {
@@ -32,7 +30,7 @@ fn bearing(machine: &Machine, name: FunctionName) -> impl Iterator<Item = &PciFu
 /// controller that is given away, others have its number.
 pub(super) fn ports(machine: &Machine, devices: &[PciAddress], answers: &Answers, notes: &mut Notes) {
     let is_controller = |address: &&PciAddress| {
-        machine.functions.get(address).is_some_and(|function| function.class.kind() == USB_CONTROLLER)
+        machine.functions.get(address).is_some_and(|function| function.class.is_usb_controller())
     };
     let Some(controller) = devices.iter().find(is_controller) else { return };
     for (name, vm) in &answers.vm {
@@ -154,7 +152,7 @@ fn unfit(gpus: &[Gpu], function: &PciFunction, key: &str) -> Option<(String, Str
         let why = "is a part of the machine that it does not run without".to_owned();
         return says(why, "leave it out");
     }
-    if key == USB_CONTROLLERS && function.class.kind() != USB_CONTROLLER {
+    if key == USB_CONTROLLERS && !function.class.is_usb_controller() {
         return says("is no USB controller".to_owned(), &format!("name it in {PCI_DEVICES}"));
     }
     if function.is_virtual_function {

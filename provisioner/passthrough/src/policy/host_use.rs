@@ -2,7 +2,6 @@
 //! GPU's own functions its picture and its sound are not asked, everything else is.
 
 use super::assign::{Assignment, AssignmentRole, describe, is_storage};
-use super::devices::USB_CONTROLLER;
 use super::{Code, Finding, Notes, Severity, override_name};
 use crate::answers::{Override, Passthrough};
 use crate::facts::{HostUse, Machine, PciFunction};
@@ -171,7 +170,7 @@ fn keyboard(seen: &Seen<'_>, notes: &mut Notes) {
     let hangs_on = |address: &PciAddress| seen.used.keyboards.iter().any(|above| above.contains(address));
     let is_usb = |one: &&Assignment| {
         let function = seen.function(one.address);
-        function.is_none_or(|function| function.class.kind() == USB_CONTROLLER)
+        function.is_none_or(|function| function.class.is_usb_controller())
             && !is_own_of_a_gpu(one)
             && !seen.is_with_vfio(one.address)
     };

@@ -73,6 +73,7 @@ const CASES: &[Case] = &[
             ("install-iso", Yes),
             ("virtio-iso", Yes),
             ("network", Yes),
+            ("devices", Yes),
         ],
         ends: Ends::With(
             "[looking_glass]\nusers = [\"ada\"]\n\n[passthrough]\nguest_gpus = [\"10de:1e87\"]\n\n\
@@ -167,6 +168,7 @@ const CASES: &[Case] = &[
             ("bridge", Back),
             ("network", Take(2)),
             ("interface", Line("enp5s0")),
+            ("devices", Yes),
         ],
         ends: Ends::With(
             "[looking_glass]\nresolution = \"1920x1080\"\n\n[passthrough]\nguest_gpus = [\"10de:1e87\"]\n\
@@ -197,6 +199,7 @@ const CASES: &[Case] = &[
             ("bridge-port", Back),
             ("bridge", Line("br7")),
             ("bridge-port", Take(0)),
+            ("devices", Yes),
         ],
         ends: Ends::With(
             "[looking_glass]\nenable = false\n\n[passthrough]\nguest_gpus = [\"10de:1e87\"]\n\n[vm.linux]\n\
@@ -225,6 +228,7 @@ const CASES: &[Case] = &[
             ("network", Take(1)),
             ("bridge", Line("br7")),
             ("bridge-port", Take(1)),
+            ("devices", Yes),
         ],
         ends: Ends::With(
             "[looking_glass]\nenable = false\n\n[passthrough]\nguest_gpus = [\"10de:1e87\"]\n\n[vm.linux]\n\
@@ -251,6 +255,7 @@ const CASES: &[Case] = &[
             ("install-iso", Line("none")),
             ("virtio-iso", Line("none")),
             ("network", Take(3)),
+            ("devices", Yes),
         ],
         ends: Ends::With(
             "[audio]\nbackend = \"none\"\n\n[looking_glass]\nenable = false\n\n[passthrough]\n\
@@ -276,6 +281,7 @@ const CASES: &[Case] = &[
             ("install-iso", Line("none")),
             ("network", Yes),
             ("bridge", Line("lan")),
+            ("devices", Yes),
         ],
         ends: Ends::With(
             "[looking_glass]\nenable = false\n\n[passthrough]\nguest_gpus = [\"10de:1e87\"]\n\n[vm.old]\n\
@@ -300,11 +306,41 @@ const CASES: &[Case] = &[
             ("install-iso", Line("none")),
             ("network", Yes),
             ("bridge", Line("virbr7")),
+            ("devices", Yes),
         ],
         ends: Ends::With(
             "[looking_glass]\nenable = false\n\n[passthrough]\nguest_gpus = [\"10de:1e87\"]\n\n[vm.old]\n\
              kind = \"linux\"\nmemory_mib = 6144\nvcpus = 3\n\n[vm.old.disk]\npath = \"/srv/there.qcow2\"\n\
              size_gib = 128\n\n[vm.old.network]\nbridge = \"virbr7\"\nkind = \"bridge\"\n",
+        ),
+    },
+    Case {
+        name: "devices beside the card, marked and unmarked",
+        machine: TWO,
+        before: "[vm.old]\nkind = \"linux\"\nmemory_mib = 6144\nvcpus = 3\ndisk = { path = \"/srv/there.qcow2\" }\n",
+        said: &[
+            BEGIN[0],
+            BEGIN[1],
+            BEGIN[2],
+            ("looking-glass", Take(1)),
+            ("machine", Yes),
+            ("name", Yes),
+            ("memory", Yes),
+            ("processors", Yes),
+            ("disk", Yes),
+            ("install-iso", Line("none")),
+            ("network", Yes),
+            ("devices", Take(0)),
+            ("devices", Take(0)),
+            ("devices", Back),
+            ("network", Yes),
+            ("devices", Take(0)),
+            ("devices", Yes),
+        ],
+        ends: Ends::With(
+            "[looking_glass]\nenable = false\n\n[passthrough]\nguest_gpus = [\"10de:1e87\"]\n\n[vm.old]\n\
+             kind = \"linux\"\nmemory_mib = 6144\nusb_controllers = [\"0000:00:14.0\"]\nvcpus = 3\n\n[vm.old.disk]\n\
+             path = \"/srv/there.qcow2\"\nsize_gib = 128\n",
         ),
     },
     Case {

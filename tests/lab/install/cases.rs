@@ -216,7 +216,14 @@ fn host_entry_once(loader: Loader) -> &'static str {
 }
 
 /// After something happened to the machine, every card is the host's.
-fn nothing_claimed(name: Name, here: &[Function], reason: &str, screen: Function, found: &[(&str, &str)]) {
+fn nothing_claimed(
+    loader: Loader,
+    name: Name,
+    here: &[Function],
+    reason: &str,
+    screen: Function,
+    found: &[(&str, &str)],
+) {
     let (medium, machine) = on(loader);
     let machine = Machine { functions: here.to_vec(), ..machine };
     let steps = all_with_the_host(Steps::default(), here, screen).hook_says("doubt", reason);

@@ -1,4 +1,7 @@
 //! What must be true on the installed system, and on overlays of it after something happened.
+//!
+//! Tests begin in the order of their names: the two chains, each with its installation, come first and run side by
+//! side.
 
 use super::doctor;
 use super::installed::{Loader, installed};
@@ -120,7 +123,7 @@ fn as_before(loader: Loader) -> Steps {
 
 /// The buses are counted anew when a card is put in before the others.
 #[test]
-fn a_card_that_was_added_in_front_leaves_everything_with_the_host() {
+fn with_a_card_added_in_front_everything_stays_with_the_host() {
     let added = function("0000:01:00.0", Model::Bochs);
     let (guest, audio) = moved();
     let reason = "0000:01:00.0 is not what was recorded";
@@ -129,7 +132,7 @@ fn a_card_that_was_added_in_front_leaves_everything_with_the_host() {
 }
 
 #[test]
-fn a_card_that_was_moved_leaves_everything_with_the_host() {
+fn with_a_card_moved_everything_stays_with_the_host() {
     let (guest, audio) = moved();
     let here = [HOST, function("0000:01:00.0", Model::Serial), guest, audio];
     let reason = "0000:01:00.0 is not what was recorded";
@@ -153,7 +156,7 @@ fn without_the_host_gpu_the_picture_is_on_the_other() {
 
 /// A twin that is added behind stays with the host, and the guest's is claimed all the same.
 #[test]
-fn a_twin_that_was_added_behind_stays_with_the_host() {
+fn with_a_twin_added_behind_that_one_stays_with_the_host() {
     let added = function("0000:02:00.0", Model::Virtio);
     let (medium, machine) = on(Loader::Grub);
     let steps = passed_through(Loader::Grub, Steps::default()).with_host(&[added]);

@@ -190,6 +190,8 @@ fn refusal(decision: &Decision) -> String {
 pub struct Planned {
     /// The machine.
     pub machine: Machine,
+    /// The target.
+    pub target: Target,
     /// The answers that were followed.
     pub answers: Answers,
     /// What policy says of the machine and the target.
@@ -367,6 +369,30 @@ struct Occasion<'a> {
     due: Vec<Vec<String>>,
 }
 
+/// The machine and the target, read once, and what was applied.
+struct Reading<'r> {
+    view: View<'r>,
+    applied: Applied,
+    answers: Answers,
+    facts: Machine,
+    judgement: Judgement,
+    target: Target,
+}
+
+impl<'r> Reading<'r> {
+    fn of(machine: &Root, target: &'r Root, source: &Source) -> Result<Self, ProvisionError> {
+        let view = View::open(target)?;
+        let applied = view.status()?;
+        if applied.state == State::Interrupted {
+            return Err(if view.is_busy()? { view.busy().into() } else { ProvisionError::CutOff });
+        }
+        let answers = answers(target, source)?;
+        let (facts, judgement) = inspect(machine, Some(target), &answers)?;
+        let target = Target::read(target, &facts)?;
+        Ok(Self { view, applied, answers, facts, judgement, target })
+    }
+}
+
 /// The same, on an occasion of its own.
 fn plan_with(
     machine: &Root,
@@ -375,19 +401,25 @@ fn plan_with(
     stage: Stage,
     occasion: Occasion<'_>,
 ) -> Result<Planned, ProvisionError> {
-    let view = View::open(target)?;
-    let applied = view.status()?;
-    if applied.state == State::Interrupted {
-        return Err(if view.is_busy()? { view.busy().into() } else { ProvisionError::CutOff });
-    }
-    let answers = self::answers(target, source)?;
+    let reading = Reading::of(machine, target, source)?;
+    plan_from(reading, machine, target, source, stage, occasion)
+}
+
+/// The same, from what was read already.
+fn plan_from(
+    reading: Reading<'_>,
+    machine: &Root,
+    target: &Root,
+    source: &Source,
+    stage: Stage,
+    occasion: Occasion<'_>,
+) -> Result<Planned, ProvisionError> {
+    let Reading { view, applied, answers, facts, judgement, target: read } = reading;
     let purpose = match occasion.purpose {
         Purpose::SetUp if stage == Stage::All => again::purpose(machine, target, &view, &applied, &answers)?,
         other => other,
     };
-    let (facts, judgement) = inspect(machine, Some(target), &answers)?;
     let running = Running::read(machine, target);
-    let read = Target::read(target, &facts)?;
     let memory = SharedMemory::read(machine, target)?;
     let interfaces = if bridge::is_wanted(&answers) {
         Port::all(machine).map_err(ProvisionError::Machine)?
@@ -419,7 +451,7 @@ fn plan_with(
         interfaces: &interfaces,
         purpose,
     });
-    Ok(Planned { machine: facts, answers, judgement, plan })
+    Ok(Planned { machine: facts, target: read, answers, judgement, plan })
 }
 
 /// Whether this boot has the kill switch.

@@ -4,11 +4,11 @@
 //! it; as soon as anything else would change, a person has to look.
 
 use super::status::is_reverting;
-use super::{Occasion, Planned, ProvisionError, Source, kernel_install, plan_with, runs_without};
+use super::{Occasion, Planned, ProvisionError, Reading, Source, kernel_install, plan_from, runs_without};
 use crate::apply::{Applied, State, View};
 use crate::binding::{VFIO_CONF, VFIO_DEVICES};
 use crate::bootloader;
-use crate::facts::{Machine, Target};
+use crate::facts::Target;
 use crate::guest::bridge;
 use crate::id::TargetPath;
 use crate::initramfs;
@@ -53,30 +53,26 @@ pub fn upkeep(machine: &Root, target: &Root, changed: &[String]) -> Result<Upkee
         }
         State::Applied => {}
     }
-    let due = stale_images(machine, target, changed)?;
+    let reading = Reading::of(machine, target, &Source::Target)?;
+    let due = stale_images(target, &reading.target, changed)?;
     // The entry without passthrough judges nothing; but it has to start a kernel that is there.
     let is_way_back = due.is_empty() && runs_without(machine)?;
     let purpose = if is_way_back { Purpose::KeepWayBack } else { Purpose::KeepUp };
     let occasion = Occasion { purpose, due, ..Occasion::default() };
-    let planned = plan_with(machine, target, &Source::Target, Stage::All, occasion)?;
+    let planned = plan_from(reading, machine, target, &Source::Target, Stage::All, occasion)?;
     if !planned.plan.is_allowed() {
         return Ok(Upkeep::ByHand(forbidden(&planned)));
     }
     if let Some(why) = goes_beyond(&planned.plan.steps, &applied) {
         return Ok(Upkeep::ByHand(why));
     }
+    // Passthrough holds in such a boot only as far as the image goes; nothing else of the kernel is there.
     if planned.plan.steps.is_empty()
-        && let Some((why, hint)) = stranded(machine, target)?
+        && let Some((why, hint)) = bootloader::left_behind(&planned.target)
     {
         return Ok(Upkeep::ByHand(format!("{why}; {hint}")));
     }
     if planned.plan.steps.is_empty() { Ok(Upkeep::Nothing) } else { Ok(Upkeep::Due(Box::new(planned))) }
-}
-
-/// Passthrough holds in such a boot only as far as the image goes; nothing else of the kernel is there.
-fn stranded(machine: &Root, target: &Root) -> Result<Option<(String, String)>, ProvisionError> {
-    let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
-    Ok(bootloader::left_behind(&Target::read(target, &facts)?))
 }
 
 fn forbidden(planned: &Planned) -> String {
@@ -123,11 +119,7 @@ fn last_change(target: &Root, path: &str) -> Result<Option<i128>, ReadError> {
 }
 
 /// The builds that are due because configuration of others changed and no image was built since.
-fn stale_images(
-    machine: &Root,
-    target: &Root,
-    changed: &[String],
-) -> Result<Vec<Vec<String>>, ProvisionError> {
+fn stale_images(target: &Root, read: &Target, changed: &[String]) -> Result<Vec<Vec<String>>, ReadError> {
     let configuration =
         changed.iter().filter(|path| CONFIGURATION.iter().any(|place| path.starts_with(place)));
     let mut newest = None;
@@ -135,11 +127,9 @@ fn stale_images(
         newest = newest.max(last_change(target, path)?);
     }
     let Some(newest) = newest else { return Ok(Vec::new()) };
-    let facts = Machine::read(machine).map_err(ProvisionError::Machine)?;
-    let read = Target::read(target, &facts)?;
-    let Ok(generator) = initramfs::active(&read) else { return Ok(Vec::new()) };
+    let Ok(generator) = initramfs::active(read) else { return Ok(Vec::new()) };
     let mut due = Vec::new();
-    for step in generator.rebuild(&read) {
+    for step in generator.rebuild(read) {
         let Action::Rebuild { argv, outputs, .. } = step.action else { continue };
         let built = outputs.iter().map(|image| target.modified(image.as_str()));
         let built: Vec<Option<i128>> = built.collect::<Result<_, ReadError>>()?;

@@ -264,18 +264,7 @@ impl Failure {
                 "if libvirt is not running: `{}`; what it says about itself is in `journalctl -b -t libvirtd -t virtqemud`",
                 roots::how_to_start_libvirt()
             )],
-            Self::Provision(ProvisionError::LibvirtGone { name, said, .. }) => {
-                let back = match said {
-                    LibvirtError::Missing { .. } => "install libvirt and its client again".to_owned(),
-                    LibvirtError::Said { .. } => {
-                        format!("if it is this system's, `{}`", roots::how_to_start_libvirt())
-                    }
-                };
-                vec![
-                    format!("{back}; then do this once more"),
-                    format!("if it is gone for good: `neuron-provisioner vm undefine {name} --forget`"),
-                ]
-            }
+            Self::Provision(ProvisionError::LibvirtGone { name, said, .. }) => libvirt_is_gone(name, said),
             Self::Provision(ProvisionError::DomainNotAsWritten { is_foreign: true, .. }) => vec![
                 "choose another name for the table of the answers; or `vm define --replace` takes it over and keeps \
                  what it was"
@@ -323,6 +312,20 @@ impl Failure {
             _ => Vec::new(),
         }
     }
+}
+
+/// The hints where the libvirt that has a domain does not answer.
+fn libvirt_is_gone(name: &str, said: &LibvirtError) -> Vec<String> {
+    let back = match said {
+        LibvirtError::Missing { .. } => "install libvirt and its client again".to_owned(),
+        LibvirtError::Said { .. } => {
+            format!("if it is this system's, `{}`", roots::how_to_start_libvirt())
+        }
+    };
+    vec![
+        format!("{back}; then do this once more"),
+        format!("if it is gone for good: `neuron-provisioner vm undefine {name} --forget`"),
+    ]
 }
 
 /// The hints of what stands in the way: of the blockers, or of what the question is about.

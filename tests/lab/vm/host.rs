@@ -56,7 +56,8 @@ autostart = true
 kind = "user"
 "#;
 
-fn kernel() -> io::Result<&'static Kernel> {
+/// One with all that this machine and what runs in it load.
+pub(crate) fn kernel() -> io::Result<&'static Kernel> {
     static KERNEL: OnceLock<Result<Kernel, String>> = OnceLock::new();
     KERNEL
         .get_or_init(|| Kernel::with("-vm", &MODULES).map_err(|error| error.to_string()))
@@ -72,11 +73,13 @@ pub(super) fn machine(cards: &[Function]) -> Machine {
 /// One that can run a virtual machine: these lines of `tests/lab/guest/vm` are carried out in it.
 fn case(machine: Machine, lines: &str) -> io::Result<Case> {
     let kernel = kernel()?;
-    let functions = fs::read(neuron_tests::tests_folder().join("lab/guest/vm"))?;
-    let before = "modprobe -a kvm_amd 9p 9pnet_virtio\n. /lab/vm\n";
+    let guest = neuron_tests::tests_folder().join("lab/guest");
+    let [domain, functions] = ["domain", "vm"].map(|name| fs::read(guest.join(name)));
+    let before = "modprobe -a kvm_amd 9p 9pnet_virtio\n. /lab/domain\n. /lab/vm\n";
     Ok(Case::new(machine)
         .equipped(EQUIPMENT, kernel)
-        .file("/lab/vm", &functions)
+        .file("/lab/domain", &domain?)
+        .file("/lab/vm", &functions?)
         .file("/lab/linux", &fs::read(&kernel.unpacked)?)
         .file("/lab/initramfs", &inner::initramfs()?)
         .after(&format!("{before}{lines}")))

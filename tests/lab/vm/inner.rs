@@ -9,12 +9,12 @@ use crate::kernel::run;
 use crate::qemu::QUICK;
 
 /// Where kernel and initramfs of the virtual machine lie in the machine.
-const MEDIA: &str = "/var/lib/libvirt/images";
+pub(crate) const MEDIA: &str = "/var/lib/libvirt/images";
 
 /// The shipped template but for the firmware, in whose place the kernel is started: OVMF sets the priority of
 /// its task in every interrupt, and when that is done in an emulated virtualization of AMD's, QEMU 7.2 ends with a
 /// failed assertion.
-pub(super) fn template() -> io::Result<String> {
+pub(crate) fn template() -> io::Result<String> {
     let shipped = neuron_tests::tests_folder().join("../provisioner/passthrough/templates/domain.xml.j2");
     let text = fs::read_to_string(&shipped)?;
     let parts = text.split_once("  <os firmware='efi'>\n").and_then(|(before, rest)| {
@@ -30,7 +30,7 @@ pub(super) fn template() -> io::Result<String> {
     ))
 }
 
-pub(super) fn initramfs() -> io::Result<Vec<u8>> {
+pub(crate) fn initramfs() -> io::Result<Vec<u8>> {
     let mut archive = Archive::default();
     let busybox = run(Command::new("sh").args(["-c", "command -v busybox"]))?;
     archive.copy_to(busybox.trim().as_ref(), "/bin/busybox")?;

@@ -7,5 +7,6 @@
 //! `O_DIRECT` in this kernel. libvirt and QEMU are those of the system that runs the tests.
 
 mod cases;
-mod host;
-mod inner;
+pub(crate) mod host;
+pub(crate) mod inner;
+pub(crate) mod life;

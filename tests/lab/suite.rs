@@ -42,7 +42,7 @@ pub(crate) struct Recipe<'a> {
     pub(crate) packages: &'a [&'a str],
     /// The script that makes it: `make-root ROOT OUT SOURCE SUITE LABEL PACKAGES LEFT-OUT...`.
     pub(crate) script: &'a str,
-    /// What its file system is called.
+    /// What its file system is called; of what is added to a root, which root that is.
     pub(crate) label: &'a str,
 }
 

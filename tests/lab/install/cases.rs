@@ -86,7 +86,7 @@ fn is_good(loader: Loader) -> Steps {
 }
 
 /// Everything is with the host, and the hook knows why.
-fn host_entry(loader: Loader) -> Steps {
+pub(super) fn host_entry(loader: Loader) -> Steps {
     left_to_the_host(loader).hook_says("off", "neuron.passthrough=off")
 }
 
@@ -209,7 +209,7 @@ fn without_parameters(loader: Loader, steps: Steps) -> Steps {
 }
 
 /// What makes the next boot, and only that, one of the host entry.
-fn host_entry_once(loader: Loader) -> &'static str {
+pub(super) fn host_entry_once(loader: Loader) -> &'static str {
     match loader {
         Loader::Grub => "grub-reboot neuron-host",
         Loader::SystemdBoot => {

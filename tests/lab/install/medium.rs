@@ -12,7 +12,7 @@ use crate::case::Report;
 use crate::kernel::run;
 use crate::machine::Machine;
 use crate::monitor::Monitor;
-use crate::qemu::{self, Boot, words};
+use crate::qemu::{self, Boot, Equipment, words};
 use crate::table::{self, Name, Row};
 
 /// How long a boot and its steps may take at least: a revert builds the initramfs anew, emulated in
@@ -38,6 +38,8 @@ pub(super) struct Medium {
     scratch: tempfile::TempDir,
     loader: Loader,
     installed_with: String,
+    more: Vec<String>,
+    patience: u32,
 }
 
 impl Medium {
@@ -48,12 +50,25 @@ impl Medium {
             scratch: tempfile::tempdir_in("/var/tmp")?,
             loader: installed.loader,
             installed_with: installed.with.clone(),
+            more: Vec::new(),
+            patience: 1,
         };
         overlay(&installed.disk(), &medium.disk())?;
         if installed.loader == Loader::SystemdBoot {
             std::fs::copy(installed.variables(), medium.variables())?;
         }
         Ok(medium)
+    }
+
+    /// The same in a machine with more in it (of what is said twice QEMU takes the last), and with disks that hold
+    /// archives; those bring what `with` says.
+    pub(super) fn equipped(mut self, equipment: Equipment, disks: &[(&str, &Path)], with: &str) -> Self {
+        self.more = words(equipment.arguments);
+        self.more
+            .extend(disks.iter().zip(2..).flat_map(|((name, file), index)| drive(index, file, "raw", name)));
+        self.patience = equipment.patience;
+        self.installed_with = format!("{with}; {}", self.installed_with);
+        self
     }
 
     fn disk(&self) -> PathBuf {
@@ -111,13 +126,14 @@ impl Medium {
         let folder = tempfile::tempdir_in(self.scratch.path())?;
         steps.behind_firmware().archive(folder.path(), &archive)?;
         let mut arguments = whole(machine);
+        arguments.extend(self.more.iter().cloned());
         arguments.extend(drive(0, &self.disk(), "qcow2", "installed"));
         arguments.extend(drive(1, &archive, "raw", "lab"));
         if self.loader == Loader::SystemdBoot {
             arguments.extend(uefi(&self.variables()));
         }
         let kernel = roots::live()?.kernel;
-        let limit = qemu::limit(&kernel, DEADLINE, PROBES)?;
+        let limit = qemu::limit(&kernel, DEADLINE, PROBES)? * self.patience;
         qemu::run(&kernel, arguments, Stdio::null(), limit, Some(monitor))
     }
 

@@ -10,6 +10,8 @@ mod doctor;
 mod installed;
 mod kept;
 pub(crate) mod medium;
+mod packages;
 mod roots;
 pub(crate) mod steps;
 mod trial;
+mod vm;

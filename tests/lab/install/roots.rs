@@ -62,7 +62,7 @@ pub(super) fn live() -> io::Result<Root> {
 }
 
 /// What Calamares copies. It has no initramfs: that is built when it is installed.
-fn target() -> io::Result<Root> {
+pub(super) fn target() -> io::Result<Root> {
     root("target", &TARGET)
 }
 

@@ -173,6 +173,28 @@ fn with_answers_of_ones_own_it_is_tried_again_as_long_as_they_say_the_same() {
     }
 }
 
+/// What failed and was put back was not followed.
+#[test]
+fn after_an_apply_that_failed_the_answers_of_before_are_known() {
+    let own = |word: &str| format!("schema = 1\n[passthrough]\nextra_parameters = [\"{word}\"]\n");
+    let ground = with_shell(Scenario::load("grub-trial").unwrap().ground().unwrap());
+    for program in ["grub-editenv", "systemctl"] {
+        stand_in(&ground, program, "");
+    }
+    fs::create_dir_all(ground.target().join("etc/neuron")).unwrap();
+    let put = |word: &str| fs::write(ground.target().join(ANSWERS), own(word)).unwrap();
+    put("quiet");
+    ends(&ground, &["apply", "--yes"], 4);
+    put("splash");
+    stand_in(&ground, "grub-mkconfig", "[ -e /var/log/failed ] || { echo >/var/log/failed; exit 1; }");
+    ends(&ground, &["apply", "--yes"], 1);
+    host_boot(&ground, 1);
+    assert!(ends(&ground, &["apply", "--yes"], 3).contains("choose the passthrough entry"));
+    put("quiet");
+    ends(&ground, &["apply", "--yes"], 4);
+    assert_eq!(runs(&ground, SET), 2);
+}
+
 /// A plan that was saved does not say which answers it follows.
 #[test]
 fn what_a_saved_plan_followed_is_not_guessed() {

@@ -164,7 +164,8 @@ pub enum Purpose {
 pub enum Follows {
     /// These.
     Answers(Box<Answers>),
-    /// Those that were followed last: it decides nothing anew.
+    /// Those that were followed last. Whoever keeps up what was applied sees to it that nothing is decided anew
+    /// (`provision::upkeep`, `provision::renew`).
     TheLast,
     /// A plan that was saved does not say.
     Unknown,

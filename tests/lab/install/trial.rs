@@ -13,8 +13,8 @@ use crate::machine::Machine;
 pub(super) fn goes_back_or_stays(loader: Loader, medium: &Medium, machine: &Machine) {
     nobody_answers(loader, medium, machine);
     let steps = tried_again(loader, gone_back(loader).then(doctor::ASK));
-    let off = |report: &Report| doctor::finds(report, doctor::SWITCHED_OFF);
-    holds_and(medium, boot!(loader, "after the silence, and tried again"), machine, &steps, off);
+    let back = |report: &Report| doctor::finds(report, doctor::GIVEN_BACK);
+    holds_and(medium, boot!(loader, "after the silence, and tried again"), machine, &steps, back);
     let steps = passed_through(loader, Steps::default()).check("no trial is on", TRIAL, "no");
     let key = boot!(loader, "a trial with a key");
     let judge = |report: &Report| all_held(key, report);

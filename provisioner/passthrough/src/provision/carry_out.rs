@@ -123,8 +123,14 @@ pub fn apply(
         note: note.value(),
     };
     let mut runner = ForTheKernelsOfToday::new(machine, target, runner);
-    followed::forget(&mut store, &plan.follows)?;
-    let outcome = store.apply(&transaction, &mut runner, progress)?;
+    let before = followed::forget(&mut store, &plan.follows)?;
+    let outcome = match store.apply(&transaction, &mut runner, progress) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            followed::restore(&mut store, before);
+            return Err(error.into());
+        }
+    };
     forget_refusal(&mut store);
     followed::keep(&mut store, &plan.follows);
     keep_firmware(machine, &mut store);

@@ -94,9 +94,11 @@ fn what_stood_beside_a_good_boot_outlives_every_build_until_the_next_one_was_goo
     assert!(!path(&ground, HOST).exists() && path(&ground, TWIN).exists());
 }
 
+type Happens<'a> = &'a dyn Fn(&Ground);
+
 #[test]
 fn what_a_boot_does_not_show_is_not_kept() {
-    let since: [(&str, &dyn Fn(&Ground)); 4] = [
+    let since: [(&str, Happens<'_>); 4] = [
         ("the host's image was built meanwhile", &|ground| build(ground, HOST, OLD, "#1 SMP")),
         ("the other one was", &|ground| build(ground, TWIN, OLD, "#1 SMP")),
         ("the host's is cut off", &|ground| fs::write(path(ground, HOST), "MZ").unwrap()),

@@ -49,13 +49,19 @@ impl Disk {
         // Each takes three slots or four: together they fill a sector and more.
         let others: Vec<String> =
             (0..6).map(|number| format!("a long name of somebody {number}.txt")).collect();
-        let fill = || others.iter().for_each(|name| put(name, "theirs\n"));
+        let fill = || {
+            for name in &others {
+                put(name, "theirs\n");
+            }
+        };
         if is_before {
             fill();
         }
         put(ENTRY, OLD);
         if is_before {
-            others.iter().for_each(|name| good("mdel", &["-i", "IMAGE", &format!("::{name}")]));
+            for name in &others {
+                good("mdel", &["-i", "IMAGE", &format!("::{name}")]);
+            }
         } else {
             fill();
         }

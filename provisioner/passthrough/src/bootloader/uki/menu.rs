@@ -66,14 +66,14 @@ mod tests {
 
     /// A target whose firmware starts an image of mkinitcpio.
     fn target(image: &str) -> Target {
-        let mut target = Target::default();
-        target.boot_mounts = vec![BootMount {
+        let mount = BootMount {
             path: "/boot/efi".to_owned(),
             has_systemd_boot: false,
             has_program: false,
             kernels: Vec::new(),
             unified_images: Vec::new(),
-        }];
+        };
+        let mut target = Target { boot_mounts: vec![mount], ..Target::default() };
         put(&mut target, "/etc/mkinitcpio.d/linux.preset", &format!("PRESETS=('a')\na_uki=\"{image}\"\n"));
         target
     }

@@ -69,7 +69,7 @@ impl Hand<'_> {
         let name = &place.name;
         // FAT: as long as the old file is open the kernel keeps its clusters; without this a
         // crash between rename and the write-back of the table leaves the name unreadable.
-        let old = if place.fat { place.open_entry(OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok() } else { None };
+        let old = held(place, OFlag::O_NONBLOCK)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let made = self.perform(&format!("create {name}"), || {
             openat(&place.directory, temporary, flags, Mode::from_bits_truncate(0o600))
@@ -126,7 +126,7 @@ impl Hand<'_> {
     pub(super) fn remove(&mut self, place: &Place) -> io::Result<()> {
         let name = &place.name;
         // FAT, as above: a name that outlives its clusters leads to nothing.
-        let old = if place.fat { place.open_entry(OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok() } else { None };
+        let old = held(place, OFlag::O_NONBLOCK)?;
         let removed = self.perform(&format!("remove {name}"), || {
             unless_missing(unlinkat(&place.directory, name.as_str(), UnlinkatFlags::NoRemoveDir))
         })?;
@@ -201,8 +201,7 @@ impl Hand<'_> {
         for path in made.iter().rev() {
             let Some(place) = tree.place(path).map_err(io::Error::other)? else { continue };
             let name = place.name.as_str();
-            let old =
-                if place.fat { place.open_entry(OFlag::O_RDONLY | OFlag::O_DIRECTORY).ok() } else { None };
+            let old = held(&place, OFlag::O_DIRECTORY)?;
             let removed = self.perform(&format!("remove directory {name}"), || {
                 match unlinkat(&place.directory, name, UnlinkatFlags::RemoveDir) {
                     Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::ENOTDIR) => Ok(false),
@@ -238,10 +237,71 @@ impl Meta<'_> {
     }
 }
 
+/// Holds what stands on a FAT, so that its clusters stay its own. Only what is not there is a name that is new:
+/// what is there and cannot be held is left alone, since no order of writing would be safe.
+fn held(place: &Place, flags: OFlag) -> io::Result<Option<OwnedFd>> {
+    if !place.fat {
+        return Ok(None);
+    }
+    match place.open_entry(OFlag::O_RDONLY | flags) {
+        Ok(opened) => Ok(Some(opened)),
+        // ENOTDIR: no directory stands where one is asked for; ELOOP: a link, which has no clusters.
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 fn unless_missing(result: Result<(), Errno>) -> Result<bool, Errno> {
     match result {
         Ok(()) => Ok(true),
         Err(Errno::ENOENT) => Ok(false),
         Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+
+    use super::*;
+
+    fn place(folder: &Path, fat: bool) -> Place {
+        let directory = File::open(folder).unwrap().into();
+        Place { directory, name: "entry.conf".to_owned(), fat, any_mount: true }
+    }
+
+    fn content() -> Content {
+        let owner = Owner { uid: geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        Content::Regular { bytes: b"new\n".to_vec(), mode: 0o644, owner, xattrs: Xattrs::default() }
+    }
+
+    #[test]
+    fn what_stands_on_a_fat_and_cannot_be_held_is_left_alone() {
+        for wanted in [content(), Content::Absent] {
+            for (fat, changes) in [(true, false), (false, true)] {
+                let folder = tempfile::tempdir().unwrap();
+                // Nobody can open a socket: ENXIO, and it is there.
+                let path = folder.path().join("entry.conf");
+                let _socket = UnixListener::bind(&path).unwrap();
+                let socket = path.symlink_metadata().unwrap().file_type();
+                let mut hand = Hand(Box::new(Uninterrupted));
+                let done = hand.put(&place(folder.path(), fat), &wanted, ".temporary");
+                assert_eq!(done.is_ok(), changes, "fat={fat}: {done:?}");
+                let is_left = path.symlink_metadata().is_ok_and(|found| found.file_type() == socket);
+                assert_eq!(is_left, !changes, "fat={fat}");
+                assert!(!folder.path().join(".temporary").exists());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_a_new_name_on_a_fat() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path(), true);
+        let mut hand = Hand(Box::new(Uninterrupted));
+        hand.put(&place, &Content::Absent, ".temporary").unwrap();
+        hand.put(&place, &content(), ".temporary").unwrap();
+        assert_eq!(std::fs::read(folder.path().join("entry.conf")).unwrap(), b"new\n");
     }
 }

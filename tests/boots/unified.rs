@@ -135,20 +135,28 @@ fn an_image_that_no_menu_shows_is_told_until_the_firmware_knows_it() {
     let ground = Ground::new("made-rtx-usbc-igpu", "uki-firmware").unwrap();
     ends(&ground, &["apply", "--yes"], 4);
     assert_eq!(way_back(&ground), "warn");
+    let variable = |name: &str, bytes: &[u8]| {
+        let file = format!("sys/firmware/efi/efivars/{name}-8be4df61-93ca-11d2-aa0d-00e098032b8c");
+        fs::create_dir_all(ground.machine().join(&file).parent().unwrap()).unwrap();
+        fs::write(ground.machine().join(file), bytes).unwrap();
+    };
     let option = |path: &str| {
         let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
         let (name, path) = (utf16("Linux\0"), utf16(path));
         let bytes = [&[7, 0, 0, 0, 1, 0, 0, 0, 46, 0][..], &name, &[4, 4, 0, 0], &path].concat();
-        let variable = "sys/firmware/efi/efivars/Boot0003-8be4df61-93ca-11d2-aa0d-00e098032b8c";
-        fs::create_dir_all(ground.machine().join(variable).parent().unwrap()).unwrap();
-        fs::write(ground.machine().join(variable), bytes).unwrap();
+        variable("Boot0003", &bytes);
     };
+    let order = |number: u8| variable("BootOrder", &[7, 0, 0, 0, number, 0]);
+    order(3);
     option("\\EFI\\Linux\\arch-linux.efi\0");
     assert_eq!(way_back(&ground), "warn");
     assert!(ends(&ground, &["plan"], 0).stdout.contains("[no-boot-menu]"));
     option("\\EFI\\LINUX\\neuron-host-linux.efi\0");
     assert_eq!(way_back(&ground), "pass");
     assert!(!ends(&ground, &["plan"], 0).stdout.contains("[no-boot-menu]"));
+    // An option that the firmware does not try.
+    order(4);
+    assert_eq!(way_back(&ground), "warn");
 }
 
 /// pacman's hook builds the preset of the kernel that changed, and that is not the host's.

@@ -12,6 +12,8 @@ const VENDOR: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 /// No variable of the interface is longer; what is, is not read.
 const VARIABLE_LIMIT: usize = 64 << 10;
+/// `LOAD_OPTION_ACTIVE`, an attribute of what the firmware can start.
+const ACTIVE: u32 = 1;
 /// GRUB's environment block, in the folder that `grub-install` makes.
 pub const GRUB_ENVIRONMENT: &str = "/boot/grub/grubenv";
 /// How every environment block begins, and how long it is (`GRUB_ENVBLK_SIGNATURE`,
@@ -36,8 +38,11 @@ pub struct Running {
     pub default: Option<String>,
     /// What counts before any default, if it is there and not bad (`LoaderEntryPreferred`).
     pub preferred: Option<String>,
-    /// What the firmware itself can start (`Boot0000` and its like), as text: name and path are in it.
+    /// What the firmware itself tries to start and shows (the active ones of `BootOrder`), as text: name and path
+    /// are in it.
     pub firmware_options: Vec<String>,
+    /// The one that started this boot (`BootCurrent`).
+    pub firmware_started: Option<String>,
     /// Whether the command line bears GRUB's mark, `BOOT_IMAGE=`.
     pub has_boot_image: bool,
     /// Where GRUB's environment block lies, where the target has one that GRUB would load.
@@ -74,6 +79,7 @@ impl Running {
             default: texts(machine, "LoaderEntryDefault").into_iter().next(),
             preferred: texts(machine, "LoaderEntryPreferred").into_iter().next(),
             firmware_options: firmware_options(machine),
+            firmware_started: firmware_started(machine),
             has_boot_image: line.split_whitespace().any(|word| word.starts_with("BOOT_IMAGE=")),
             grub_environment: is_environment(target).then(|| place(machine)).flatten(),
             grub_menu_asks: header.contains("next_entry"),
@@ -100,21 +106,39 @@ fn value(machine: &Root, name: &str) -> Option<Vec<u8>> {
     (bytes.len() <= VARIABLE_LIMIT).then(|| bytes.get(4..).map(<[u8]>::to_vec)).flatten()
 }
 
-/// `EFI_LOAD_OPTION`: six bytes, then its name and the path to its program, both in UTF-16. What stands between
-/// them has an even length, and reads as odd characters.
+/// What is not active, or not in `BootOrder`, is not tried by the firmware, and not shown by every one.
 fn firmware_options(machine: &Root) -> Vec<String> {
-    let is_option = |name: &&String| {
-        let number = name.strip_prefix("Boot").and_then(|rest| rest.strip_suffix(GLOBAL)?.strip_suffix('-'));
-        number.is_some_and(|digits| digits.len() == 4 && digits.chars().all(|c| c.is_ascii_hexdigit()))
-    };
-    let names = machine.list(VARIABLES).ok().flatten().unwrap_or_default();
-    let values = names.iter().filter(is_option).filter_map(|name| value(machine, name));
-    values.map(|bytes| utf16(bytes.get(6..).unwrap_or_default())).collect()
+    let options = numbers(machine, "BootOrder").into_iter();
+    let options = options.filter_map(|number| firmware_option(machine, number));
+    options.filter(|(attributes, _)| attributes & ACTIVE != 0).map(|(_, text)| text).collect()
+}
+
+fn firmware_started(machine: &Root) -> Option<String> {
+    let number = numbers(machine, "BootCurrent").into_iter().next()?;
+    firmware_option(machine, number).map(|(_, text)| text)
+}
+
+/// The numbers of options that a variable of the firmware's holds.
+fn numbers(machine: &Root, name: &str) -> Vec<u16> {
+    units(&value(machine, &format!("{name}-{GLOBAL}")).unwrap_or_default())
+}
+
+/// `EFI_LOAD_OPTION`: four bytes of attributes, two of a length, then its name and the path to its program, both
+/// in UTF-16. What stands between them has an even length, and reads as odd characters. The specification has
+/// capital digits in the variable's name, and some firmware small ones.
+fn firmware_option(machine: &Root, number: u16) -> Option<(u32, String)> {
+    let bytes = value(machine, &format!("Boot{number:04X}-{GLOBAL}"))
+        .or_else(|| value(machine, &format!("Boot{number:04x}-{GLOBAL}")))?;
+    let attributes = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?);
+    Some((attributes, utf16(bytes.get(6..)?)))
 }
 
 fn utf16(bytes: &[u8]) -> String {
-    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-    String::from_utf16_lossy(&units)
+    String::from_utf16_lossy(&units(bytes))
+}
+
+fn units(bytes: &[u8]) -> Vec<u16> {
+    bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect()
 }
 
 /// The texts of a variable, in UTF-16, each with a zero behind it.
@@ -197,15 +221,26 @@ mod tests {
             std::fs::write(folder.join(format!("{name}-{VENDOR}")), bytes).unwrap();
         }
         // As efibootmgr prints and the firmware keeps them: attributes, length, name, nodes of a path.
-        let option = |name: &str, path: &str| {
+        let option = |attributes: u8, path: &str| {
             let node = [&[4, 4, 0, 0], utf16(path).as_slice()].concat();
-            [&[7, 0, 0, 0, 1, 0, 0, 0, 46, 0], utf16(name).as_slice(), &[4, 1, 42, 0], &[0xd8; 38], &node]
-                .concat()
+            let head = [7, 0, 0, 0, attributes, 0, 0, 0, 46, 0];
+            [&head, utf16("Linux\0").as_slice(), &[4, 1, 42, 0], &[0xd8; 38], &node].concat()
         };
-        let linux = option("Linux\0", "\\EFI\\Linux\\arch-linux.efi\0");
-        std::fs::write(folder.join(format!("Boot000A-{GLOBAL}")), linux).unwrap();
-        for other in ["BootOrder", "Boot00", "BootCurrent", "BootNext"] {
-            std::fs::write(folder.join(format!("{other}-{GLOBAL}")), [7, 0, 0, 0, 10, 0]).unwrap();
+        for (number, attributes, path) in [
+            ("000A", 1, "\\EFI\\Linux\\arch-linux.efi\0"),
+            ("000b", 1, "\\EFI\\Linux\\small-digits.efi\0"),
+            ("000C", 8, "\\EFI\\Linux\\not-active.efi\0"),
+            ("000D", 1, "\\EFI\\Linux\\not-in-the-order.efi\0"),
+        ] {
+            std::fs::write(folder.join(format!("Boot{number}-{GLOBAL}")), option(attributes, path)).unwrap();
+        }
+        for (name, numbers) in [
+            ("BootOrder", &[10, 0, 12, 0, 99, 0, 11, 0][..]),
+            ("BootCurrent", &[12, 0]),
+            ("BootNext", &[13, 0]),
+        ] {
+            let bytes = [&[7, 0, 0, 0], numbers].concat();
+            std::fs::write(folder.join(format!("{name}-{GLOBAL}")), bytes).unwrap();
         }
         let root = Root::directory(dir.path()).unwrap();
         let running = Running::read(&root, &root);
@@ -213,8 +248,10 @@ mod tests {
         assert_eq!(running.entries, ["arch.conf", "aa-neuron-host-arch.conf"]);
         assert_eq!((running.features, running.default), (0x0f, None));
         assert_eq!(running.preferred.as_deref(), Some("other.conf"));
-        assert_eq!(running.firmware_options.len(), 1);
+        assert_eq!(running.firmware_options.len(), 2, "{:?}", running.firmware_options);
         assert!(running.firmware_options[0].contains("\\EFI\\Linux\\arch-linux.efi\0"));
+        assert!(running.firmware_options[1].contains("\\EFI\\Linux\\small-digits.efi\0"));
+        assert!(running.firmware_started.unwrap().contains("\\EFI\\Linux\\not-active.efi\0"));
         // Cut off, or of another kind: nothing is known, and nothing breaks.
         std::fs::write(folder.join(format!("LoaderFeatures-{VENDOR}")), [6, 0, 0]).unwrap();
         std::fs::create_dir(folder.join(format!("LoaderEntryDefault-{VENDOR}"))).unwrap();

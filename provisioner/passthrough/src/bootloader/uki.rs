@@ -117,8 +117,14 @@ impl Bootloader for UnifiedImages {
     fn findings(&self, target: &Target) -> Vec<Finding> {
         let of_presets = host_images::made(target).into_iter();
         let of_presets = of_presets.filter(|image| !kept::is_kept(target, image.as_str())).map(|image| {
-            let when = "no copy of it is kept until a boot with passthrough was good";
-            no_copies(&image, when)
+            let Some((mount, free)) = kept::full(target, image.as_str()) else {
+                let when = "no copy of it is kept until a boot with passthrough was good";
+                return no_copies(&image, when);
+            };
+            let why = format!("there is no room for a copy of it: {mount} has only {} MiB free", free >> 20);
+            let mut found = no_copies(&image, &why);
+            found.hint = format!("make room in {mount}: the next boot with passthrough that is good keeps a copy");
+            found
         });
         let when = "no copy of an earlier one is kept: the command line is part of an image";
         of_presets.chain(dracut::made(target).iter().map(|image| no_copies(image, when))).take(1).collect()

@@ -4,9 +4,9 @@
 //! systemd or firmware for example: the host's image and the other one by one run, and broken together. What was
 //! built beside an image whose boot was good is therefore kept, in the menu as well.
 
-use super::{Image, host_images, presets};
+use super::{Image, host_images, presets, room};
 use crate::bootloader::host_entry::{self, HostEntry};
-use crate::bootloader::kept::{SLOTS, SPARE};
+use crate::bootloader::kept::{SLOTS, SPARE, mount_of};
 use crate::facts::Target;
 use crate::id::TargetPath;
 use crate::step::{Action, Step};
@@ -43,7 +43,7 @@ pub(super) fn step(target: &Target, host: &HostEntry, twin: &str, image: &str) -
     let free = places.iter().find(|path| Some(*path) != present && !is_there(path));
     let is_proven = host.renewal.as_ref().is_some_and(|proven| proven.shows(&[twin, image]));
     let new = free
-        .filter(|_| is_proven && has_room(target, image) && !host.unkept.contains(image))
+        .filter(|_| is_proven && full(target, image).is_none() && !host.unkept.contains(image))
         .map(|path| (path, false));
     let (path, is_there) = new.or(present.map(|path| (path, true)))?;
     Some(Step {
@@ -54,12 +54,17 @@ pub(super) fn step(target: &Target, host: &HostEntry, twin: &str, image: &str) -
     })
 }
 
-/// For the copy, and for a build of an image as large.
-fn has_room(target: &Target, image: &str) -> bool {
-    let Some((size, free)) = target.boot_files.get(image).zip(super::room::free(target, image)) else {
-        return true;
+/// The boot partition of an image, and the bytes that are free there, where it has no room for a copy and for a
+/// build of an image as large; for the image itself, too, where that is still to be made.
+pub(super) fn full<'a>(target: &'a Target, image: &str) -> Option<(&'a str, u64)> {
+    let image: TargetPath = image.parse().ok()?;
+    let mount = mount_of(target, &image);
+    let free = target.boot_room.get(mount).copied()?;
+    let needed = match target.boot_files.get(image.as_str()) {
+        Some(size) => 2 * size,
+        None => 3 * room::largest_beside(target, &image),
     };
-    2 * size + SPARE <= free
+    (needed + SPARE > free).then_some((mount, free))
 }
 
 /// Whether a copy of this host's image is there.
@@ -130,6 +135,9 @@ mod tests {
 
     use super::*;
     use crate::bootloader::kept::Proven;
+    use crate::bootloader::{Bootloader as _, uki::UnifiedImages};
+    use crate::policy::Code;
+    use crate::step::FileState;
 
     const TWIN: &str = "/efi/EFI/Linux/arch-linux.efi";
     const IMAGE: &str = "/efi/EFI/Linux/neuron-host-linux.efi";
@@ -179,6 +187,30 @@ mod tests {
             kept(&target(&full, 999 * MIB), &host(&full, Some(BOTH), BOTH)),
             Some((FIRST.to_owned(), true))
         );
+    }
+
+    #[test]
+    fn where_no_copy_will_ever_fit_that_is_said() {
+        let said = |image_is_there: bool, free: u64| {
+            let mut target = target(&[], free);
+            let preset = FileState::config(&format!("PRESETS=('a')\na_uki=\"{TWIN}\"\n"));
+            target.files.insert("/etc/mkinitcpio.d/linux.preset".parse().unwrap(), preset);
+            if !image_is_there {
+                target.boot_files.remove(IMAGE);
+            }
+            let found = UnifiedImages.findings(&target);
+            assert_eq!((found.len(), found[0].code), (1, Code::NoCopies));
+            format!("{} {}", found[0].message, found[0].hint)
+        };
+        // Before the first build its own room goes, too.
+        for (image_is_there, enough) in [(true, 136 * MIB), (false, 196 * MIB)] {
+            let later = said(image_is_there, enough);
+            assert!(later.contains("until a boot with passthrough was good"), "{later}");
+            let never = said(image_is_there, enough - MIB);
+            let free = format!("no room for a copy of it: /efi has only {} MiB free", (enough >> 20) - 1);
+            assert!(never.contains(&free) && never.contains("make room in /efi"), "{never}");
+            assert!(!never.contains("until a boot"), "{never}");
+        }
     }
 
     #[test]

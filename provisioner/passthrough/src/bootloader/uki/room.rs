@@ -12,9 +12,7 @@ use crate::id::TargetPath;
 pub(super) fn check(target: &Target, made: &[TargetPath]) -> Result<(), LoaderError> {
     let mut needed: BTreeMap<&str, u64> = BTreeMap::new();
     for image in made.iter().filter(|image| !target.boot_files.contains_key(image.as_str())) {
-        let beside = target.boot_files.iter().filter(|(path, _)| folder(path) == image.parent());
-        *needed.entry(mount_of(target, image)).or_default() +=
-            beside.map(|(_, size)| *size).max().unwrap_or_default();
+        *needed.entry(mount_of(target, image)).or_default() += largest_beside(target, image);
     }
     for (mount, images) in needed.into_iter().filter(|(_, images)| *images > 0) {
         let free = target.boot_room.get(mount).copied().unwrap_or(u64::MAX);
@@ -35,9 +33,10 @@ pub(super) fn check(target: &Target, made: &[TargetPath]) -> Result<(), LoaderEr
     Ok(())
 }
 
-/// The bytes that are free beside an image.
-pub(super) fn free(target: &Target, image: &str) -> Option<u64> {
-    target.boot_room.get(mount_of(target, &image.parse().ok()?)).copied()
+/// The bytes of the largest file beside an image: what one that is still to be made is taken to need.
+pub(super) fn largest_beside(target: &Target, image: &TargetPath) -> u64 {
+    let beside = target.boot_files.iter().filter(|(path, _)| folder(path) == image.parent());
+    beside.map(|(_, size)| *size).max().unwrap_or_default()
 }
 
 fn folder(path: &str) -> &str {

@@ -14,16 +14,24 @@ pub(in crate::bootloader) const SPARE: u64 = 16 << 20;
 
 /// Whether the copies of one kernel fit.
 pub(super) fn has_room(target: &Target, mount: &str, kept: &Kept) -> bool {
-    needed(target, kept) <= target.boot_room.get(mount).copied().unwrap_or(u64::MAX)
+    needed(target, mount, kept) <= target.boot_room.get(mount).copied().unwrap_or(u64::MAX)
 }
 
 /// The bytes that are needed for copies that are still to be made, and for a build afterwards.
-fn needed(target: &Target, kept: &Kept) -> u64 {
+fn needed(target: &Target, mount: &str, kept: &Kept) -> u64 {
     let size = |file: &str| target.boot_files.get(file).copied().unwrap_or_default();
     let new = kept.steps.iter().filter(|step| !step.is_settled()).zip(&kept.files);
     let new: u64 = new.map(|(_, (file, _))| size(file)).sum();
-    let largest = kept.files.iter().map(|(file, _)| size(file)).max().unwrap_or_default();
+    let own = kept.files.iter().map(|(file, _)| size(file));
+    let largest = own.chain(at_top(target, mount)).max().unwrap_or_default();
     if new == 0 { 0 } else { new + largest + SPARE }
+}
+
+/// The sizes of what lies at the top of a boot partition. Any image among it may be built next, that of a kernel
+/// whose copy is there already as well.
+fn at_top<'a>(target: &'a Target, mount: &'a str) -> impl Iterator<Item = u64> + Clone + 'a {
+    let is_inside = move |path: &str| path.rsplit_once('/').is_some_and(|(folder, _)| folder == mount);
+    target.boot_files.iter().filter(move |(path, _)| is_inside(path)).map(|(_, size)| *size)
 }
 
 /// The file that a step copies, and where to, if the copy is not there yet.
@@ -46,7 +54,8 @@ pub(in crate::bootloader) fn too_many(target: &Target, steps: &[Step]) -> BTreeM
     }
     let mut refused: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (mount, files) in new {
-        let largest = files.iter().map(|(_, size)| *size).max().unwrap_or_default();
+        let own = files.iter().map(|(_, size)| *size);
+        let largest = own.chain(at_top(target, mount)).max().unwrap_or_default();
         let mut left =
             target.boot_room.get(mount).copied().unwrap_or(u64::MAX).saturating_sub(largest + SPARE);
         for (from, size) in files {
@@ -94,8 +103,7 @@ pub(in crate::bootloader) fn no_room_for_all(
 pub(in crate::bootloader) fn no_room(target: &Target) -> Option<Finding> {
     // As much as `needed` would ask for.
     let needed = |mount: &str| {
-        let is_inside = |path: &str| path.rsplit_once('/').is_some_and(|(folder, _)| folder == mount);
-        let sizes = target.boot_files.iter().filter(|(path, _)| is_inside(path)).map(|(_, size)| *size);
+        let sizes = at_top(target, mount);
         let largest = sizes.clone().max()?;
         Some(sizes.sum::<u64>() + largest + SPARE)
     };
@@ -173,6 +181,24 @@ mod tests {
         // Not even one: nothing is copied, and `no_room` says so.
         assert_eq!(refused(one - 1), (Vec::new(), 0));
         assert!(no_room(&target(one - 1)).is_some());
+    }
+
+    /// The other kernel has its copies, and its image is built anew in a while.
+    #[test]
+    fn a_larger_image_of_another_kernel_can_be_built_afterwards() {
+        let largest = 80 * MIB;
+        let enough = 50 * MIB + largest + SPARE;
+        for (free, copies, fits) in [(enough, 2, true), (enough - 1, 0, false)] {
+            let mut target = target(free);
+            let all = kept(&target, &BTreeSet::new());
+            target.boot_files.insert("/boot/initramfs-lts.img".to_owned(), largest);
+            let files = ["/boot/vmlinuz-linux", "/boot/initramfs-linux.img"].map(str::to_owned);
+            let steps = keep(&target, &HostEntry::default(), "/boot", &files).steps;
+            assert_eq!(steps.len(), copies, "{free}");
+            let of_one: Vec<Step> = all.into_iter().filter(|step| step.id.contains("-linux")).collect();
+            assert_eq!(of_one.len(), 2);
+            assert_eq!(too_many(&target, &of_one).is_empty(), fits, "{free}");
+        }
     }
 
     #[test]

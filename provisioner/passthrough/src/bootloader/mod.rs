@@ -208,10 +208,19 @@ pub fn without_menu(target: &Target, running: &Running) -> Option<Finding> {
     uki::missing(target, running)
 }
 
-/// What is kept for host entries, and is without its modules since an update: copies, and images.
-pub fn lost(target: &Target) -> Vec<String> {
-    let images = uki::lost(target).map(|lost| lost.image);
-    kept::lost(target).map(str::to_owned).chain(images).collect()
+/// What host entries start, and what is without its modules since an update: copies, and images.
+#[derive(Debug)]
+pub struct Lost {
+    /// Where it lies.
+    pub path: String,
+    /// What makes it anew, where an apply would not.
+    pub by_hand: Option<String>,
+}
+
+/// All of that.
+pub fn lost(target: &Target) -> Vec<Lost> {
+    let copies = kept::lost(target).map(|path| Lost { path: path.to_owned(), by_hand: None });
+    copies.chain(uki::lost(target)).collect()
 }
 
 /// The copy in the other slot, beside which this one was made.

@@ -101,7 +101,7 @@ impl Bootloader for UnifiedImages {
     }
 
     fn host_images(&self, target: &Target) -> Vec<Step> {
-        lost(target).map(kept::Lost::build).chain(dracut::host_images(target)).collect()
+        kept::stale(target).map(kept::Stale::build).chain(dracut::host_images(target)).collect()
     }
 
     fn once(&self, target: &Target, running: &Running) -> Result<Once, String> {
@@ -123,7 +123,8 @@ impl Bootloader for UnifiedImages {
             };
             let why = format!("there is no room for a copy of it: {mount} has only {} MiB free", free >> 20);
             let mut found = no_copies(&image, &why);
-            found.hint = format!("make room in {mount}: the next boot with passthrough that is good keeps a copy");
+            found.hint =
+                format!("make room in {mount}: the next boot with passthrough that is good keeps a copy");
             found
         });
         let when = "no copy of an earlier one is kept: the command line is part of an image";

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{LoaderError, kept, names_root, once, presets, sources};
+use super::{LoaderError, PRESETS, kept, names_root, once, presets, sources};
 use crate::bootloader::host_entry::{self, HostEntry};
 use crate::bootloader::keeps_root;
 use crate::facts::Target;
@@ -23,6 +23,11 @@ const NAMELESS: &str = "Linux";
 /// Whether a preset builds an image of the host's.
 pub(super) fn is_ours(path: &TargetPath) -> bool {
     path.as_str().starts_with(PREFIX)
+}
+
+/// The preset that one of ours stands beside.
+pub(super) fn beside(ours: &TargetPath) -> Option<String> {
+    ours.as_str().strip_prefix(PREFIX).map(|name| format!("{PRESETS}/{name}"))
 }
 
 /// The image of a preset that the host's is the twin of, and where its command line comes from.

@@ -4,7 +4,8 @@
 //! systemd or firmware for example: the host's image and the other one by one run, and broken together. What was
 //! built beside an image whose boot was good is therefore kept, in the menu as well.
 
-use super::{Image, host_images, presets, room};
+use super::{Image, all_presets, host_images, presets, room};
+use crate::bootloader::Lost;
 use crate::bootloader::host_entry::{self, HostEntry};
 use crate::bootloader::kept::{SLOTS, SPARE, mount_of};
 use crate::facts::Target;
@@ -80,9 +81,26 @@ pub(super) fn is_copy(target: &Target, path: &str) -> bool {
     })
 }
 
-/// The host's images whose kernel lost its modules, each with the preset that builds it and its twin: an update
-/// built that one anew, and left the host's.
-pub(in crate::bootloader) fn lost(target: &Target) -> impl Iterator<Item = Lost> {
+/// The host's images whose kernel lost its modules, whether or not it is known how each is built: what builds it
+/// by hand is told where an apply would not.
+pub(in crate::bootloader) fn lost(target: &Target) -> Vec<Lost> {
+    let stale: Vec<String> = stale(target).map(|stale| stale.image).collect();
+    let by_hand = |own: &TargetPath, image: &str| {
+        // Without a preset beside ours an apply takes both away.
+        let is_needed = host_images::beside(own).is_some_and(|beside| target.text(&beside).is_some());
+        let name = own.file_name().trim_end_matches(".preset");
+        (is_needed && !stale.iter().any(|known| known == image)).then(|| format!("mkinitcpio -p {name}"))
+    };
+    let ours = all_presets(target).filter(|(path, _)| host_images::is_ours(path));
+    let ours =
+        ours.flat_map(|(own, presets)| presets.images().into_iter().map(move |image| (own, image.path)));
+    let lost = ours.filter(|(_, image)| target.without_modules.contains(image));
+    lost.map(|(own, path)| Lost { by_hand: by_hand(own, &path), path }).collect()
+}
+
+/// Of those, the ones that an apply builds, each with the preset that builds it and its twin: an update built that
+/// one anew, and left the host's.
+pub(super) fn stale(target: &Target) -> impl Iterator<Item = Stale> {
     let without = |path: &str| target.without_modules.contains(path);
     presets(target).filter_map(move |(path, presets)| {
         let (_, twin) = host_images::twin(&presets).ok()??;
@@ -91,20 +109,20 @@ pub(in crate::bootloader) fn lost(target: &Target) -> impl Iterator<Item = Lost>
         let kernel = presets.kernel(&twin.preset)?.to_owned();
         let config = presets.configs().ok()?.into_iter().find(|config| config.preset == twin.preset);
         let config = config.map(|config| config.path);
-        (without(&image) && is_new).then_some(Lost { image, twin, kernel, config })
+        (without(&image) && is_new).then_some(Stale { image, twin, kernel, config })
     })
 }
 
-/// A host's image that is no way back any more.
+/// A host's image that is no way back any more, and how it is one again.
 #[derive(Debug)]
-pub(in crate::bootloader) struct Lost {
-    pub(in crate::bootloader) image: String,
+pub(super) struct Stale {
+    image: String,
     twin: Image,
     kernel: String,
     config: Option<String>,
 }
 
-impl Lost {
+impl Stale {
     /// The step that builds it with the kernel that is there now, as its preset would. By name, so that nothing
     /// else is built with it, nor is it once more when it goes.
     pub(super) fn build(self) -> Step {
@@ -232,6 +250,35 @@ mod tests {
         assert_eq!(kept(&target, &host), Some((FIRST.to_owned(), true)));
         target.without_modules.remove(IMAGE);
         assert_eq!(kept(&target, &host), None);
+    }
+
+    #[test]
+    fn an_image_that_is_lost_is_named_whoever_can_build_it() {
+        let linux = format!("PRESETS=('a')\na_uki=\"{TWIN}\"\n");
+        let with_kernel = format!("{linux}a_kver=/boot/vmlinuz-linux\n");
+        let by_hand = Some("mkinitcpio -p neuron-host-linux".to_owned());
+        for (beside, is_built, wanted) in [
+            (Some(with_kernel.clone()), true, None),
+            (Some(linux), false, by_hand.clone()),
+            (Some(format!("{with_kernel}a_config=$(theirs)\n")), false, by_hand.clone()),
+            (Some(format!("{with_kernel}a_options=\"--cmdline $theirs\"\n")), false, by_hand),
+            (None, false, None),
+        ] {
+            let mut target = target(&[], 0);
+            let mut put = |name: &str, text: &str| {
+                let path = format!("/etc/mkinitcpio.d/{name}.preset");
+                target.files.insert(path.parse().unwrap(), FileState::config(text));
+            };
+            put("neuron-host-linux", &format!("PRESETS=('host')\nhost_uki=\"{IMAGE}\"\n"));
+            if let Some(text) = &beside {
+                put("linux", text);
+            }
+            assert!(lost(&target).is_empty(), "{beside:?}: the modules are there");
+            target.without_modules = [IMAGE.to_owned()].into();
+            let found: Vec<_> = lost(&target).into_iter().map(|lost| (lost.path, lost.by_hand)).collect();
+            assert_eq!(found, [(IMAGE.to_owned(), wanted)], "{beside:?}");
+            assert_eq!(stale(&target).count(), usize::from(is_built), "{beside:?}");
+        }
     }
 
     #[test]

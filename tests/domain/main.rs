@@ -8,6 +8,7 @@ mod daemon;
 mod define;
 mod disks;
 mod doctor;
+mod halting;
 mod libvirt;
 mod noted;
 mod pairs;

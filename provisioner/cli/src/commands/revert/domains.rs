@@ -50,7 +50,8 @@ impl Domains {
                         Err(format!("{error} (`vm undefine --forget` forgets it if that is gone for good)"))
                     }
                     Err(
-                        error @ (ProvisionError::DomainNotAsWritten { .. }
+                        error @ (ProvisionError::Libvirt(_)
+                        | ProvisionError::DomainNotAsWritten { .. }
                         | ProvisionError::OtherDomain { .. }),
                     ) => Err(error.to_string()),
                     Err(error) => return Err(error.into()),

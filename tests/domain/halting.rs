@@ -1,0 +1,33 @@
+//! A libvirt that answers, and not to everything: it is neither gone nor a reason to keep the GPU.
+
+use std::fs;
+
+use crate::daemon::daemon;
+use crate::define::{Desk, as_new, assert_code, instead_of_verb, steps, with_verbs};
+
+const LINUX: &str = "gpus = \"none\"\nkind = \"linux\"\n";
+
+/// The first question, which domains there are, is answered; the second, which of them run, is not.
+#[test]
+fn a_libvirt_that_fails_half_way_keeps_a_revert_from_nothing() {
+    let (daemon, desk) = (daemon(), Desk::new());
+    as_new(&daemon);
+    assert_code(&desk.define(&daemon, &desk.answers("one", LINUX), &[]), 0);
+    let second = "case \" $* \" in *' --all '*) exec $real \"$@\" ;; esac; echo 'error: not today' >&2";
+    instead_of_verb(&daemon, &desk, "list", second);
+    let refused = desk.undefine(&daemon, &[]);
+    let reverted = desk.run(&daemon, "", &["revert", "--yes", "--json"]);
+    with_verbs(&daemon);
+    assert_code(&refused, 3);
+    assert!(refused.stderr.contains("cannot list the domains: not today"), "{}", refused.stderr);
+    assert_code(&reverted, 0);
+    assert_eq!(steps(&reverted), ["vm-one deferred"], "{}", reverted.stdout);
+    assert!(reverted.stdout.contains("not today; later, run `neuron-provisioner vm undefine one`"));
+    assert!(daemon.virsh(&["dominfo", "one"]).is_ok());
+    let record = desk.bench.ground.target().join("var/lib/neuron-provisioner/domains.json");
+    assert!(fs::read_to_string(&record).unwrap().contains("\"one\""), "nothing was forgotten");
+    // The control: once it answers to everything, the same revert takes it back.
+    let reverted = desk.run(&daemon, "", &["revert", "--yes", "--json"]);
+    assert_code(&reverted, 0);
+    assert_eq!(steps(&reverted), ["vm-one done"], "{}", reverted.stdout);
+}

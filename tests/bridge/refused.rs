@@ -84,6 +84,25 @@ fn a_service_that_is_masked_starts_nothing() {
     }
 }
 
+/// netctl lets an interface want its service, and dhclient may be wanted by any target.
+#[test]
+fn a_service_that_something_else_wants_is_seen() {
+    for (unit, folder, wanted) in [
+        ("netctl-auto@enp5s0", "sys-subsystem-net-devices-enp5s0.device.wants", "netctl-auto@enp5s0.service"),
+        ("netctl-ifplugd@br0", "sys-subsystem-net-devices-br0.device.wants", "netctl-ifplugd@br0.service"),
+        ("dhclient@enp5s0", "network-online.target.wants", "dhclient@enp5s0.service"),
+        ("netctl-auto@wlan0", "sys-subsystem-net-devices-wlan0.device.wants", MADE),
+        ("netctl-auto@enp5s0", "sys-subsystem-net-devices-enp5s0.device.d", MADE),
+    ] {
+        let ground = ground(&[MANAGER]);
+        let units = ground.target().join("etc/systemd/system");
+        write(&units.join(format!("{folder}/{unit}.service")), "[Unit]\n").unwrap();
+        refused_or_not(&ground, &answers("br0", "enp5s0"), wanted);
+        symlink("/dev/null", units.join(format!("{unit}.service"))).unwrap();
+        refused_or_not(&ground, &answers("br0", "enp5s0"), MADE);
+    }
+}
+
 #[test]
 fn what_the_machine_has_already() {
     // Wireless, virtual, on another bridge, and a bridge of that name that is nobody's of ours.

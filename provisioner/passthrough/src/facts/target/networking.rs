@@ -17,6 +17,8 @@ pub use others::Other;
 use crate::facts::FactsError;
 use crate::root::{ReadError, Root};
 
+/// Where what is switched on and off on this system stands.
+const UNITS: &str = "/etc/systemd/system";
 const WANTED: &str = "/etc/systemd/system/multi-user.target.wants";
 /// Profiles of `NetworkManager`.
 pub const PROFILES: &str = "/etc/NetworkManager/system-connections";
@@ -133,7 +135,7 @@ impl Networking {
         let mut seen = Self::default();
         let services = [NetworkService::NetworkManager, NetworkService::Networkd];
         for service in services {
-            if starts(root, &format!("{}.service", service.name()))? {
+            if starts(root, WANTED, &format!("{}.service", service.name()))? {
                 seen.services.push(service);
             }
         }
@@ -169,15 +171,15 @@ impl Networking {
     }
 }
 
-/// Whether systemd starts a unit with the system: it is wanted, and not masked.
-fn starts(root: &Root, unit: &str) -> Result<bool, ReadError> {
+/// Whether systemd starts a unit with what wants it: it is in that folder, and not masked.
+fn starts(root: &Root, folder: &str, unit: &str) -> Result<bool, ReadError> {
     let is_masked = |unit: &str| {
-        let link = root.read_link(&format!("/etc/systemd/system/{unit}"))?;
+        let link = root.read_link(&format!("{UNITS}/{unit}"))?;
         Ok(link.is_some_and(|link| link == "/dev/null"))
     };
     let template = unit.split_once('@').map(|(name, _)| format!("{name}@.service"));
     let is_off = is_masked(unit)? || template.map_or(Ok(false), |template| is_masked(&template))?;
-    Ok(!is_off && root.exists(&format!("{WANTED}/{unit}"))?)
+    Ok(!is_off && root.exists(&format!("{folder}/{unit}"))?)
 }
 
 /// The files that may be ours there.

@@ -1,7 +1,9 @@
 //! Services beside the two that make bridges here: each brings interfaces up by itself, a bridge and its
 //! card among them.
 
-use super::{Networking, WANTED, starts};
+use std::collections::BTreeSet;
+
+use super::{Networking, UNITS, starts};
 use crate::root::{ReadError, Root};
 
 /// Their names, and whether what stands behind an `@` in a unit's name is the only interface that it has.
@@ -16,7 +18,7 @@ const KNOWN: [(&str, bool); 7] = [
 ];
 
 /// A service that starts with the system and has interfaces of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Other {
     /// Its unit.
     pub unit: String,
@@ -43,13 +45,19 @@ impl Other {
 }
 
 pub(super) fn read(root: &Root, seen: &mut Networking) -> Result<(), ReadError> {
-    for unit in root.list(WANTED)?.unwrap_or_default() {
-        if let Some(other) = Other::of(&unit)
-            && starts(root, &unit)?
-        {
-            seen.others.push(other);
+    // Some are wanted by an interface, others by `network.target`: by what, is no matter.
+    let mut found = BTreeSet::new();
+    for folder in root.list(UNITS)?.unwrap_or_default().iter().filter(|name| name.ends_with(".wants")) {
+        let folder = format!("{UNITS}/{folder}");
+        for unit in root.list(&folder)?.unwrap_or_default() {
+            if let Some(other) = Other::of(&unit)
+                && starts(root, &folder, &unit)?
+            {
+                found.insert(other);
+            }
         }
     }
+    seen.others.extend(found);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::daemon::daemon;
-use crate::define::{Desk, as_new, assert_code, instead_of_verb, steps, with_verbs};
+use crate::define::{Desk, as_new, assert_code, instead_of_verb, steps, with_verbs, without_verb};
 
 const LINUX: &str = "gpus = \"none\"\nkind = \"linux\"\n";
 
@@ -30,4 +30,36 @@ fn a_libvirt_that_fails_half_way_keeps_a_revert_from_nothing() {
     let reverted = desk.run(&daemon, "", &["revert", "--yes", "--json"]);
     assert_code(&reverted, 0);
     assert_eq!(steps(&reverted), ["vm-one done"], "{}", reverted.stdout);
+}
+
+/// It lists its domains: `--forget` would refuse, so nobody is sent there.
+#[test]
+fn a_libvirt_that_tells_nothing_of_a_domain_is_not_gone() {
+    let (daemon, desk) = (daemon(), Desk::new());
+    as_new(&daemon);
+    let answers = desk.answers("one", LINUX);
+    assert_code(&desk.define(&daemon, &answers, &[]), 0);
+    let mut said = Vec::new();
+    // The list is the control: without it nobody knows whether anything is there.
+    for (verb, is_gone) in [("dumpxml", false), ("list", true)] {
+        without_verb(&daemon, &desk, verb);
+        let all = [
+            desk.define(&daemon, &answers, &[]),
+            desk.undefine(&daemon, &[]),
+            desk.run(&daemon, "", &["revert", "--yes", "--json"]),
+        ];
+        with_verbs(&daemon);
+        said.push((is_gone, all));
+    }
+    for (is_gone, [define, undefine, revert]) in said {
+        assert_eq!((define.code, undefine.code, revert.code), (3, 3, 0), "{}", revert.stderr);
+        assert_eq!(steps(&revert), ["vm-one deferred"], "{}", revert.stdout);
+        for text in [define.stderr, undefine.stderr, revert.stdout] {
+            let text = text.replace("\n       ", " ");
+            assert!(text.contains("not today"), "{text}");
+            assert_eq!(text.contains("does not answer") && text.contains("--forget"), is_gone, "{text}");
+            assert_eq!(text.contains("cannot read domain one"), !is_gone, "{text}");
+        }
+    }
+    assert_code(&desk.undefine(&daemon, &[]), 0);
 }

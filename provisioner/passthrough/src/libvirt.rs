@@ -92,14 +92,18 @@ impl Libvirt {
 
     /// What a domain is at its next start, its passwords too; `None` where there is none of that name.
     pub fn domain(&self, name: &str) -> Result<Option<String>, LibvirtError> {
-        let Some(uuid) = self.uuid(name)? else { return Ok(None) };
-        let arguments = ["dumpxml", "--inactive", "--security-info", "--domain", &uuid];
-        self.virsh(&format!("read domain {name}"), &arguments).map(Some)
+        self.uuid(name)?.map(|uuid| self.domain_of((name, &uuid))).transpose()
+    }
+
+    /// The same of a domain whose UUID is known.
+    pub(crate) fn domain_of(&self, (name, uuid): (&str, &str)) -> Result<String, LibvirtError> {
+        let arguments = ["dumpxml", "--inactive", "--security-info", "--domain", uuid];
+        self.virsh(&format!("read domain {name}"), &arguments)
     }
 
     /// The UUID of a domain. It is all that virsh is told: it would take a name for the number of a
     /// machine that runs, or for the UUID of another one, before it looks for one of that name.
-    fn uuid(&self, name: &str) -> Result<Option<String>, LibvirtError> {
+    pub(crate) fn uuid(&self, name: &str) -> Result<Option<String>, LibvirtError> {
         Ok(self.uuids()?.into_iter().find(|(_, there)| there == name).map(|(uuid, _)| uuid))
     }
 

@@ -144,7 +144,7 @@ pub fn prepare_definition(
     let name = name.to_owned();
     let record = Domains::load(target)?;
     record.of_same_libvirt(&name, libvirt)?;
-    let there = libvirt.domain(&name).map_err(|said| record.unanswered(&name, said))?;
+    let there = record.ask(libvirt, &name)?;
     let capabilities = capabilities(machine, target, libvirt)?;
     let existing = there.as_deref().map(|xml| read(&name, xml)).transpose()?;
     let kept = existing.as_ref().map(|existing| &existing.kept);

@@ -128,8 +128,14 @@ impl Domains {
         BTreeSet::into_iter(unneeded).collect()
     }
 
-    /// What it means that a libvirt did not answer: the one that has a domain of ours may be gone.
-    pub(super) fn unanswered(&self, name: &str, said: LibvirtError) -> ProvisionError {
+    /// What libvirt has of a name. Where not even a list comes, that libvirt may be gone; one that lists its
+    /// domains and tells no more of one is there.
+    pub(super) fn ask(&self, libvirt: &Libvirt, name: &str) -> Result<Option<String>, ProvisionError> {
+        let uuid = libvirt.uuid(name).map_err(|said| self.unanswered(name, said))?;
+        Ok(uuid.map(|uuid| libvirt.domain_of((name, &uuid))).transpose()?)
+    }
+
+    fn unanswered(&self, name: &str, said: LibvirtError) -> ProvisionError {
         match self.defined.get(name) {
             Some(known) => {
                 ProvisionError::LibvirtGone { name: name.to_owned(), connect: known.connect.clone(), said }

@@ -39,7 +39,7 @@ pub fn prepare_undefinition(
     let record = Domains::load(target)?;
     let Some(name) = named(&record, name)? else { return Ok(None) };
     record.of_same_libvirt(&name, libvirt)?;
-    let now = libvirt.domain(&name).map_err(|said| record.unanswered(&name, said))?;
+    let now = record.ask(libvirt, &name)?;
     let Some(known) = record.defined.get(&name) else {
         if now.is_none() {
             return Ok(None);

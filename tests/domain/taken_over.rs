@@ -222,11 +222,24 @@ fn a_libvirt_that_is_gone_is_named_and_forgotten() {
     assert_eq!(steps(&reverted), ["vm-kept deferred"], "{}{}", reverted.stdout, reverted.stderr);
     assert!(reverted.stdout.contains("vm undefine --forget"), "{}", reverted.stdout);
     assert_eq!(fs::read_to_string(&file).unwrap(), gone, "nothing was forgotten unasked");
+    // Its file is there, by whatever name: that libvirt is only stopped, and would start it again.
+    let uuid = crate::libvirt::between(&before, "<uuid>", "</uuid>");
+    let folder = desk.bench.ground.target().join("etc/libvirt/qemu");
+    let file_of = |uuid: &str| {
+        let text = format!("<domain><name>mine</name><uuid>{uuid}</uuid></domain>");
+        neuron_tests::write(&folder.join("mine.xml"), text).unwrap();
+    };
+    file_of(uuid);
+    let stopped = run(&["vm", "undefine", "--yes", "--json", "--forget"]);
+    assert_code(&stopped, 3);
+    let said = stopped.stderr.replace("\n       ", " ");
+    assert!(said.contains("/etc/libvirt/qemu/mine.xml still has it"), "{said}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), gone);
+    file_of("11111111-2222-4333-8444-555555555555");
     let forgotten = run(&["vm", "undefine", "--yes", "--json", "--forget"]);
     assert_code(&forgotten, 0);
     assert_eq!(steps(&forgotten), ["backup done", "domain done"]);
     assert!(!file.exists());
-    let uuid = crate::libvirt::between(&before, "<uuid>", "</uuid>");
     let kept = fs::read_to_string(state(&desk).join(format!("domain-{uuid}.xml"))).unwrap();
     assert!(kept.contains("geheim"), "{kept}");
     assert!(is_ours(&daemon, "kept"), "it is there all the same");

@@ -15,6 +15,9 @@ use program::Program;
 /// The libvirt of the running system.
 pub const SYSTEM: &str = "qemu:///system";
 
+/// Where the libvirt of the running system keeps its domains, whether it runs or not.
+pub(crate) const KEPT: &str = "/etc/libvirt/qemu";
+
 /// Whether a connection URI leads to the libvirt of the running system.
 pub fn is_of_this_system(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once("://") else { return false };

@@ -3,12 +3,12 @@
 
 use super::ProvisionError;
 use super::define::outcome;
-use super::domains::{Domains, back_up};
+use super::domains::{Defined, Domains, back_up};
 use super::guest::refused;
 use super::undefine::named;
 use crate::apply::{StepOutcome, StepResult};
-use crate::libvirt::Libvirt;
-use crate::root::Root;
+use crate::libvirt::{KEPT, Libvirt, is_of_this_system};
+use crate::root::{ReadError, Root};
 
 /// What is forgotten.
 #[derive(Debug)]
@@ -21,7 +21,8 @@ pub struct Forgetting {
 }
 
 /// Finds out what would be forgotten; `None` where nothing is known. A libvirt that answers can take its
-/// domain back, and is not forgotten.
+/// domain back, and is not forgotten; nor is one whose file this system's libvirt still has: that may be
+/// stopped for a while only, and would start the domain with the host, GPU and all.
 pub fn prepare_forgetting(target: &Root, name: Option<&str>) -> Result<Option<Forgetting>, ProvisionError> {
     let record = Domains::load(target)?;
     let Some(name) = named(&record, name)? else { return Ok(None) };
@@ -37,7 +38,32 @@ pub fn prepare_forgetting(target: &Root, name: Option<&str>) -> Result<Option<Fo
             "leave --forget out: it is taken back there".to_owned(),
         ));
     }
+    if let Some(path) = kept_here(target, known)? {
+        return Err(refused(
+            format!("vm.{name}"),
+            format!("{path} still has it: a libvirt that does not run now finds it there"),
+            format!(
+                "start libvirt, or install it and its client again, and leave --forget out; where no libvirt is to come \
+                 back, move {path} away first"
+            ),
+        ));
+    }
     Ok(Some(Forgetting { name, connect, record }))
+}
+
+/// The file in which the libvirt of this system keeps a domain of ours; somebody may have renamed it.
+fn kept_here(target: &Root, known: &Defined) -> Result<Option<String>, ReadError> {
+    if !is_of_this_system(&known.connect) {
+        return Ok(None);
+    }
+    for name in target.list(KEPT)?.unwrap_or_default() {
+        let path = format!("{KEPT}/{name}");
+        let is_it = |text: String| text.contains(&known.uuid);
+        if name.ends_with(".xml") && target.attribute(&path)?.is_some_and(is_it) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 /// Forgets it. What bore its name before is kept in a file: nobody can bring it back any more.

@@ -10,17 +10,15 @@ use super::seen::{List, Seen};
 use super::{Finding, KnownDomain, Missing, Status, functions};
 use crate::guest::existing::{Existing, is_same};
 use crate::id::PciAddress;
+use crate::libvirt::KEPT;
 use crate::text::vfio_devices::Recorded as Function;
 
 pub(super) use kvm::kvm;
 pub(super) use needs::{disk, firmware, memory, network};
 
-/// Where libvirt keeps its domains.
-const DOMAINS: &str = "/etc/libvirt/qemu";
-
 /// The domain's text as libvirt keeps it; `None` where it has none of that name.
 fn kept(seen: &Seen<'_>, known: &KnownDomain) -> Result<Option<String>, Finding> {
-    let text = seen.target_root.read(&format!("{DOMAINS}/{}.xml", known.name));
+    let text = seen.target_root.read(&format!("{KEPT}/{}.xml", known.name));
     Ok(text
         .map_err(|error| Finding::unread(&error))?
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
@@ -79,7 +77,7 @@ fn one_domain(seen: &Seen<'_>, known: &KnownDomain) -> Finding {
         return Finding::fail("a run that defined it was cut off in the middle", anew(known));
     };
     match Existing::parse(&text) {
-        Err(why) => Finding::fail(format!("{DOMAINS}/{}.xml: {why}", known.name), anew(known)),
+        Err(why) => Finding::fail(format!("{KEPT}/{}.xml: {why}", known.name), anew(known)),
         Ok(existing) if existing.kept.uuid != known.uuid => Finding::fail(
             format!("libvirt has another one of this name, {}", existing.kept.uuid),
             format!("{} with --replace; or choose another name in the answers", anew(known)),

@@ -1,10 +1,11 @@
 //! What a domain needs of the host to start: its disk, firmware and TPM, network, memory.
 
-use super::{DOMAINS, Finding, KnownDomain, Seen, anew, of_each};
+use super::{Finding, KnownDomain, Seen, anew, of_each};
 use crate::facts::shared_memory::{Holder, open_by, running};
 use crate::facts::{FactsError, is_bridge, node_memory_mib};
 use crate::guest::domain::{HOST_MEMORY, NODE_MEMORY};
 use crate::guest::existing::{Existing, NetworkSource};
+use crate::libvirt::KEPT;
 use crate::root::{NodeKind, ReadError, Root};
 
 /// Where the descriptions lie by which libvirt finds firmware.
@@ -129,7 +130,7 @@ pub(in super::super) fn network(seen: &Seen<'_>) -> Vec<Finding> {
 
 fn of_libvirt(seen: &Seen<'_>, name: &str) -> Result<Finding, ReadError> {
     let is_up = seen.machine_root.exists(&format!("/run/libvirt/network/{name}.xml"))?;
-    let is_automatic = seen.target_root.exists(&format!("{DOMAINS}/networks/autostart/{name}.xml"))?;
+    let is_automatic = seen.target_root.exists(&format!("{KEPT}/networks/autostart/{name}.xml"))?;
     Ok(match (is_up, is_automatic) {
         (false, _) => Finding::fail(
             format!("libvirt's network `{name}` is not up"),

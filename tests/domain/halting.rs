@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::daemon::daemon;
-use crate::define::{Desk, as_new, assert_code, instead_of_verb, steps, with_verbs, without_verb};
+use crate::define::{CONNECT, Desk, as_new, assert_code, instead_of_verb, steps, with_verbs, without_verb};
 
 const LINUX: &str = "gpus = \"none\"\nkind = \"linux\"\n";
 
@@ -62,4 +62,23 @@ fn a_libvirt_that_tells_nothing_of_a_domain_is_not_gone() {
         }
     }
     assert_code(&desk.undefine(&daemon, &[]), 0);
+}
+
+/// What an earlier run left in another libvirt is no remainder of what is taken back here.
+#[test]
+fn a_network_of_another_libvirt_is_left_to_that_one() {
+    let (daemon, desk) = (daemon(), Desk::new());
+    as_new(&daemon);
+    assert_code(&desk.define(&daemon, &desk.answers("one", LINUX), &[]), 0);
+    let file = desk.bench.ground.target().join("var/lib/neuron-provisioner/domains.json");
+    let read = || serde_json::from_str::<serde_json::Value>(&fs::read_to_string(&file).unwrap()).unwrap();
+    let other =
+        serde_json::json!({ "connect": CONNECT.replace("libvirt-sock", "no-such-sock"), "name": "default" });
+    let mut record = read();
+    record["networks"].as_array_mut().unwrap().push(other.clone());
+    fs::write(&file, record.to_string()).unwrap();
+    let gone = desk.undefine(&daemon, &[]);
+    assert_code(&gone, 0);
+    assert_eq!(steps(&gone), ["domain done", "network-autostart reverted"]);
+    assert_eq!(read()["networks"], serde_json::json!([other]), "it is not forgotten either");
 }

@@ -119,12 +119,15 @@ impl Domains {
         }
     }
 
-    /// Takes out the networks that no domain of their libvirt needs any more.
-    pub(super) fn take_unneeded(&mut self) -> Vec<Network> {
-        let defined = &self.defined;
-        let is_needed = |network: &Network| defined.values().any(|known| known.connect == network.connect);
-        let (needed, unneeded) = std::mem::take(&mut self.networks).into_iter().partition(is_needed);
-        self.networks = needed;
+    /// Takes out the networks of a libvirt, once no domain there needs them any more. Those of others stay:
+    /// whoever takes one back there asks that libvirt, which may not answer now.
+    pub(super) fn take_unneeded(&mut self, connect: &str) -> Vec<Network> {
+        if self.defined.values().any(|known| known.connect == connect) {
+            return Vec::new();
+        }
+        let is_there = |network: &Network| network.connect == connect;
+        let (unneeded, others) = std::mem::take(&mut self.networks).into_iter().partition(is_there);
+        self.networks = others;
         BTreeSet::into_iter(unneeded).collect()
     }
 
@@ -250,10 +253,13 @@ mod tests {
         let mut record = first(&["qemu+ssh://a/system"]);
         let other = Network { connect: SYSTEM.to_owned(), name: "default".to_owned() };
         record.networks.insert(other.clone());
-        assert_eq!(record.take_unneeded(), [other]);
-        assert!(record.take_unneeded().is_empty(), "the other one's domain is still there");
+        let connect = "qemu+ssh://a/system";
+        assert!(record.take_unneeded(connect).is_empty(), "its domain is still there");
         record.defined.clear();
-        assert_eq!(record.take_unneeded().len(), 1);
+        let taken = record.take_unneeded(connect);
+        assert_eq!(taken.iter().map(|network| network.connect.as_str()).collect::<Vec<_>>(), [connect]);
+        assert_eq!(record.networks, BTreeSet::from([other.clone()]), "another one's stay");
+        assert_eq!(record.take_unneeded(SYSTEM), [other]);
     }
 
     #[test]

@@ -76,9 +76,8 @@ pub fn forget(target: &Root, forgetting: Forgetting) -> Result<Vec<StepOutcome>,
         let why = format!("what bore the name before it is in {path}");
         steps.push(outcome("backup", StepResult::Done, Some(why)));
     }
-    // They come up with a host whose libvirt is gone as little as the domain does; those of others stay.
-    let unneeded = record.take_unneeded().into_iter();
-    record.networks.extend(unneeded.filter(|network| network.connect != connect));
+    // They come up with a host whose libvirt is gone as little as the domain does.
+    record.take_unneeded(&connect);
     record.save(target)?;
     steps.push(outcome("domain", StepResult::Done, Some("it is forgotten".to_owned())));
     Ok(steps)

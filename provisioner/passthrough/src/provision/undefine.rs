@@ -2,7 +2,7 @@
 
 use super::ProvisionError;
 use super::define::{DefineError, outcome, read};
-use super::domains::{Domains, Network, back_up};
+use super::domains::{Domains, back_up};
 use super::guest::refused;
 use crate::apply::{StepOutcome, StepResult};
 use crate::guest::existing::is_same;
@@ -128,8 +128,8 @@ pub fn undefine(
         left.extend(as_before.err().map(|error| in_full(&error)));
     }
     record.defined.remove(name);
-    for network in record.take_unneeded() {
-        match no_longer_automatic(&network) {
+    for network in record.take_unneeded(libvirt.uri()) {
+        match no_longer_automatic(libvirt, &network.name) {
             Ok(false) => {}
             Ok(true) => steps.push(outcome("network-autostart", StepResult::Reverted, None)),
             Err(error) => {
@@ -152,8 +152,7 @@ fn untouched(error: &LibvirtError, steps: &[StepOutcome]) -> DefineError {
 }
 
 /// Whether a network came up with the host, and does no more.
-fn no_longer_automatic(Network { connect, name }: &Network) -> Result<bool, LibvirtError> {
-    let libvirt = Libvirt::at(connect);
+fn no_longer_automatic(libvirt: &Libvirt, name: &str) -> Result<bool, LibvirtError> {
     let is_automatic = libvirt.network(name)?.is_some_and(|network| network.is_automatic);
     if is_automatic {
         libvirt.set_network_automatic(name, false)?;

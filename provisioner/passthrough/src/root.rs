@@ -27,6 +27,9 @@ use crate::step::{FileState, Owner};
 /// How much of two files is compared at a time.
 const BLOCK: usize = 1 << 16;
 
+/// Where the kernel keeps who may use a file beside its owner and group. Source: acl(5).
+const ACL: &str = "system.posix_acl_access";
+
 /// A path that could not be read though it may be there.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {path}")]
@@ -259,6 +262,25 @@ impl Root {
             Ok(stat) => Ok(Some(Node::of(&stat))),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(ReadError { path: absolute(path), source: errno.into() }),
+        }
+    }
+
+    /// Whether what stands at a path, symlinks resolved, has an access control list: who may use it is then
+    /// more than its mode tells. A capture has none.
+    pub fn has_acl(&self, path: &str) -> Result<bool, ReadError> {
+        let Some(fd) = self.descriptor() else { return Ok(false) };
+        let wrong = |source: io::Error| ReadError { path: absolute(path), source };
+        let found = match open_in(fd, path, OFlag::O_PATH) {
+            Ok(found) => found,
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(false),
+            Err(errno) => return Err(wrong(errno.into())),
+        };
+        // Of a descriptor that opens nothing, the kernel tells attributes by this name only.
+        let name = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&found));
+        match rustix::fs::getxattr(name, ACL, &mut [0_u8; 0][..]) {
+            Ok(_) => Ok(true),
+            Err(rustix::io::Errno::NODATA | rustix::io::Errno::OPNOTSUPP) => Ok(false),
+            Err(errno) => Err(wrong(errno.into())),
         }
     }
 

@@ -8,6 +8,25 @@ use crate::text::{TextError, accounts, qemu_conf};
 /// The users that distributions make for it, where `qemu.conf` shows none: Debian and Arch, others.
 const USERS: [&str; 2] = ["libvirt-qemu", "qemu"];
 
+/// Whether QEMU may open the kernel's virtualization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// It may.
+    Open,
+    /// Not by the mode; there is an access control list besides, which nobody read.
+    Unknown {
+        /// Who may not.
+        why: String,
+    },
+    /// It may not: libvirt would try for minutes, and then emulate the processor or not start at all.
+    Closed {
+        /// Who may not.
+        why: String,
+        /// What to do about it.
+        hint: String,
+    },
+}
+
 /// The user that QEMU runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -54,19 +73,20 @@ impl Account {
         bits & 0o6 == 0o6
     }
 
-    /// Why it cannot use the virtualization that is there, and what to do about it; `None` where it can.
-    /// libvirt would try for minutes, and then emulate the processor or not start at all.
-    pub fn kept_out(&self, kvm: &Kvm) -> Option<(String, String)> {
-        let device = kvm.device?;
-        if self.may_use(device.mode, device.owner) {
-            return None;
-        }
+    /// Whether it may open the virtualization; what is not there, nobody is kept from.
+    pub fn access(&self, kvm: &Kvm) -> Access {
+        let Some(device) = kvm.device.filter(|device| !self.may_use(device.mode, device.owner)) else {
+            return Access::Open;
+        };
         let (name, group) = (&self.name, accounts::name_of(&kvm.groups, device.owner.gid));
         let owner = accounts::name_of(&kvm.passwd, device.owner.uid);
         let why = format!(
             "libvirt runs QEMU as {name}, which may not open {KVM} (of {owner} and the group {group}, mode {:04o})",
             device.mode
         );
+        if kvm.has_acl {
+            return Access::Unknown { why: format!("{why}, but for its access control list") };
+        }
         let hint = if device.owner.gid != 0 && device.mode >> 3 & 0o6 == 0o6 {
             format!("as root, `usermod --append --groups {group} {name}`, then restart libvirt")
         } else {
@@ -75,7 +95,7 @@ impl Account {
                  if that is not enough, look for another rule about it in /etc/udev/rules.d"
             )
         };
-        Some((why, hint))
+        Access::Closed { why, hint }
     }
 }
 
@@ -96,7 +116,7 @@ mod tests {
     fn kvm(conf: &str, groups: &str, (mode, uid, gid): (u32, u32, u32)) -> Kvm {
         let device = Node { kind: NodeKind::Device, mode, owner: Owner { uid, gid }, size: 0 };
         let (passwd, groups) = (PASSWD.to_owned(), groups.to_owned());
-        Kvm { device: Some(device), qemu_conf: conf.to_owned(), passwd, groups }
+        Kvm { device: Some(device), has_acl: false, qemu_conf: conf.to_owned(), passwd, groups }
     }
 
     #[test]
@@ -119,16 +139,20 @@ mod tests {
             ("user = \"root\"\n", GROUPS, usual, Ok("root")),
             ("user = \"4711\"\n", GROUPS, usual, Err("usermod --append --groups kvm 4711")),
         ] {
-            let kvm = kvm(conf, groups, device);
+            let mut kvm = kvm(conf, groups, device);
             let account = Account::of(&kvm).unwrap();
-            match (account.kept_out(&kvm), wanted) {
-                (None, Ok(name)) => assert_eq!(account.name, name, "{conf}"),
-                (Some((why, hint)), Err(wanted)) => {
+            match (account.access(&kvm), wanted) {
+                (Access::Open, Ok(name)) => assert_eq!(account.name, name, "{conf}"),
+                (Access::Closed { why, hint }, Err(wanted)) => {
                     assert!(why.contains(&format!("as {}, which may not", account.name)), "{why}");
                     assert!(hint.contains(wanted), "{conf} {device:?}: {hint}");
                 }
                 (found, wanted) => panic!("{conf} {groups} {device:?}: {found:?}, not {wanted:?}"),
             }
+            kvm.has_acl = true;
+            let is_open = account.access(&kvm) == Access::Open;
+            assert_eq!(is_open, wanted.is_ok(), "{conf} {device:?}");
+            assert!(is_open || matches!(account.access(&kvm), Access::Unknown { .. }), "{conf} {device:?}");
         }
     }
 

@@ -16,7 +16,7 @@ use crate::facts::Kvm;
 use crate::guest::capabilities::{Capabilities, InvalidCapabilities};
 use crate::guest::domain::Domain;
 use crate::guest::existing::Existing;
-use crate::guest::qemu::Account;
+use crate::guest::qemu::{Access, Account};
 use crate::libvirt::{
     FirmwareState, Image, ImageError, Libvirt, LibvirtError, has_program, is_of_this_system,
 };
@@ -349,7 +349,11 @@ fn kept_out(
     match Kvm::read(machine, target) {
         // Where the user stands in a file of root's, it is libvirt itself that tells.
         Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => Ok(None),
-        read => Ok(read?.and_then(|kvm| Account::of(&kvm).ok()?.kept_out(&kvm))),
+        read => Ok(read?.and_then(|kvm| match Account::of(&kvm).ok()?.access(&kvm) {
+            Access::Closed { why, hint } => Some((why, hint)),
+            // Where only a list that nobody read could let it in, it is libvirt that tells.
+            Access::Unknown { .. } | Access::Open => None,
+        })),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Finding, Seen, of_each};
 use crate::facts::{KVM, Kvm};
-use crate::guest::qemu::Account;
+use crate::guest::qemu::{Access, Account};
 use crate::root::ReadError;
 
 pub(in super::super) fn kvm(seen: &Seen<'_>) -> Vec<Finding> {
@@ -27,9 +27,12 @@ fn look(seen: &Seen<'_>) -> Result<Finding, ReadError> {
     }
     Ok(match Account::of(&kvm) {
         Err(why) => Finding::unknown(why, format!("say it in /etc/libvirt/qemu.conf, and look at {KVM}")),
-        Ok(account) => match account.kept_out(&kvm) {
-            Some((why, hint)) => Finding::fail(why, hint),
-            None => Finding::pass(format!(
+        Ok(account) => match account.access(&kvm) {
+            Access::Closed { why, hint } => Finding::fail(why, hint),
+            Access::Unknown { why } => {
+                Finding::unknown(why, format!("`getfacl {KVM}` shows whom that lets in"))
+            }
+            Access::Open => Finding::pass(format!(
                 "{KVM} is there, and {}, as which QEMU runs, may open it",
                 account.name
             )),

@@ -211,7 +211,7 @@ mod tests {
     fn where_no_copy_will_ever_fit_that_is_said() {
         let said = |image_is_there: bool, free: u64| {
             let mut target = target(&[], free);
-            let preset = FileState::config(&format!("PRESETS=('a')\na_uki=\"{TWIN}\"\n"));
+            let preset = FileState::config(format!("PRESETS=('a')\na_uki=\"{TWIN}\"\n"));
             target.files.insert("/etc/mkinitcpio.d/linux.preset".parse().unwrap(), preset);
             if !image_is_there {
                 target.boot_files.remove(IMAGE);

@@ -59,7 +59,7 @@ fn kept_here(target: &Root, known: &Defined) -> Result<Option<String>, ReadError
     for name in target.list(KEPT)?.unwrap_or_default() {
         let path = format!("{KEPT}/{name}");
         let is_it = |text: String| text.contains(&known.uuid);
-        if name.ends_with(".xml") && target.attribute(&path)?.is_some_and(is_it) {
+        if name.strip_suffix(".xml").is_some() && target.attribute(&path)?.is_some_and(is_it) {
             return Ok(Some(path));
         }
     }

@@ -47,7 +47,9 @@ impl Other {
 pub(super) fn read(root: &Root, seen: &mut Networking) -> Result<(), ReadError> {
     // Some are wanted by an interface, others by `network.target`: by what, is no matter.
     let mut found = BTreeSet::new();
-    for folder in root.list(UNITS)?.unwrap_or_default().iter().filter(|name| name.ends_with(".wants")) {
+    for folder in
+        root.list(UNITS)?.unwrap_or_default().iter().filter(|name| name.strip_suffix(".wants").is_some())
+    {
         let folder = format!("{UNITS}/{folder}");
         for unit in root.list(&folder)?.unwrap_or_default() {
             if let Some(other) = Other::of(&unit)

@@ -138,6 +138,58 @@ fn a_bridge_that_somebody_changed_is_no_drift() {
     }
 }
 
+/// One file edited, another one of the same bridge gone: all of it is left, and everybody says so.
+#[test]
+fn a_bridge_with_a_changed_file_and_one_that_is_gone_is_left_as_well() {
+    for (service, gone) in [
+        (MANAGER, format!("{PROFILES}/neuron-br0-port.nmconnection")),
+        (NETWORKD, format!("{NETWORKS}/05-neuron-br0.netdev")),
+    ] {
+        let ground = with_bridge(service);
+        let document = |verb: &str| -> serde_json::Value {
+            serde_json::from_str(&run(&ground, &usual(), &[verb, "--json"]).stdout).unwrap()
+        };
+        let of_files = || {
+            let report = document("doctor");
+            let all = report["checks"].as_array().unwrap().iter().filter(|check| check["id"] == "files");
+            all.map(|check| check["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let shown = |path: &str| {
+            let text = run(&ground, &usual(), &["status"]).stdout;
+            text.lines().find(|line| line.contains(path)).unwrap().to_owned()
+        };
+        let before = document("status")["state"].clone();
+        // Gone alone, it comes back with the next apply, and nobody says that it is left.
+        let made = text(&ground, &gone);
+        fs::remove_file(ground.target().join(&gone)).unwrap();
+        assert_eq!(
+            (document("status")["left"].clone(), of_files()),
+            (serde_json::json!([]), vec!["fail".to_owned()])
+        );
+        assert!(shown(&gone).ends_with("  changed"), "{service}: {}", shown(&gone));
+        assert_eq!(run(&ground, &usual(), &["apply", "--yes"]).code, 4);
+        assert_eq!(text(&ground, &gone), made);
+        ground.boot("33333333-3333-4333-8333-333333333333").unwrap();
+        assert_eq!(document("status")["state"], before);
+        // With another one edited, it does not.
+        let edited = edit(&ground, service);
+        fs::remove_file(ground.target().join(&gone)).unwrap();
+        for again in [false, true] {
+            let status = document("status");
+            assert_eq!(status["state"], before, "{service} {again}: {status:#}");
+            assert_eq!(
+                (status["left"].as_array().unwrap().len(), of_files()),
+                (2, vec!["pass".to_owned(); 2])
+            );
+            for path in [&gone, &edited] {
+                assert!(shown(path).ends_with("changed, and left as it is"), "{service}: {}", shown(path));
+            }
+            assert_eq!(run(&ground, &usual(), &["apply", "--yes"]).code, 0, "{service} {again}");
+            assert!(!ground.target().join(&gone).exists(), "{service}: apply leaves it");
+        }
+    }
+}
+
 #[test]
 fn a_bridge_that_somebody_changed_is_left_whole_and_named() {
     for service in [MANAGER, NETWORKD] {

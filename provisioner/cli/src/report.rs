@@ -256,6 +256,8 @@ pub(crate) struct StatusReport {
     pub(crate) files: Vec<TargetPath>,
     /// Files of ours that somebody changed.
     pub(crate) drifted: Vec<TargetPath>,
+    /// Those of them that belong to a bridge which is left as it is.
+    pub(crate) left: Vec<TargetPath>,
     /// Kernel parameters of ours.
     pub(crate) parameters: Vec<String>,
     /// What is in place and without effect, in sentences.
@@ -324,6 +326,7 @@ impl From<Status> for StatusReport {
             reverting: status.reverting,
             files: status.files,
             drifted: status.drifted,
+            left: status.left,
             parameters: status.parameters,
             not_in_force: status.not_in_force,
             open_rebuilds: status.open_rebuilds,

@@ -35,6 +35,7 @@ mod guest;
 mod handed;
 mod hugepages;
 mod kernel_install;
+mod left;
 mod looking_glass;
 mod refusal;
 mod renew;
@@ -267,6 +268,8 @@ pub struct Status {
     pub boots: Boots,
     /// Files of ours that somebody changed.
     pub drifted: Vec<TargetPath>,
+    /// Those of them that belong to a bridge which is left as it is.
+    pub left: Vec<TargetPath>,
     /// Files of ours.
     pub files: Vec<TargetPath>,
     /// Kernel parameters of ours.

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use console::style;
-use neuron_passthrough::guest::bridge;
 use neuron_passthrough::provision::{self, FirstBootOutcome, Standing, TrialStage};
 
 use crate::args::Common;
@@ -127,10 +126,10 @@ pub(crate) fn text(report: &StatusReport) -> String {
     }
     let width = report.files.iter().map(|path| path.as_str().len()).max().unwrap_or_default();
     for path in &report.files {
-        let mark = match (report.drifted.contains(path), bridge::of(path.as_str())) {
+        let mark = match (report.drifted.contains(path), report.left.contains(path)) {
             (false, _) => style("in place").green(),
-            (true, None) => style("changed").red(),
-            (true, Some(_)) => style("changed, and left as it is").yellow(),
+            (true, false) => style("changed").red(),
+            (true, true) => style("changed, and left as it is").yellow(),
         };
         let _ = writeln!(out, "  {:width$}  {mark}", path.as_str());
     }

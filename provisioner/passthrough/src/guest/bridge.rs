@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-pub use files::of;
+pub use files::{left, of};
 
 use crate::answers::{Answers, Mode, Network, NetworkKind};
 use crate::facts::target::NetworkService;

@@ -52,14 +52,14 @@ fn own<'a>(inputs: &Inputs<'a>) -> impl Iterator<Item = (&'a str, &'a TargetPath
     inputs.ours.files.keys().filter_map(|path| Some((bridge::of(path.as_str())?, path)))
 }
 
-/// The bridges of which somebody changed a file, and one such file: half of what makes a bridge could take
-/// the network away, so all of it stays. What somebody took away is written anew.
+/// The bridges that are left, and a file of each that somebody changed.
 fn edited<'a>(inputs: &Inputs<'a>) -> BTreeMap<&'a str, &'a TargetPath> {
-    let is_edited = |path: &TargetPath| {
-        let (here, own) = (inputs.target.files.get(path), inputs.ours.files.get(path));
-        here.zip(own).is_some_and(|(here, own)| *here != FileState::Absent && *here != own.written)
+    let is_changed = |path: &&TargetPath| {
+        let (here, own) = (inputs.target.files.get(*path), inputs.ours.files.get(*path));
+        here.zip(own).is_some_and(|(here, own)| *here != own.written)
     };
-    own(inputs).filter(|(_, path)| is_edited(path)).collect()
+    let changed = own(inputs).map(|(_, path)| path).filter(is_changed);
+    bridge::left(changed, |path| inputs.target.files.get(path) == Some(&FileState::Absent))
 }
 
 fn left_alone(path: &TargetPath) -> Finding {

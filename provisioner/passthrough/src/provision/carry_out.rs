@@ -1,18 +1,15 @@
 //! What writes: apply, revert, and putting back what a run that was cut off left.
 
-use std::collections::BTreeSet;
-
 use super::first_boot::{WISH, supersede};
 use super::kernel_install::{self, ForTheKernelsOfToday};
-use super::{Done, Note, ProvisionError, REFUSAL, followed, keep_reason};
+use super::{Done, Note, ProvisionError, REFUSAL, followed, keep_reason, left};
 use crate::answers::{Answers, Mode, Override, Passthrough};
 use crate::apply::{
     Applied, ChangedFile, Options, Outcome, Progress, RevertRequest, Reverted, Runner, State, StepOutcome,
     StepResult, Store, Transaction, View,
 };
 use crate::facts::{FactsError, Machine, boot_id, firmware_version};
-use crate::guest::bridge;
-use crate::id::{PciAddress, TargetPath};
+use crate::id::PciAddress;
 use crate::plan::{self, OwnFile, Plan, Stage};
 use crate::policy::{self, AssignmentRole, Code, Finding, Identity, KILL_SWITCH, Verdict, has_kill_switch};
 use crate::root::Root;
@@ -255,7 +252,7 @@ pub fn revert(
         boot_id: boot_id(machine),
         note: Note { verdict: Verdict::Ready, reboot_needed: true }.value(),
         also: kernel_install::makes_anew(target, &applied)?,
-        held: edited_bridges(target, &applied),
+        held: left::among(target, &applied.drifted, applied.files.iter().map(|file| &file.path)),
     };
     let tokens = applied.tokens;
     let mut store = Store::open(target, options)?;
@@ -270,19 +267,4 @@ pub fn revert(
     let reverted = store.revert(&request, &mut merge, &mut runner, progress)?;
     forget_refusal(&mut store);
     Ok(reverted)
-}
-
-/// The files of every bridge of which somebody changed one: half of what makes it could take the network
-/// away. One that is gone holds nothing of anybody's; what is no file any more is somebody's.
-fn edited_bridges(target: &Root, applied: &Applied) -> Vec<TargetPath> {
-    let mut edited = BTreeSet::new();
-    for path in &applied.drifted {
-        if let Some(bridge) = bridge::of(path.as_str())
-            && !matches!(target.file_state(path.as_str()), Ok(FileState::Absent))
-        {
-            edited.insert(bridge);
-        }
-    }
-    let of_edited = |path: &&TargetPath| bridge::of(path.as_str()).is_some_and(|one| edited.contains(one));
-    applied.files.iter().map(|file| &file.path).filter(of_edited).cloned().collect()
 }

@@ -5,7 +5,7 @@ use super::define::read;
 use super::domains::{Defined, Domains};
 use super::guest::render;
 use super::status::orphans;
-use super::{Note, ProvisionError, REFUSAL, Source, answers, kernel_install};
+use super::{Note, ProvisionError, REFUSAL, Source, answers, kernel_install, left};
 use crate::answers::Answers;
 use crate::apply::{Applied, State, View};
 use crate::boots;
@@ -80,6 +80,7 @@ pub(super) fn recorded(
     Ok(Recorded {
         unreadable: None,
         files: ours.map(|file| file.path.clone()).collect(),
+        left: left::among(target, &drifted, &drifted),
         drifted,
         unseen: applied.unseen.clone(),
         parameters: applied.tokens.clone(),

@@ -3,12 +3,12 @@
 use super::carry_out::reboot_owed;
 use super::doctor::recorded;
 use super::{
-    FirstBoot, Note, ProvisionError, REFUSAL, Standing, Status, TrialStage, again, kernel_install,
+    FirstBoot, Note, ProvisionError, REFUSAL, Standing, Status, TrialStage, again, kernel_install, left,
     runs_without,
 };
 use crate::apply::{Applied, Operation, State, View};
 use crate::facts::boot_id;
-use crate::guest::{bridge, looking_glass};
+use crate::guest::looking_glass;
 use crate::id::TargetPath;
 use crate::plan::{ANSWERS, TRIAL};
 use crate::policy::Verdict;
@@ -34,7 +34,9 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
     if matches!(applied.state, State::Unconfigured | State::Reverted) {
         drifted.extend(orphans(target)?);
     }
-    let is_drifted = self::is_drifted(target, &drifted)?;
+    // Nothing of ours hangs on such a bridge, and every apply leaves it: there is nothing to see to.
+    let left = left::among(target, &drifted, &drifted);
+    let is_drifted = drifted.iter().any(|path| !left.contains(path));
     let mut standing = standing(&applied, &ours, is_drifted, owed, busy);
     let not_in_force = if matches!(standing, Standing::Active | Standing::Pending | Standing::Trial) && !busy
     {
@@ -57,6 +59,7 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
         reboot_needed: owed,
         files: ours,
         drifted,
+        left,
         parameters: applied.tokens.clone(),
         open_rebuilds: applied.rebuilds_open.clone(),
         due_rebuilds: applied.rebuilds_due.clone(),
@@ -67,17 +70,6 @@ pub fn status(machine: &Root, target: &Root) -> Result<Status, ProvisionError> {
         refusal: refusal.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
         first_boot: FirstBoot::shown(target)?,
     })
-}
-
-/// Whether what somebody changed is a thing to see to. A bridge that was edited is not: nothing of ours hangs
-/// on it, and every apply leaves it as it is. One of which a file is gone is made anew by the next one.
-fn is_drifted(target: &Root, drifted: &[TargetPath]) -> Result<bool, ProvisionError> {
-    for path in drifted {
-        if bridge::of(path.as_str()).is_none() || !target.exists(path.as_str())? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Whether the last thing that was done is a revert that is not whole.

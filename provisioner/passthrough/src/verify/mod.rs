@@ -145,6 +145,8 @@ pub struct Recorded {
     pub files: Vec<TargetPath>,
     /// Files of ours that are no longer as they were written; without a journal, all of them.
     pub drifted: Vec<TargetPath>,
+    /// Those of them that belong to a bridge which is left as it is.
+    pub left: Vec<TargetPath>,
     /// Files of ours that whoever asks may not see.
     pub unseen: Vec<TargetPath>,
     /// Kernel parameters of ours.
@@ -217,6 +219,7 @@ impl Recorded {
             unreadable: Some(why),
             files: Vec::new(),
             drifted: orphans,
+            left: Vec::new(),
             unseen: Vec::new(),
             parameters: Vec::new(),
             open_rebuilds: Vec::new(),

@@ -3,7 +3,6 @@
 use super::seen::{Boot, Seen};
 use super::{Finding, Reboot, Status, disk};
 use crate::facts::firmware_version;
-use crate::guest::bridge;
 use crate::policy::{Decision, Severity};
 
 const APPLY: &str = "run `neuron-provisioner apply` as root";
@@ -137,12 +136,17 @@ pub(super) fn files(seen: &Seen<'_>) -> Vec<Finding> {
     for path in &recorded.drifted {
         let mut one = match seen.target_root.exists(path.as_str()) {
             Err(error) => Finding::unreadable(&super::seen::read_error(&error)),
+            Ok(is_there) if recorded.left.contains(path) => Finding::pass(format!(
+                "{path} {}: what makes its bridge is left as it is",
+                if is_there {
+                    "was changed since it was written"
+                } else {
+                    "is gone, and another one was changed"
+                }
+            )),
             Ok(false) => {
                 Finding::fail(format!("{path} is gone"), format!("{}: it writes the file anew", seen.apply()))
             }
-            Ok(true) if bridge::of(path.as_str()).is_some() => Finding::pass(format!(
-                "{path} was changed since it was written: what makes its bridge is left as it is"
-            )),
             Ok(true) => Finding::warn(
                 format!("{path} was changed since it was written"),
                 "`neuron-provisioner plan` shows what apply would make of it; `revert` keeps the change",

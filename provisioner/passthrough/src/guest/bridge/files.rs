@@ -1,8 +1,11 @@
 //! The files that make one bridge, for either service.
 
+use std::collections::BTreeMap;
+
 use super::PORT;
 use crate::facts::Target;
 use crate::facts::target::{NETWORKD, NetworkService, OWN, OWN_FIRST, PROFILES};
+use crate::id::TargetPath;
 use crate::step::{Action, FileState, Owner, Step, file_head};
 use crate::text::digest::sha256;
 use crate::text::key_file::value;
@@ -20,6 +23,16 @@ pub fn of(path: &str) -> Option<&str> {
     };
     let name = profile().or_else(networkd)?;
     Some(name.strip_suffix(PORT).unwrap_or(name))
+}
+
+/// The bridges that are left as they are, with a file of each that somebody changed: half of what makes a
+/// bridge could take the network away, so all of it stays. What is gone is nobody's; alone, it is written anew.
+pub fn left<'a>(
+    changed: impl IntoIterator<Item = &'a TargetPath>,
+    is_gone: impl Fn(&TargetPath) -> bool,
+) -> BTreeMap<&'a str, &'a TargetPath> {
+    let there = changed.into_iter().filter(|path| !is_gone(path));
+    there.filter_map(|path| Some((of(path.as_str())?, path))).collect()
 }
 
 /// The address of the card in what was written for a bridge.

@@ -15,7 +15,11 @@ pub(super) fn steps(
     draft: &mut Draft,
 ) -> Result<(), Vec<Finding>> {
     let mut tried = draft.clone();
-    with_all_copies(inputs, parameters, &mut tried)?;
+    if let Err(blockers) = with_all_copies(inputs, parameters, &mut tried) {
+        // What was found on the way is told beside what forbids it.
+        draft.findings = tried.findings;
+        return Err(blockers);
+    }
     let (unkept, mut findings) = bootloader::too_many_copies(inputs.target, &tried.steps);
     match &parameters.host {
         Some(host) if !unkept.is_empty() => {

@@ -119,8 +119,8 @@ fn what_apply_revert_and_status_say_has_the_documented_fields() {
             assert_eq!(step["who"].is_string(), is_deferred, "{step}");
         }
         let status = json(&ground, &["status"], 0);
-        let names = "schema state reboot_needed interrupted in_progress files drifted not_in_force parameters open_rebuilds \
-                     due_rebuilds boots refusal first_boot trial runs_without reverting";
+        let names = "schema state reboot_needed interrupted in_progress files drifted left not_in_force parameters \
+                     open_rebuilds due_rebuilds boots refusal first_boot trial runs_without reverting";
         has_exactly("the status", &status, names);
         assert_eq!(status["schema"], "neuron-status/1");
         is_one_of(

@@ -99,7 +99,8 @@ pub(crate) fn lived(running: &str) -> Vec<Check> {
         let stay = format!("{name}: the functions stay with vfio-pci");
         checks.push(tells(&stay, &format!("drivers.{run}"), VFIO));
     }
-    for (run, reason) in [("without-kernel", "No such file or directory"), ("small-memory", "does not match")]
+    for (run, reason) in
+        [("without-kernel", "No such file or directory"), ("small-memory", "backing store size")]
     {
         checks.push(refuses(&format!("no start: {run}"), &format!("start.{run}"), reason));
         let stay = format!("{run}: the functions stay with vfio-pci");

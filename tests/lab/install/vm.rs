@@ -84,7 +84,6 @@ stat -c '%U:%G %a %s' $memory >/run/vm/memory.before
 ";
 
 #[test]
-#[ignore = "seen up to the apply; not seen to pass to its end yet"]
 fn the_guest_has_what_was_given_away_and_on_the_host_entry_nothing_is_taken() {
     let machine = LOADER.machine();
     let (medium, _scratch) = medium().unwrap_or_else(|error| panic!("{error}"));

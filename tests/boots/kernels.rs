@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use neuron_tests::kernel;
 use neuron_tests::scenario::{Ground, without_state};
 use neuron_tests::tree::{self, Tree};
-use serde_json::Value;
 
 use crate::copies::{both, copies, host_starts};
-use crate::{boot, ends, status};
+use crate::{boot, ends, status, way_back};
 
 const MODULES: &str = "usr/lib/modules";
 const OLD: &str = "6.12.1-arch1-1";
@@ -56,14 +55,6 @@ fn without_passthrough(ground: &Ground) {
 fn changes(ground: &Ground, before: &Tree) -> Vec<String> {
     let now = without_state(&ground.tree().unwrap());
     tree::diff(before, &now).iter().map(ToString::to_string).collect()
-}
-
-fn way_back(ground: &Ground) -> String {
-    let output = ground.run(&["doctor", "--json"]).unwrap();
-    let report: Value = serde_json::from_str(&output.stdout).unwrap();
-    let checks = report["checks"].as_array().unwrap();
-    let check = checks.iter().find(|check| check["id"] == "way-back").unwrap();
-    check["status"].as_str().unwrap().to_owned()
 }
 
 #[test]

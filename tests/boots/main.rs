@@ -40,6 +40,15 @@ pub(crate) fn ends(ground: &Ground, arguments: &[&str], code: i32) -> Output {
     output
 }
 
+/// What doctor says of the way back.
+pub(crate) fn way_back(ground: &Ground) -> String {
+    let output = ground.run(&["doctor", "--json"]).unwrap();
+    let report: Value = serde_json::from_str(&output.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["id"] == "way-back").unwrap();
+    check["status"].as_str().unwrap().to_owned()
+}
+
 pub(crate) fn begin(ground: &Ground) -> String {
     ends(ground, &["boot", "begin"], 0).stderr
 }

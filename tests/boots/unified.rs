@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use neuron_tests::kernel;
 use neuron_tests::scenario::{Ground, without_state};
-use serde_json::Value;
 
 use crate::copies::{log_in, start_kernel};
-use crate::{boot, ends};
+use crate::{boot, ends, way_back};
 
 const FOLDER: &str = "boot/EFI/Linux";
 const TWIN: &str = "arch-linux.efi";
@@ -119,14 +118,6 @@ fn what_a_boot_does_not_show_is_not_kept() {
     start(&ground, 1, "#1 SMP");
     log_in(&ground);
     assert_eq!(kept(&ground), []);
-}
-
-fn way_back(ground: &Ground) -> String {
-    let output = ground.run(&["doctor", "--json"]).unwrap();
-    let report: Value = serde_json::from_str(&output.stdout).unwrap();
-    let checks = report["checks"].as_array().unwrap();
-    let check = checks.iter().find(|check| check["id"] == "way-back").unwrap();
-    check["status"].as_str().unwrap().to_owned()
 }
 
 /// The firmware starts the image, and shows what it knows in a menu of its own.
